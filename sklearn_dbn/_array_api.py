@@ -1,0 +1,65 @@
+"""The few array functions that differ between array libraries.
+
+Everything else in the numerics is plain array API on the namespace of its inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Array = Any
+
+
+def namespace(x: Array) -> Any:
+    """Return the array API namespace of ``x``.
+
+    NumPy is looked up directly: the general look-up costs several microseconds, and the
+    training loop asks at every step.
+    """
+    return np if isinstance(x, np.ndarray) else array_api_compat.array_namespace(x)
+
+
+def device(x: Array) -> Any:
+    """Return the device of ``x``, as array creation functions take it."""
+    return array_api_compat.device(x)
+
+
+def sigmoid(x: Array) -> Array:
+    """Logistic function 1 / (1 + exp(-x)), of the dtype of ``x``.
+
+    Written with tanh, which cannot overflow and which NumPy vectorises: on float32 it
+    takes a quarter of the time of ``scipy.special.expit``.
+    """
+    xp = namespace(x)
+    half = x * 0.5
+    if xp is np:
+        np.tanh(half, out=half)
+    else:
+        half = xp.tanh(half)
+    half += 1.0
+    half *= 0.5
+    return half
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), without overflow."""
+    xp = namespace(x)
+    return xp.maximum(x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def take(x: Array, index: np.ndarray) -> Array:
+    """Copy the rows of ``x`` that ``index`` names."""
+    xp = namespace(x)
+    if xp is np:
+        return x[index]
+    return xp.take(x, xp.asarray(index, device=device(x)), axis=0)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Return ``x`` as a NumPy array, copied from its device where needed."""
+    if isinstance(x, np.ndarray):
+        return x
+    return np.asarray(array_api_compat.to_device(x, "cpu"))

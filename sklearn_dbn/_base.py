@@ -1,0 +1,87 @@
+"""What every generator shares as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from ._compat import _check_sample_weight
+
+
+class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Input validation, tags and callbacks of the generators."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_rows(self, X: Any, *, reset: bool) -> Any:
+        """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator."""
+        if type(X).__module__.partition(".")[0] == "dask":
+            raise TypeError(
+                f"X is a dask {type(X).__name__}, which {type(self).__name__} would have to load "
+                "whole: call partial_fit on one partition after the other, or pass X.compute()."
+            )
+        return validate_data(
+            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
+        )
+
+    def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
+        """Validate ``sample_weight``, one number that is not negative for each row."""
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
+        )
+        if not np.any(weight):
+            raise ValueError(
+                "sample_weight is zero for every row: at least one row must have a positive "
+                "weight."
+            )
+        return weight
+
+
+def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
+    """Validate features on their way back to the input."""
+    H = check_array(H, dtype=dtype, input_name="H")
+    if H.shape[1] != n_columns:
+        raise ValueError(
+            f"H has {H.shape[1]} columns, but transform gives {n_columns}: pass what transform "
+            "returned."
+        )
+    return H
+
+
+@contextmanager
+def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+    """Give ``estimator`` its attributes back when the block raises."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def column_name(estimator: Any, j: int) -> str:
+    """How an error message should call column ``j``."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"column {j}" if names is None else f"column {names[j]!r}"
+
+
+def outside_unit_interval(X: Any) -> int | None:
+    """The first column with a value outside [0, 1], or None."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    if sp.issparse(X):
+        low, high = low.toarray().ravel(), high.toarray().ravel()
+    outside = np.flatnonzero((low < 0) | (high > 1))
+    return int(outside[0]) if outside.size else None

@@ -1,0 +1,11 @@
+"""The only module that imports private names of scikit-learn.
+
+They are used by much of the ecosystem and are stable in practice; a rename upstream is one
+edit here.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = ["HasMethods", "Interval", "StrOptions", "_check_sample_weight", "_fit_context"]

@@ -1,0 +1,177 @@
+"""Units joined by weights: one energy, one block-Gibbs sweep, one set of statistics.
+
+A machine has layers ``0 .. L``, the visible one first, and is joined by ``L`` weight matrices::
+
+    E(x_0, .., x_L) = sum_l E_l(x_l; par_l) - sum_l x_l W_l x_{l+1}'
+
+An RBM is the machine with ``L = 1``. Symbols, here and in everything that trains it:
+
+======== ====================== ====================================================
+symbol   shape                  meaning
+======== ====================== ====================================================
+``x_l``  (n_rows, n_l)          states of layer l; ``x_0`` is ``v``, and in an RBM ``x_1``
+                                is ``h``
+``W_l``  (n_l, n_{l+1})         weights; ``components_`` is ``W_0`` transposed
+``par_l`` (n_par, n_l)          parameters of the units; ``par_l[0]`` is the bias
+                                (``a`` of the visible layer, ``b`` of the hidden one)
+field    (n_rows, n_l)          bias plus what arrives from the neighbours
+======== ====================== ====================================================
+
+Layers with an even number are independent given those with an odd one, and the other way
+round: a *sweep* draws all of one parity, then all of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._array_api import Array, namespace
+from ._random import Stream
+
+States = list[Any]
+
+
+@dataclass
+class Machine:
+    """Layers of units and the weights between them.
+
+    Parameters
+    ----------
+    units : sequence of unit types, one for each layer
+    par : list of arrays of shape (n_par, n_l)
+    W : list of arrays of shape (n_l, n_{l+1})
+    """
+
+    units: tuple[Any, ...]
+    par: list[Array]
+    W: list[Array]
+
+    @property
+    def odd(self) -> range:
+        return range(1, len(self.par), 2)
+
+    @property
+    def even(self) -> range:
+        return range(0, len(self.par), 2)
+
+    def copy(self) -> Machine:
+        return self.map(lambda x: namespace(x).asarray(x, copy=True))
+
+    def map(self, function: Any, *others: Machine) -> Machine:
+        """Apply ``function`` to each parameter array, beside those of ``others``."""
+        return Machine(
+            self.units,
+            [function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
+            [function(*w) for w in zip(self.W, *(m.W for m in others), strict=True)],
+        )
+
+    def arrays(self) -> list[Array]:
+        return [*self.par, *self.W]
+
+    def field(self, layer: int, states: States) -> Array:
+        """What layer ``layer`` receives: its bias and its neighbours' states."""
+        field = None
+        if layer > 0:
+            field = states[layer - 1] @ self.W[layer - 1]
+        if layer < len(self.W):
+            below = states[layer + 1] @ self.W[layer].T
+            field = below if field is None else field + below
+        field += self.par[layer][0, :]
+        return field
+
+    def means(self, layers: Sequence[int], states: States) -> States:
+        """Fill in the conditional means of ``layers``, given the states of the others."""
+        filled = list(states)
+        for layer in layers:
+            filled[layer] = self.units[layer].mean(self.field(layer, states), self.par[layer])
+        return filled
+
+    def draw(self, layers: Sequence[int], states: States, rng: Stream) -> States:
+        """Turn the conditional means of ``layers`` into states."""
+        drawn = list(states)
+        for layer in layers:
+            drawn[layer] = self.units[layer].draw(states[layer], self.par[layer], rng)
+        return drawn
+
+    def energy(self, states: States) -> Array:
+        """E(x_0, .., x_L) of each row, shape (n_rows,)."""
+        xp = namespace(states[0])
+        energy = 0.0
+        for layer, (unit, par) in enumerate(zip(self.units, self.par, strict=True)):
+            energy = energy + unit.energy(states[layer], par)
+        for layer, W in enumerate(self.W):
+            energy = energy - xp.sum((states[layer] @ W) * states[layer + 1], axis=-1)
+        return energy
+
+    def free_energy(self, states: States) -> Array:
+        """-log of the sum over the odd layers of exp(-E), shape (n_rows,).
+
+        For an RBM this is F(v) = E_v(v) - sum_j log_partition(field_j).
+        """
+        xp = namespace(states[0])
+        energy = 0.0
+        for layer in self.even:
+            energy = energy + self.units[layer].energy(states[layer], self.par[layer])
+        for layer in self.odd:
+            field = self.field(layer, states)
+            energy = energy - xp.sum(
+                self.units[layer].log_partition(field, self.par[layer]), axis=-1
+            )
+        return energy
+
+    def gradient(self, states: States, weight: Array, offsets: Sequence[Array]) -> Machine:
+        """Centred derivative of the log-likelihood from weighted rows.
+
+        With ``weight`` summing to 1 over rows of the data and to -1 over rows of the model
+        this is the difference of the two phases, each averaged over its own count. With
+        ``offsets`` mu and lambda (Melchior, Fischer, Wiskott 2016, JMLR 17:99)::
+
+            dW = <(v - mu)(h - lambda)'>,  da = <v> - dW lambda,  db = <h> - dW' mu
+
+        where ``<>`` is the weighted sum. That is the plain gradient when the offsets are 0;
+        for all other offsets it is the gradient of the same likelihood in coordinates in
+        which flipping the bits of the data changes nothing.
+
+        Parameters
+        ----------
+        states : list of arrays of shape (n_rows, n_l)
+        weight : array of shape (n_rows,)
+        offsets : sequence of arrays of shape (n_l,)
+
+        Returns
+        -------
+        Machine
+            The derivative of each parameter, in the place of that parameter.
+        """
+        xp = namespace(weight)
+        par = [
+            unit.par_gradient(x, weight, offset, p)
+            for unit, x, offset, p in zip(self.units, states, offsets, self.par, strict=True)
+        ]
+        W = []
+        for layer in range(len(self.W)):
+            mu, lam = offsets[layer], offsets[layer + 1]
+            # The weights sum to 0, so centring one side by rows leaves a product of rank
+            # one for the other side; it rides along as one more row of the same product.
+            right = (states[layer + 1] - lam) * weight[:, None]
+            left = xp.concat([states[layer], mu[None, :]])
+            right = xp.concat([right, -xp.sum(right, axis=0)[None, :]])
+            dW = left.T @ right
+            par[layer][0, :] -= left.T @ (right @ lam)
+            par[layer + 1][0, :] -= right.T @ (left @ mu)
+            W.append(dW)
+        return Machine(self.units, par, W)
+
+    def rescale(self, shift: Array, scale: Array) -> Machine:
+        """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""
+        xp = namespace(scale)
+        unit, par, W = self.units[0], self.par[0], self.W[0] / scale[:, None]
+        upper = xp.asarray(self.par[1], copy=True)
+        upper[0, :] -= shift @ W
+        return Machine(
+            self.units,
+            [unit.rescale(par, shift, scale), upper, *self.par[2:]],
+            [W, *self.W[1:]],
+        )

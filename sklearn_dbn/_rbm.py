@@ -1,0 +1,466 @@
+"""A restricted Boltzmann machine as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.callback import with_callbacks
+from sklearn.utils.validation import check_is_fitted
+
+from ._base import (
+    BaseGenerator,
+    check_columns,
+    column_name,
+    outside_unit_interval,
+    unchanged_on_failure,
+)
+from ._compat import Interval, StrOptions, _fit_context
+from ._random import Stream, seed_of
+from ._rows import Rows, is_binary
+from ._training import Diverged, Run, Settings, observe, start, train
+from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
+from .samplers import SAMPLERS
+from .units import UNITS
+
+
+class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
+    """Restricted Boltzmann machine, trained without labels.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units.
+
+    visible : {"auto", "bernoulli", "gaussian"}, default="auto"
+        Type of the visible units. "auto" takes Bernoulli units when all values of `X` lie in
+        [0, 1], else Gaussian ones, and says which in `visible_units_`. Gaussian columns are
+        standardised for training, and their noise variance is learnt.
+
+    hidden : {"bernoulli", "gaussian"}, default="bernoulli"
+        Type of the hidden units.
+
+    sampler : {"pcd", "cd"}, default="pcd"
+        Who draws the negative phase: persistent chains [2]_, or chains that start at each
+        minibatch [1]_.
+
+    n_gibbs_steps : int, default=1
+        Gibbs sweeps of the chains for each update of the parameters.
+
+    n_chains : int or None, default=None
+        Number of persistent chains; `None` takes as many as `batch_size`. Contrastive
+        divergence has one chain for each row of the minibatch, whatever this says.
+
+    learning_rate : float, default=0.1
+        Step size at the start of `fit`, and throughout `partial_fit`.
+
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+
+    momentum : float, default=0.0
+        Share of the last step that goes into the next one, in [0, 1). Steps add up: with
+        momentum 0.9 the parameters move ten times as far as with none.
+
+    averaging : float, default=0.1
+        The fitted parameters are averages over about the last `averaging * passes` passes
+        of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
+
+    batch_size : int, default=10
+        Rows for each update. The rows are dealt into batches whose sizes differ by at most
+        one; a smaller batch makes a proportionally smaller step.
+
+    n_iter : int, default=100
+        Passes over the training data in `fit`.
+
+    centered : bool, default=True
+        Centre the gradient [3]_, so that flipping the bits of the data changes nothing.
+
+    sample_inputs : bool, default=True
+        Draw a new state of the Bernoulli visible units from the grey levels of a row each
+        time the row is presented. False takes the grey levels as they are.
+
+    weight_decay : float, default=0.0
+        L2 penalty on the weights; never on the biases.
+
+    sparsity_target : float or None, default=None
+        Mean activity that Bernoulli hidden units are pushed to, in (0, 1).
+
+    sparsity_cost : float, default=0.1
+        Strength of that push, next to the log-likelihood in nats.
+
+    validation_fraction : float, default=0.0
+        Share of the rows that is held out of training, for the `free_energy_gap` of
+        `history_`: where it grows from pass to pass, the machine overfits.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters, chains and averages of the last one. The
+        schedule of the learning rate starts again.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the initial weights, the order of the rows and all draws.
+
+    verbose : int, default=0
+        Print a line after each pass.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights, in the dtype of the training data.
+
+    intercept_hidden_ : ndarray of shape (n_components,)
+        Biases of the hidden units.
+
+    intercept_visible_ : ndarray of shape (n_features,)
+        Biases of the visible units; for Gaussian units the natural parameter, the mean
+        divided by the variance.
+
+    visible_variance_ : ndarray of shape (n_features,) or None
+        Conditional variance of Gaussian visible units.
+
+    hidden_variance_ : ndarray of shape (n_components,) or None
+        Conditional variance of Gaussian hidden units.
+
+    visible_units_, hidden_units_ : str
+        The types of units that were used.
+
+    history_ : dict of lists of float
+        After each pass, of the averaged parameters and at most 256 rows:
+        `reconstruction_error`, the mean squared difference between a row and its mean-field
+        reconstruction (of standardised columns for Gaussian units); `mean_activity` of the
+        hidden units; `dead_units` and `saturated_units`, counts; `weight_norm`; and
+        `free_energy_gap`, the mean free energy of held-out rows less that of training rows, in
+        nats, where `validation_fraction` is positive.
+
+    n_iter_ : int
+        Passes made over data, in all calls that continued one another.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNTransformer : Several of these, stacked, with features from any layers.
+
+    References
+    ----------
+    .. [1] Hinton (2002). Training products of experts by minimizing contrastive divergence.
+       doi:10.1162/089976602760128018
+    .. [2] Tieleman (2008). Training restricted Boltzmann machines using approximations to the
+       likelihood gradient. doi:10.1145/1390156.1390290
+    .. [3] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+
+    Examples
+    --------
+    The features of a frozen machine are easier to separate by a plane than the pixels are:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_dbn import RBMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> head = LogisticRegression(max_iter=1000)
+    >>> model = make_pipeline(RBMTransformer(64, n_iter=20, random_state=0), head)
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "visible": [StrOptions({"auto", *UNITS})],
+        "hidden": [StrOptions(set(UNITS))],
+        "sampler": [StrOptions(set(SAMPLERS))],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="right")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "centered": ["boolean"],
+        "sample_inputs": ["boolean"],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
+        "sparsity_cost": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        visible: str = "auto",
+        hidden: str = "bernoulli",
+        sampler: str = "pcd",
+        n_gibbs_steps: int = 1,
+        n_chains: int | None = None,
+        learning_rate: float = 0.1,
+        schedule: str = "linear",
+        momentum: float = 0.0,
+        averaging: float = 0.1,
+        batch_size: int = 10,
+        n_iter: int = 100,
+        centered: bool = True,
+        sample_inputs: bool = True,
+        weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.1,
+        validation_fraction: float = 0.0,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.visible = visible
+        self.hidden = hidden
+        self.sampler = sampler
+        self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.momentum = momentum
+        self.averaging = averaging
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.centered = centered
+        self.sample_inputs = sample_inputs
+        self.weight_decay = weight_decay
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+        """Train the machine on `X`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Sparse data is made dense one minibatch at a time.
+        y : Ignored
+            Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; only their proportions count.
+
+        Returns
+        -------
+        self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            When `X` holds NaN or infinity, or a value outside [0, 1] with Bernoulli visible
+            units, or when training diverges. The estimator is then as it was before.
+        """
+        return self._fit(X, sample_weight)
+
+    @with_callbacks
+    def _fit(self, X: Any, sample_weight: Any, noise: Any = None) -> RBMTransformer:
+        with unchanged_on_failure(self):
+            go_on = self.warm_start and hasattr(self, "_run")
+            X = self._check_rows(X, reset=not go_on)
+            weight = self._check_weight(sample_weight, X)
+            weight /= weight[weight > 0].mean()
+            rows = Rows(X, weight, noise)
+            run, settings = self._prepare(rows, go_on)
+            held_out = None
+            if self.validation_fraction:
+                held_out = rows.hold_out(self.validation_fraction, run.rng)
+            self._train(run, rows, settings, self.n_iter, held_out)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+        """Pass over `X` once, at the full learning rate.
+
+        The chains, the averages and the moments of the columns go on from the last call; the
+        first call, or one after `fit`, takes what it finds. Any number of rows will do.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data.
+        y : Ignored
+            Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 2 makes a step as large as two rows do.
+
+        Returns
+        -------
+        self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        return self._partial_fit(X, sample_weight)
+
+    @with_callbacks
+    def _partial_fit(self, X: Any, sample_weight: Any, noise: Any = None) -> RBMTransformer:
+        with unchanged_on_failure(self):
+            go_on = hasattr(self, "_run")
+            X = self._check_rows(X, reset=not go_on)
+            rows = Rows(X, self._check_weight(sample_weight, X), noise)
+            run, settings = self._prepare(rows, go_on, schedule="constant")
+            self._train(run, rows, settings, 1)
+        return self
+
+    def _prepare(
+        self, rows: Rows, go_on: bool, schedule: str | None = None
+    ) -> tuple[Run, Settings]:
+        """The run to go on with, a new one unless ``go_on``, and how to train it."""
+        visible = self.visible_units_ if go_on else self.visible
+        outside = outside_unit_interval(rows.X) if visible != "gaussian" else None
+        if visible == "auto":
+            visible = "bernoulli" if outside is None else "gaussian"
+        elif outside is not None:
+            raise ValueError(
+                f"X has values outside [0, 1] in {column_name(self, outside)}, which "
+                "visible='bernoulli' cannot take: scale X, for instance with MinMaxScaler, or "
+                "set visible='gaussian'."
+            )
+        if self.sparsity_target is not None and UNITS[self.hidden].continuous:
+            raise ValueError(
+                f"sparsity_target={self.sparsity_target} is a share of the rows in which a unit "
+                f"is on, which hidden={self.hidden!r} units have not: set sparsity_target=None."
+            )
+        settings = Settings(
+            sampler=SAMPLERS[self.sampler](self.n_gibbs_steps),
+            update=MomentumAscent(self.momentum, self.weight_decay)
+            if self.momentum
+            else Ascent(self.weight_decay),
+            schedule=SCHEDULES[schedule or self.schedule],
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            averaging=self.averaging,
+            centered=self.centered,
+            sample_inputs=self.sample_inputs
+            and not (visible == "bernoulli" and is_binary(rows.X)),
+            sparsity=None
+            if self.sparsity_target is None
+            else Sparsity(self.sparsity_target, self.sparsity_cost),
+        )
+        if go_on:
+            n_fitted = self._run.machine.W[0].shape[1]
+            if self.n_components != n_fitted:
+                raise ValueError(
+                    f"n_components={self.n_components} but the fitted machine to go on with has "
+                    f"{n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
+                )
+            # A copy, so that a failure leaves the fitted run as it was.
+            run = copy.deepcopy(self._run)
+            observe(run, rows)
+        else:
+            units = (UNITS[visible], UNITS[self.hidden])
+            sizes = [rows.X.shape[1], self.n_components]
+            n_chains = self.n_chains or self.batch_size
+            rng = Stream(seed_of(self.random_state))
+            run = start(units, sizes, rows, settings, n_chains, rng)
+        return run, settings
+
+    def _train(
+        self, run: Run, rows: Rows, settings: Settings, n_epochs: int, held_out: Any = None
+    ) -> None:
+        """Drive the training loop, pass by pass, with a callback task for each."""
+        X, metadata = rows.X, {"sample_weight": rows.weight}
+        context = self._init_callback_context(max_subtasks=n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, metadata=metadata)
+        epochs = train(run, rows, settings, n_epochs, held_out)
+        for _ in range(n_epochs):
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, X=X, metadata=metadata)
+            try:
+                next(epochs)
+            except Diverged:
+                raise ValueError(
+                    f"Training with learning_rate={self.learning_rate} diverged in pass "
+                    f"{run.n_epochs}: try learning_rate={self.learning_rate / 10:g}."
+                ) from None
+            if self.verbose:
+                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
+                print(f"[{type(self).__name__}] pass {run.n_epochs}: {record}")
+            if epoch.call_on_fit_task_end(
+                estimator=self,
+                X=X,
+                metadata=metadata,
+                reconstruction_attributes=lambda: self._fitted_attributes(run),
+            ):
+                break
+        for name, value in self._fitted_attributes(run).items():
+            setattr(self, name, value)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, metadata=metadata, reconstruction_attributes=dict
+        )
+
+    def _fitted_attributes(self, run: Run) -> dict[str, Any]:
+        """What a user of the fitted estimator finds, in the notation of scikit-learn."""
+        machine = run.result()
+        (visible, hidden), (a, b) = machine.units, machine.par
+        return {
+            "_run": run,
+            "_machine": machine,
+            "_n_features_out": b.shape[1],
+            "components_": machine.W[0].T,
+            "intercept_visible_": a[0],
+            "intercept_hidden_": b[0],
+            "visible_variance_": visible.variance(a[:1], a)[0] if visible.continuous else None,
+            "hidden_variance_": hidden.variance(b[:1], b)[0] if hidden.continuous else None,
+            "visible_units_": visible.name,
+            "hidden_units_": hidden.name,
+            "history_": run.history,
+            "n_iter_": run.n_epochs,
+        }
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Posterior means of the hidden units, E(h | v = X).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; grey levels are taken as they are.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            For Bernoulli hidden units the probabilities P(h = 1 | v = X).
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False)
+        return self._machine.means([1], [X, None])[1]
+
+    def inverse_transform(self, H: Any) -> np.ndarray:
+        """Means of the visible units, E(v | h = H).
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+            States or posterior means of the hidden units.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the training data.
+
+        Raises
+        ------
+        ValueError
+            When `H` does not have one column for each hidden unit.
+        """
+        check_is_fitted(self)
+        H = check_columns(H, self._n_features_out, self.components_.dtype)
+        return self._machine.means([0], [None, H])[0]

@@ -1,0 +1,226 @@
+"""The one minibatch loop."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ._array_api import Array, device, namespace
+from ._machine import Machine, States
+from ._random import Stream
+from ._rows import Moments, Rows
+from .optim import Ascent, Sparsity, blend
+from .samplers import Chains
+
+# The moving averages of the hidden means follow the data at this rate (Melchior et al. 2016).
+_ACTIVITY_RATE = 0.01
+# Rows that the record of each epoch is computed from: enough for two digits.
+_MONITOR_ROWS = 256
+
+
+class Diverged(ArithmeticError):
+    """The parameters left the range of the dtype."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a machine is trained; the estimators fill it in from their parameters."""
+
+    sampler: Any
+    update: Ascent
+    schedule: Callable[[float], float]
+    learning_rate: float
+    batch_size: int
+    averaging: float
+    centered: bool
+    sample_inputs: bool
+    sparsity: Sparsity | None
+
+
+@dataclass
+class Run:
+    """Everything that a training needs to go on where it stopped.
+
+    Attributes
+    ----------
+    machine : Machine
+        The moving parameters, for standardised columns.
+    average : Machine
+        Their average, for standardised columns.
+    chains : Chains
+    activity : list of arrays of shape (n_l,)
+        Mean of the visible columns; moving averages of the hidden means.
+    memory : Machine or None
+        What the update rule remembers.
+    moments : Moments
+        Of the visible columns.
+    shift, scale : arrays of shape (n_columns,) or None
+        How the visible columns are standardised.
+    rng : Stream
+    n_epochs : int
+        Passes over data so far.
+    """
+
+    machine: Machine
+    average: Machine
+    chains: Chains
+    activity: list[Array]
+    memory: Machine | None
+    moments: Moments
+    rng: Stream
+    shift: Array | None = None
+    scale: Array | None = None
+    n_epochs: int = 0
+    history: dict[str, list] = field(default_factory=dict)
+
+    def result(self) -> Machine:
+        """The averaged machine over the columns as the user measures them."""
+        if self.scale is None:
+            return self.average
+        return self.average.rescale(self.shift, self.scale)
+
+
+def start(
+    units: tuple, sizes: list[int], rows: Rows, settings: Settings, n_chains: int, rng: Stream
+) -> Run:
+    """A run before its first step: small random weights, biases that fit the mean row."""
+    like = rows.weight
+    xp = namespace(like)
+    moments = Moments(sizes[0])
+    moments.add(rows.X, np.asarray(rows.weight, dtype=np.float64))
+    mean, var = _array(moments.mean, like), _array(moments.var, like)
+    shift = scale = None
+    if units[0].continuous:
+        shift, scale = mean, _array(moments.scale(), like)
+        rows.standardize(shift, scale)
+        mean, var = mean - shift, var / (scale * scale)
+    means, variances = [mean], [var]
+    for unit, n in zip(units[1:], sizes[1:], strict=True):
+        means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
+        variances.append(xp.ones_like(means[-1]))
+    par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
+    W = [
+        0.01 * rng.normal(xp.empty((below, above), dtype=like.dtype, device=device(like)))
+        for below, above in itertools.pairwise(sizes)
+    ]
+    machine = Machine(units, par, W)
+    return Run(
+        machine=machine,
+        average=machine.copy(),
+        chains=settings.sampler.init(machine, n_chains, rng),
+        activity=means,
+        memory=settings.update.start(machine),
+        moments=moments,
+        rng=rng,
+        shift=shift,
+        scale=scale,
+    )
+
+
+def observe(run: Run, rows: Rows) -> None:
+    """Take new rows into the mean and the scale of the columns; the model stays the same."""
+    like = rows.weight
+    run.moments.add(rows.X, np.asarray(rows.weight, dtype=np.float64))
+    mean = _array(run.moments.mean, like)
+    if run.scale is None:
+        run.activity[0] = mean
+        return
+    scale = _array(run.moments.scale(), like)
+    # An old standardised column is (new - back) / ratio of the new one.
+    back, ratio = (run.shift - mean) / scale, run.scale / scale
+    run.machine = run.machine.rescale(back, ratio)
+    run.average = run.average.rescale(back, ratio)
+    run.shift, run.scale = mean, scale
+    rows.standardize(mean, scale)
+
+
+def train(
+    run: Run,
+    rows: Rows,
+    settings: Settings,
+    n_epochs: int,
+    held_out: np.ndarray | None = None,
+) -> Iterator[None]:
+    """Pass over ``rows`` each time the iterator is advanced, ``n_epochs`` times.
+
+    Raises
+    ------
+    Diverged
+        When a parameter is no longer finite at the end of a pass.
+    """
+    n_batches = -(-len(rows) // settings.batch_size)
+    monitor = rows.take(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])[0]
+    validation = None
+    if held_out is not None and len(held_out):
+        validation = rows.take(held_out[:_MONITOR_ROWS])[0]
+    for epoch in range(n_epochs):
+        for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng)):
+            progress = (epoch + i / n_batches) / n_epochs
+            _step(run, v, weight, settings, settings.schedule(progress), rows.noise)
+        run.n_epochs += 1
+        if not all(math.isfinite(float(namespace(x).sum(x))) for x in run.machine.arrays()):
+            raise Diverged
+        # The average reaches over a fixed share of the run so far, however long it gets.
+        rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
+        run.average = blend(run.average, run.machine, rate)
+        _record(run, monitor, validation)
+        yield
+
+
+def _step(
+    run: Run, v: Array, weight: Array, settings: Settings, factor: float, noise: Array | None
+) -> None:
+    """One minibatch: present it, move the chains, follow the gradient."""
+    machine, rng = run.machine, run.rng
+    xp = namespace(v)
+    n_data = v.shape[0]
+    if settings.sample_inputs:
+        v = machine.units[0].present(v, noise, rng)
+    data: States = [v] + [None] * (len(machine.par) - 1)
+    states, run.chains = settings.sampler.phases(machine, data, run.chains, rng)
+
+    total = float(xp.sum(weight))
+    positive = weight / total
+    n_negative = states[0].shape[0] - n_data
+    negative = xp.full((n_negative,), -1.0 / n_negative, dtype=v.dtype, device=device(v))
+    for layer in range(1, len(states)):
+        activity = run.activity[layer]
+        activity += _ACTIVITY_RATE * (positive @ states[layer][:n_data, :] - activity)
+        if settings.sparsity is not None:
+            states[layer][:n_data, :] += settings.sparsity.push(activity)
+    offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
+    gradient = machine.gradient(states, xp.concat([positive, negative]), offsets)
+    # A batch of less weight makes a smaller step, so that each row counts the same.
+    step = settings.learning_rate * factor * total / settings.batch_size
+    settings.update.update(machine, gradient, step, run.memory)
+
+
+def _record(run: Run, v: Array, validation: Array | None) -> None:
+    """Write the state of the averaged machine on a few rows into the history."""
+    machine = run.average
+    xp = namespace(v)
+    states = machine.means(machine.odd, [v] + [None] * (len(machine.par) - 1))
+    v_mean = machine.means([0], states)[0]
+    record = {
+        "reconstruction_error": xp.mean((v - v_mean) ** 2),
+        "mean_activity": xp.mean(states[1]),
+        "weight_norm": xp.sqrt(xp.sum(machine.W[0] ** 2)),
+    }
+    dead, saturated = machine.units[1].idle(states[1], machine.par[1])
+    record["dead_units"] = xp.sum(xp.astype(dead, v.dtype))
+    record["saturated_units"] = xp.sum(xp.astype(saturated, v.dtype))
+    if validation is not None:
+        held_out = machine.free_energy([validation] + states[1:])
+        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(machine.free_energy(states))
+    for name, value in record.items():
+        run.history.setdefault(name, []).append(float(value))
+
+
+def _array(x: np.ndarray, like: Array) -> Array:
+    xp = namespace(like)
+    return xp.asarray(x, dtype=like.dtype, device=device(like))

@@ -1,0 +1,8 @@
+"""How parameters move: update rules, learning-rate schedules, penalties, averaging."""
+
+from ._averaging import blend
+from ._penalties import Sparsity
+from ._schedules import SCHEDULES
+from ._updates import Ascent, MomentumAscent
+
+__all__ = ["SCHEDULES", "Ascent", "MomentumAscent", "Sparsity", "blend"]

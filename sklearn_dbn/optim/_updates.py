@@ -1,0 +1,65 @@
+"""Update rules: what a gradient does to the parameters.
+
+``start(machine)`` gives the rule's memory, and ``update(machine, gradient, step, memory)``
+moves the parameters in place. ``decay`` is the L2 penalty, on the weights only.
+"""
+
+from __future__ import annotations
+
+from .._array_api import Array, namespace
+from .._machine import Machine
+
+
+class Ascent:
+    """x += step * (gradient - decay W)."""
+
+    def __init__(self, decay: float = 0.0):
+        self.decay = decay
+
+    def start(self, machine: Machine) -> Machine | None:
+        return None
+
+    def update(
+        self, machine: Machine, gradient: Machine, step: float, memory: Machine | None
+    ) -> None:
+        if self.decay:
+            for W in machine.W:
+                W *= 1.0 - step * self.decay
+        moves = self.displacement(gradient, step, memory)
+        for x, dx in zip(machine.arrays(), moves, strict=True):
+            x += dx
+        for unit, par in zip(machine.units, machine.par, strict=True):
+            unit.project(par)
+
+    def displacement(
+        self, gradient: Machine, step: float, memory: Machine | None
+    ) -> list[Array]:
+        """How far each parameter moves; the memory of ``gradient`` is used up."""
+        moves = gradient.arrays()
+        for dx in moves:
+            dx *= step
+        return moves
+
+
+class MomentumAscent(Ascent):
+    """u = momentum u + step gradient; x += u (Polyak 1964, doi:10.1016/0041-5553(64)90137-5).
+
+    The step is inside the sum, so that a momentum of 0.9 moves ten times as far as none.
+    """
+
+    def __init__(self, momentum: float, decay: float = 0.0):
+        super().__init__(decay)
+        self.momentum = momentum
+
+    def start(self, machine: Machine) -> Machine:
+        return machine.map(lambda x: namespace(x).zeros_like(x))
+
+    def displacement(
+        self, gradient: Machine, step: float, memory: Machine | None
+    ) -> list[Array]:
+        velocity = memory.arrays()
+        moves = super().displacement(gradient, step, None)
+        for u, dx in zip(velocity, moves, strict=True):
+            u *= self.momentum
+            u += dx
+        return velocity

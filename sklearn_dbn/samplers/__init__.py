@@ -1,0 +1,15 @@
+"""Who draws the negative phase.
+
+A sampler is a pair of functions without memory of its own: ``init(machine, n_chains, rng)``
+gives a state and ``step(machine, state, rng)`` moves it. ``phases`` is what training calls: it
+moves the chains and returns the states of the even layers, data rows first, with the
+conditional means of the odd layers.
+"""
+
+from ._chains import Chains
+from ._contrastive import ContrastiveDivergence
+from ._persistent import PersistentContrastiveDivergence
+
+SAMPLERS = {"cd": ContrastiveDivergence, "pcd": PersistentContrastiveDivergence}
+
+__all__ = ["SAMPLERS", "Chains", "ContrastiveDivergence", "PersistentContrastiveDivergence"]

@@ -1,0 +1,45 @@
+"""Markov chains over the states of a machine, moved by block Gibbs sweeps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .._array_api import namespace
+from .._machine import Machine, States
+from .._random import Stream
+
+
+class Chains(NamedTuple):
+    """Where the chains are.
+
+    ``states`` holds states for the even layers. For the odd ones it holds their conditional
+    means, or ``None`` where these have yet to be computed: the next draw of the odd layers
+    needs no more than that, and training has computed them already.
+    """
+
+    states: States
+
+
+def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chains:
+    """Sweep ``n_sweeps`` times: draw the odd layers, then the even ones."""
+    states = chains.states
+    for _ in range(n_sweeps):
+        if states[1] is None:
+            states = machine.means(machine.odd, states)
+        states = machine.draw(machine.odd, states, rng)
+        states = machine.draw(machine.even, machine.means(machine.even, states), rng)
+        states = forget_odd(machine, states)
+    return Chains(states)
+
+
+def forget_odd(machine: Machine, states: States) -> States:
+    """The same states of the even layers, with those of the odd layers unknown."""
+    return [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
+
+
+def stack(first: States, second: States) -> States:
+    """Rows of ``first``, then rows of ``second``, layer by layer."""
+    return [
+        None if x is None else namespace(x).concat([x, y])
+        for x, y in zip(first, second, strict=True)
+    ]

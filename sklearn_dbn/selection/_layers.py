@@ -1,0 +1,82 @@
+"""Which layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+
+def layer_subsets(
+    n_layers: int, *, min_size: int = 1, max_size: int | None = None
+) -> list[tuple[int, ...]]:
+    """Every subset of the hidden layers of a stack, for a parameter grid.
+
+    Parameters
+    ----------
+    n_layers : int
+        Number of hidden layers.
+    min_size, max_size : int, default=1 and None
+        Sizes of the smallest and of the largest subset; `None` stands for `n_layers`.
+
+    Returns
+    -------
+    subsets : list of tuples of int
+        Values for the parameter `layers`, small subsets first.
+
+    Raises
+    ------
+    ValueError
+        When the sizes leave no subset.
+
+    Examples
+    --------
+    >>> from sklearn_dbn import layer_subsets
+    >>> layer_subsets(3)
+    [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+    """
+    largest = n_layers if max_size is None else max_size
+    if not 1 <= min_size <= largest <= n_layers:
+        raise ValueError(
+            f"layer_subsets needs 1 <= min_size <= max_size <= n_layers, got min_size={min_size}, "
+            f"max_size={max_size}, n_layers={n_layers}."
+        )
+    sizes = range(min_size, largest + 1)
+    return [subset for size in sizes for subset in combinations(range(n_layers), size)]
+
+
+def resolve_layers(layers: int | slice | Sequence[int] | str, n_layers: int) -> tuple[int, ...]:
+    """The layers that ``layers`` names, counted from the first, in the order given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When ``layers`` names none, one twice, one that is not there, or is of another kind.
+    """
+    there = f"the generator has {n_layers} hidden layers, 0 to {n_layers - 1} or -{n_layers} to -1"
+    if isinstance(layers, str) and layers == "all":
+        return tuple(range(n_layers))
+    if isinstance(layers, slice):
+        chosen: list[Any] = list(range(n_layers)[layers])
+    elif isinstance(layers, Integral) and not isinstance(layers, bool):
+        chosen = [layers]
+    elif isinstance(layers, (Sequence, np.ndarray)) and not isinstance(layers, str):
+        chosen = list(layers)
+    else:
+        chosen = [None]
+    if not all(isinstance(i, Integral) and not isinstance(i, bool | np.bool_) for i in chosen):
+        raise TypeError(
+            f"layers must be an int, a slice, a sequence of ints or 'all', got {layers!r}."
+        )
+    if not chosen:
+        raise ValueError(f"layers={layers!r} chooses no layer: {there}.")
+    for i in chosen:
+        if not -n_layers <= i < n_layers:
+            raise ValueError(f"layers={layers!r} names layer {i}: {there}.")
+    resolved = tuple(int(i) % n_layers for i in chosen)
+    if len(set(resolved)) < len(resolved):
+        raise ValueError(f"layers={layers!r} names a layer twice: name each once.")
+    return resolved

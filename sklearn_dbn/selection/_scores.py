@@ -1,0 +1,58 @@
+"""Scores of units that need no labels, from additive statistics of their means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class UnitStatistics:
+    """Weighted sums over rows of what the scores are made of, in float64.
+
+    Parameters
+    ----------
+    n_units : int
+    """
+
+    def __init__(self, n_units: int):
+        self.weight = 0.0
+        self.sums = np.zeros((3, n_units))
+
+    def add(self, unit: Any, par: Any, mean: np.ndarray, weight: np.ndarray) -> None:
+        """Take in the conditional means of some rows, shape (n_rows, n_units)."""
+        # In blocks: the entropies of all rows at once would double the memory.
+        for start in range(0, mean.shape[0], 1024):
+            rows = slice(start, start + 1024)
+            p, w = mean[rows], weight[rows]
+            self.sums += np.stack([w @ p, w @ (p * p), w @ unit.conditional_entropy(p, par)])
+        self.weight += float(weight.sum())
+
+    def forget(self, factor: float) -> None:
+        """Let what has been taken in so far count less."""
+        self.weight *= factor
+        self.sums *= factor
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.sums[0] / self.weight
+
+    @property
+    def variance(self) -> np.ndarray:
+        return np.maximum(self.sums[1] / self.weight - self.mean**2, 0.0)
+
+    def information(self, unit: Any, par: Any) -> np.ndarray:
+        """I(h; v) = H(E p) - E H(p) of each unit, in nats.
+
+        An upper bound on what the unit can pass on (Berglund, Raiko, Cho 2015,
+        doi:10.1016/j.neunet.2014.09.004). Of a Gaussian unit the marginal is taken to be
+        normal.
+        """
+        marginal = unit.marginal_entropy(self.mean, self.variance, par)
+        return np.maximum(marginal - self.sums[2] / self.weight, 0.0)
+
+
+SCORES = {
+    "information": lambda statistics, unit, par: statistics.information(unit, par),
+    "variance": lambda statistics, unit, par: statistics.variance,
+}

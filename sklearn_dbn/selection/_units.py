@@ -1,0 +1,154 @@
+"""Which units of the chosen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+
+def resolve_units(
+    units: Any,
+    layers: Sequence[int],
+    sizes: Sequence[int],
+    scores: Callable[[], list[np.ndarray]],
+    columns: Callable[[], np.ndarray],
+    y: Any = None,
+) -> tuple[list[np.ndarray], Any]:
+    """The units that ``units`` names, an index array for each chosen layer.
+
+    Parameters
+    ----------
+    units : None, int, float, mapping or feature selector
+        See the parameter of the estimators.
+    layers : sequence of int
+        The chosen layers.
+    sizes : sequence of int
+        Their numbers of units. A mapping may count layers from the last one of the whole
+        generator, so ``sizes`` has an entry for each of its layers.
+    scores : callable
+        Gives the score of each unit, an array for each chosen layer.
+    columns : callable
+        Gives the features of all units of the chosen layers, for a feature selector.
+    y : array-like, default=None
+        For the feature selector.
+
+    Returns
+    -------
+    selected : list of int arrays
+    selector : the fitted feature selector, or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        When ``units`` does not fit the layers.
+    """
+    widths = [sizes[layer] for layer in layers]
+    if units is None:
+        return [np.arange(width) for width in widths], None
+    if isinstance(units, Mapping):
+        return _from_mapping(units, layers, sizes, scores), None
+    if hasattr(units, "get_support") or hasattr(units, "fit"):
+        if not hasattr(units, "get_support"):
+            raise TypeError(
+                f"units={units!r} is an estimator without get_support: pass a feature selector, "
+                "such as SelectKBest."
+            )
+        selector = clone(units).fit(columns(), y)
+        chosen = selector.get_support(indices=True)
+        if not len(chosen):
+            raise ValueError(f"units={units!r} selected no unit: relax it.")
+        return _split(chosen, widths), selector
+    k = _count(units, sum(widths), "units")
+    # Stable, so that among equal scores the first units win, on every machine.
+    best = np.argsort(-np.concatenate(scores()), kind="stable")[:k]
+    return _split(np.sort(best), widths), None
+
+
+def _from_mapping(
+    units: Mapping, layers: Sequence[int], sizes: Sequence[int], scores: Callable
+) -> list[np.ndarray]:
+    n_layers = len(sizes)
+    specs: dict[int, Any] = {}
+    for key, spec in units.items():
+        layer = key % n_layers if isinstance(key, Integral) and -n_layers <= key else key
+        if layer not in layers or layer in specs or isinstance(key, bool):
+            raise ValueError(
+                f"units has the key {key!r}: its keys must be layers chosen by the parameter "
+                f"layers, here {tuple(layers)}, each once."
+            )
+        specs[layer] = spec
+    selected = []
+    for position, layer in enumerate(layers):
+        spec, width = specs.get(layer), sizes[layer]
+        if spec is None:
+            index = np.arange(width)
+        elif isinstance(spec, slice):
+            index = np.arange(width)[spec]
+        elif isinstance(spec, Real) and not isinstance(spec, bool):
+            k = _count(spec, width, f"units[{layer}]")
+            index = np.sort(np.argsort(-scores()[position], kind="stable")[:k])
+        else:
+            index = _from_array(spec, width, layer)
+        if not len(index):
+            raise ValueError(
+                f"units[{layer}] chooses no unit: leave layer {layer} out of layers instead."
+            )
+        selected.append(index)
+    return selected
+
+
+def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
+    """An index array or a mask of one layer as an index array."""
+    array = np.asarray(spec)
+    if array.ndim != 1 or array.dtype.kind not in "iub" and array.size:
+        raise TypeError(
+            f"units[{layer}] must be an index array, a mask, a slice, an int or a float, got "
+            f"{spec!r}."
+        )
+    if array.dtype.kind == "b":
+        if len(array) != width:
+            raise ValueError(
+                f"units[{layer}] is a mask of length {len(array)}, but layer {layer} has "
+                f"{width} units: give it one entry for each."
+            )
+        return np.flatnonzero(array)
+    for i in array:
+        if not -width <= i < width:
+            raise ValueError(
+                f"units[{layer}] names unit {i}, but layer {layer} has {width} units, 0 to "
+                f"{width - 1}."
+            )
+    array = array.astype(np.intp) % width
+    if len(np.unique(array)) < len(array):
+        raise ValueError(f"units[{layer}] names a unit twice: name each once.")
+    return array
+
+
+def _count(spec: Any, total: int, name: str) -> int:
+    """How many of ``total`` units an int or a fraction stands for."""
+    if isinstance(spec, bool | np.bool_) or not isinstance(spec, Real):
+        raise TypeError(
+            f"{name} must be None, an int, a float, a mapping from layers or a feature selector, "
+            f"got {spec!r}."
+        )
+    if isinstance(spec, Integral):
+        if not 1 <= spec <= total:
+            raise ValueError(
+                f"{name}={spec} must be at least 1 and at most {total}, the number of units of the "
+                "chosen layers."
+            )
+        return int(spec)
+    if not 0 < spec <= 1:
+        raise ValueError(f"{name}={spec} must be a fraction in (0, 1].")
+    return max(1, round(float(spec) * total))
+
+
+def _split(chosen: np.ndarray, widths: Sequence[int]) -> list[np.ndarray]:
+    """Cut indices of the columns of all chosen layers into indices within each."""
+    ends = np.cumsum(widths)
+    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    return [part - (end - width) for part, end, width in zip(parts, ends, widths, strict=True)]

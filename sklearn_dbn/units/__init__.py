@@ -1,0 +1,34 @@
+"""What a layer is made of.
+
+A layer of ``n`` units has parameters ``par`` of shape ``(n_par, n)``; ``par[0]`` is its bias.
+A unit type is a set of pure functions of those parameters and of the *field*, the bias
+plus what arrives from the neighbouring layers:
+
+``independent(mean, var)``      the parameters of units with these moments and no neighbours
+``energy(x, par)``              the layer's own energy of the states ``x``, ``(n_rows,)``
+``log_partition(field, par)``   log of the sum over states of exp(-energy), elementwise
+``mean(field, par)``            the conditional mean, the derivative of ``log_partition``
+``variance(field, par)``        the conditional variance, the derivative of ``mean``
+``mode(field, par)``            the likeliest state
+``draw(mean, par, rng)``        a state, given the conditional mean (whose memory it may use)
+``present(x, noise, rng)``      an input row as a state: a Bernoulli unit draws grey levels
+``par_gradient(...)``           the derivative of the log-likelihood with respect to ``par``
+``project(par)``                ``par`` moved, in place, to where the distribution exists
+``rescale(par, shift, scale)``  the same distribution in other units of measurement
+``conditional_entropy(...)``    entropy of the unit given the input, in nats
+``marginal_entropy(...)``       entropy of the unit over all inputs, in nats
+``idle(mean, par)``             which units are dead (never on) and which saturated (always on)
+
+``support`` bounds the states, ``neutral`` is the mean to start from, ``n_par`` counts the rows of
+``par``, and ``continuous`` says whether states have a unit of measurement (only then is there
+a ``rescale``). To add a unit type, add
+a file, name it below, and add a row to the table in ``tests/units/test_contract.py``;
+CONTRIBUTING.md walks through one.
+"""
+
+from ._bernoulli import Bernoulli
+from ._gaussian import Gaussian
+
+UNITS = {unit.name: unit for unit in (Bernoulli(), Gaussian())}
+
+__all__ = ["UNITS", "Bernoulli", "Gaussian"]

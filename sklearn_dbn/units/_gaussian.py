@@ -1,0 +1,91 @@
+"""Units that take any real value."""
+
+from __future__ import annotations
+
+import math
+
+from .._array_api import Array, namespace
+from .._random import Stream
+
+# The log-precision stays here. Training sees standardised columns, so the bounds say that
+# a unit's noise is between 3 % and 30 times the spread of its column; without them the
+# precision of a constant column grows for ever.
+_LOG_PRECISION = (-7.0, 7.0)
+
+
+class Gaussian:
+    """Real states; energy exp(zeta) x^2 / 2 - a x, with zeta the log-precision.
+
+    ``par`` holds the bias ``a`` and ``zeta``: both are natural parameters of the conditional
+    distribution N(field exp(-zeta), exp(-zeta)), which is why any type can be its neighbour.
+    """
+
+    name = "gaussian"
+    n_par = 2
+    support = (-math.inf, math.inf)
+    neutral = 0.0
+    continuous = True
+
+    def independent(self, mean: Array, var: Array) -> Array:
+        xp = namespace(mean)
+        zeta = xp.clip(-xp.log(xp.clip(var, 1e-30, None)), *_LOG_PRECISION)
+        return xp.stack([mean * xp.exp(zeta), zeta])
+
+    def energy(self, x: Array, par: Array) -> Array:
+        xp = namespace(x)
+        return (x * x) @ (0.5 * xp.exp(par[1, :])) - x @ par[0, :]
+
+    def log_partition(self, field: Array, par: Array) -> Array:
+        xp = namespace(field)
+        zeta = par[1, :]
+        return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))
+
+    def mean(self, field: Array, par: Array) -> Array:
+        return field * namespace(field).exp(-par[1, :])
+
+    def variance(self, field: Array, par: Array) -> Array:
+        xp = namespace(field)
+        return xp.broadcast_to(xp.exp(-par[1, :]), field.shape)
+
+    def mode(self, field: Array, par: Array) -> Array:
+        return self.mean(field, par)
+
+    def draw(self, mean: Array, par: Array, rng: Stream) -> Array:
+        return mean + rng.normal(mean) * namespace(mean).exp(-0.5 * par[1, :])
+
+    def present(self, x: Array, noise: Array | None, rng: Stream) -> Array:
+        return x if noise is None else x + rng.normal(x) * noise
+
+    def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:
+        # The second moment is taken about the offset, and the bias follows, so that a
+        # change of precision does not move the mean.
+        xp = namespace(x)
+        precision = xp.exp(par[1, :])
+        deviation = x - offset
+        zeta = -0.5 * precision * (weight @ (deviation * deviation))
+        return xp.stack([weight @ x + precision * offset * zeta, zeta])
+
+    def project(self, par: Array) -> None:
+        xp = namespace(par)
+        par[1, :] = xp.clip(par[1, :], *_LOG_PRECISION)
+
+    def rescale(self, par: Array, shift: Array, scale: Array) -> Array:
+        xp = namespace(par)
+        bias = par[0, :] / scale + xp.exp(par[1, :]) * shift / (scale * scale)
+        return xp.stack([bias, par[1, :] - 2 * xp.log(scale)])
+
+    def conditional_entropy(self, mean: Array, par: Array) -> Array:
+        xp = namespace(mean)
+        entropy = 0.5 * (1 + math.log(2 * math.pi) - par[1, :])
+        return xp.broadcast_to(entropy, mean.shape)
+
+    def marginal_entropy(self, mean: Array, var: Array, par: Array) -> Array:
+        # Of all distributions with this variance the normal one has the largest entropy.
+        xp = namespace(mean)
+        total = var + xp.exp(-par[1, :])
+        return 0.5 * (1 + math.log(2 * math.pi) + xp.log(total))
+
+    def idle(self, mean: Array, par: Array) -> tuple[Array, Array]:
+        xp = namespace(mean)
+        signal = xp.var(mean, axis=0) * xp.exp(par[1, :])
+        return signal < 1e-4, xp.zeros_like(signal, dtype=xp.bool)
