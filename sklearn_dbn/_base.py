@@ -29,8 +29,9 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator."""
         if type(X).__module__.partition(".")[0] == "dask":
             raise TypeError(
-                f"X is a dask {type(X).__name__}, which {type(self).__name__} would have to load "
-                "whole: call partial_fit on one partition after the other, or pass X.compute()."
+                f"X is a dask {type(X).__name__}, which {type(self).__name__} would have to "
+                "load whole: call partial_fit on one partition after the other, or pass "
+                "X.compute()."
             )
         return validate_data(
             self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
@@ -78,10 +79,10 @@ def column_name(estimator: Any, j: int) -> str:
     return f"column {j}" if names is None else f"column {names[j]!r}"
 
 
-def outside_unit_interval(X: Any) -> int | None:
-    """The first column with a value outside [0, 1], or None."""
+def column_outside(X: Any, support: tuple[float, float]) -> int | None:
+    """The first column with a value outside ``support``, or None."""
     low, high = X.min(axis=0), X.max(axis=0)
     if sp.issparse(X):
         low, high = low.toarray().ravel(), high.toarray().ravel()
-    outside = np.flatnonzero((low < 0) | (high > 1))
+    outside = np.flatnonzero((low < support[0]) | (high > support[1]))
     return int(outside[0]) if outside.size else None

@@ -15,7 +15,7 @@ from ._base import (
     BaseGenerator,
     check_columns,
     column_name,
-    outside_unit_interval,
+    column_outside,
     unchanged_on_failure,
 )
 from ._compat import Interval, StrOptions, _fit_context
@@ -325,19 +325,22 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
     ) -> tuple[Run, Settings]:
         """The run to go on with, a new one unless ``go_on``, and how to train it."""
         visible = self.visible_units_ if go_on else self.visible
-        outside = outside_unit_interval(rows.X) if visible != "gaussian" else None
         if visible == "auto":
-            visible = "bernoulli" if outside is None else "gaussian"
-        elif outside is not None:
+            grey = column_outside(rows.X, UNITS["bernoulli"].support) is None
+            visible = "bernoulli" if grey else "gaussian"
+        low, high = UNITS[visible].support
+        outside = column_outside(rows.X, (low, high))
+        if outside is not None:
             raise ValueError(
-                f"X has values outside [0, 1] in {column_name(self, outside)}, which "
-                "visible='bernoulli' cannot take: scale X, for instance with MinMaxScaler, or "
-                "set visible='gaussian'."
+                f"X has values outside [{low:g}, {high:g}] in {column_name(self, outside)}, "
+                f"which visible={visible!r} units cannot take: scale X, for instance with "
+                "MinMaxScaler, or set visible='gaussian'."
             )
-        if self.sparsity_target is not None and UNITS[self.hidden].continuous:
+        if self.sparsity_target is not None and UNITS[self.hidden].support != (0, 1):
             raise ValueError(
-                f"sparsity_target={self.sparsity_target} is a share of the rows in which a unit "
-                f"is on, which hidden={self.hidden!r} units have not: set sparsity_target=None."
+                f"sparsity_target={self.sparsity_target} is a share of the rows in which a "
+                f"unit is on, and hidden={self.hidden!r} units are not on or off: set "
+                "sparsity_target=None."
             )
         settings = Settings(
             sampler=SAMPLERS[self.sampler](self.n_gibbs_steps),
@@ -349,8 +352,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             batch_size=self.batch_size,
             averaging=self.averaging,
             centered=self.centered,
-            sample_inputs=self.sample_inputs
-            and not (visible == "bernoulli" and is_binary(rows.X)),
+            sample_inputs=self.sample_inputs and not is_binary(rows.X),
             sparsity=None
             if self.sparsity_target is None
             else Sparsity(self.sparsity_target, self.sparsity_cost),
@@ -359,8 +361,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             n_fitted = self._run.machine.W[0].shape[1]
             if self.n_components != n_fitted:
                 raise ValueError(
-                    f"n_components={self.n_components} but the fitted machine to go on with has "
-                    f"{n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
+                    f"n_components={self.n_components}, but the fitted machine to go on with "
+                    f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
                 )
             # A copy, so that a failure leaves the fitted run as it was.
             run = copy.deepcopy(self._run)

@@ -215,7 +215,7 @@ def _record(run: Run, v: Array, validation: Array | None) -> None:
     record["dead_units"] = xp.sum(xp.astype(dead, v.dtype))
     record["saturated_units"] = xp.sum(xp.astype(saturated, v.dtype))
     if validation is not None:
-        held_out = machine.free_energy([validation] + states[1:])
+        held_out = machine.free_energy([validation, *states[1:]])
         record["free_energy_gap"] = xp.mean(held_out) - xp.mean(machine.free_energy(states))
     for name, value in record.items():
         run.history.setdefault(name, []).append(float(value))

@@ -1,7 +1,15 @@
 """Which layers, and which of their units, become features."""
 
+from ._estimator import SelectingGenerator
 from ._layers import layer_subsets, resolve_layers
 from ._scores import SCORES, UnitStatistics
 from ._units import resolve_units
 
-__all__ = ["SCORES", "UnitStatistics", "layer_subsets", "resolve_layers", "resolve_units"]
+__all__ = [
+    "SCORES",
+    "SelectingGenerator",
+    "UnitStatistics",
+    "layer_subsets",
+    "resolve_layers",
+    "resolve_units",
+]

@@ -41,8 +41,8 @@ def layer_subsets(
     largest = n_layers if max_size is None else max_size
     if not 1 <= min_size <= largest <= n_layers:
         raise ValueError(
-            f"layer_subsets needs 1 <= min_size <= max_size <= n_layers, got min_size={min_size}, "
-            f"max_size={max_size}, n_layers={n_layers}."
+            "layer_subsets needs 1 <= min_size <= max_size <= n_layers, got "
+            f"min_size={min_size}, max_size={max_size}, n_layers={n_layers}."
         )
     sizes = range(min_size, largest + 1)
     return [subset for size in sizes for subset in combinations(range(n_layers), size)]
@@ -56,7 +56,9 @@ def resolve_layers(layers: int | slice | Sequence[int] | str, n_layers: int) -> 
     ValueError, TypeError
         When ``layers`` names none, one twice, one that is not there, or is of another kind.
     """
-    there = f"the generator has {n_layers} hidden layers, 0 to {n_layers - 1} or -{n_layers} to -1"
+    there = (
+        f"the generator has {n_layers} hidden layers, 0 to {n_layers - 1} or -{n_layers} to -1"
+    )
     if isinstance(layers, str) and layers == "all":
         return tuple(range(n_layers))
     if isinstance(layers, slice):

@@ -54,8 +54,8 @@ def resolve_units(
     if hasattr(units, "get_support") or hasattr(units, "fit"):
         if not hasattr(units, "get_support"):
             raise TypeError(
-                f"units={units!r} is an estimator without get_support: pass a feature selector, "
-                "such as SelectKBest."
+                f"units={units!r} is an estimator without get_support: pass a feature "
+                "selector, such as SelectKBest."
             )
         selector = clone(units).fit(columns(), y)
         chosen = selector.get_support(indices=True)
@@ -104,7 +104,7 @@ def _from_mapping(
 def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
     """An index array or a mask of one layer as an index array."""
     array = np.asarray(spec)
-    if array.ndim != 1 or array.dtype.kind not in "iub" and array.size:
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
         raise TypeError(
             f"units[{layer}] must be an index array, a mask, a slice, an int or a float, got "
             f"{spec!r}."
@@ -132,14 +132,14 @@ def _count(spec: Any, total: int, name: str) -> int:
     """How many of ``total`` units an int or a fraction stands for."""
     if isinstance(spec, bool | np.bool_) or not isinstance(spec, Real):
         raise TypeError(
-            f"{name} must be None, an int, a float, a mapping from layers or a feature selector, "
-            f"got {spec!r}."
+            f"{name} must be None, an int, a float, a mapping from layers or a feature "
+            f"selector, got {spec!r}."
         )
     if isinstance(spec, Integral):
         if not 1 <= spec <= total:
             raise ValueError(
-                f"{name}={spec} must be at least 1 and at most {total}, the number of units of the "
-                "chosen layers."
+                f"{name}={spec} must be at least 1 and at most {total}, the number of units "
+                "to choose from."
             )
         return int(spec)
     if not 0 < spec <= 1:

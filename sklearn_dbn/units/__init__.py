@@ -19,11 +19,10 @@ plus what arrives from the neighbouring layers:
 ``marginal_entropy(...)``       entropy of the unit over all inputs, in nats
 ``idle(mean, par)``             which units are dead (never on) and which saturated (always on)
 
-``support`` bounds the states, ``neutral`` is the mean to start from, ``n_par`` counts the rows of
-``par``, and ``continuous`` says whether states have a unit of measurement (only then is there
-a ``rescale``). To add a unit type, add
-a file, name it below, and add a row to the table in ``tests/units/test_contract.py``;
-CONTRIBUTING.md walks through one.
+``support`` bounds the states, ``neutral`` is the mean to start from, ``n_par`` counts the rows
+of ``par``, and ``continuous`` says whether states have a unit of measurement (only then is
+there a ``rescale``). To add a unit type, add a file, name it below, and add a row to the table
+in ``tests/units/test_contract.py``; CONTRIBUTING.md walks through one.
 """
 
 from ._bernoulli import Bernoulli

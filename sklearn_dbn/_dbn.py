@@ -1,0 +1,463 @@
+"""A deep belief network as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from ._base import unchanged_on_failure
+from ._compat import HasMethods, _fit_context
+from ._memory import DoNotKeep, remembered
+from ._random import layer_seed, seed_of
+from ._rbm import RBMTransformer
+from ._version import __version__
+from .selection import SelectingGenerator, UnitStatistics
+
+# partial_fit scores units on about so many of the last rows.
+_MEMORY_ROWS = 10_000
+# Parameters of a layer that leave its trained weights as they are.
+_NOT_TRAINING = ("random_state", "verbose", "warm_start")
+
+
+class DBNTransformer(SelectingGenerator):
+    """Deep belief network, trained without labels, with features from any of its layers.
+
+    The layers are restricted Boltzmann machines, trained one after the other: each learns
+    from samples of the layer below [1]_. Which layers and which units become features is
+    decided after training, by parameters that never train again where `memory` is set.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+        Number of units of each hidden layer, the first one first.
+
+    rbm : RBMTransformer, sequence of RBMTransformer or None, default=None
+        How a layer is trained: a template for every layer, or one for each. Its
+        `n_components` and `random_state` are set from here, and the visible units of every
+        layer but the first are the hidden units of the layer below. `None` takes
+        `RBMTransformer()`.
+
+    layers : int, slice, sequence of int or "all", default=-1
+        Layers to take features from; 0 is the first hidden layer, -1 the last. The order
+        given is the order of the columns.
+
+    units : None, int, float, mapping or feature selector, default=None
+        Units to take from those layers. `None`: all. An int or a float: the best k, or the best
+        fraction, of the chosen layers together, by `unit_score`. A mapping from layers to an
+        index array, a mask, a slice, an int or a float; layers without a key give all their
+        units. A feature selector, such as `SelectKBest`: cloned and fitted on the columns of
+        the chosen layers with `y`.
+
+    unit_score : {"information", "variance"} or callable, default="information"
+        What makes a unit good: the mutual information between the unit and the input [2]_,
+        the variance of its mean, or a score function `f(H, y)` of
+        `sklearn.feature_selection`. The first two need no labels.
+
+    passthrough : bool, default=False
+        Whether to append the input columns.
+
+    output : {"probability", "logit", "binary"}, default="probability"
+        Give the posterior means of the units, the inputs to them, or their likeliest states.
+
+    pretrained : FrozenEstimator or None, default=None
+        `FrozenEstimator(fitted_dbn)`: use the layers of that network; `fit` then only selects
+        layers and units, and the parameters of the training are not looked at.
+
+    memory : str, object with the joblib.Memory interface or None, default=None
+        Where to keep trained layers. A layer is found again by its data, its training
+        parameters and its seed, those of the layers below included, and by nothing else; so
+        other choices of layers and units, and deeper stacks, do not train it again. Two
+        processes that want the same layer train it once. With `random_state=None`, with
+        `warm_start` and where a callback stopped the training, nothing is kept.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the layers of the last one; layers added to
+        `hidden_layer_sizes` are trained anew.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes all layers. Only an int lets `memory` find a layer again.
+
+    Attributes
+    ----------
+    rbms_ : list of RBMTransformer
+        The fitted layers.
+
+    selected_layers_ : ndarray of int
+        The layers that give features.
+
+    selected_units_ : list of int arrays
+        The units of each of them.
+
+    unit_selector_ : feature selector or None
+        The fitted clone of `units`, where that is a feature selector.
+
+    history_ : list of dicts
+        The `history_` of each layer.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    RBMTransformer : One layer, and all parameters of its training.
+    layer_subsets : Every subset of layers, for a parameter grid.
+
+    References
+    ----------
+    .. [1] Hinton, Osindero, Teh (2006). A fast learning algorithm for deep belief nets.
+       doi:10.1162/neco.2006.18.7.1527
+    .. [2] Berglund, Raiko, Cho (2015). Measuring the usefulness of hidden units in Boltzmann
+       machines with mutual information. doi:10.1016/j.neunet.2014.09.004
+
+    Examples
+    --------
+    Ask which layers a support vector machine should see. The three layers are trained once
+    for each fold, however many candidates there are:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.svm import SVC
+    >>> from sklearn_dbn import DBNTransformer, RBMTransformer, layer_subsets
+    >>> X, y = load_digits(return_X_y=True)
+    >>> rbm = RBMTransformer(n_iter=5)
+    >>> with TemporaryDirectory() as cache:
+    ...     dbn = DBNTransformer((64, 64), rbm=rbm, memory=cache, random_state=0)
+    ...     pipe = make_pipeline(dbn, SVC())
+    ...     grid = {"dbntransformer__layers": layer_subsets(2)}
+    ...     search = GridSearchCV(pipe, grid, cv=3).fit(X / 16, y)
+    >>> search.best_score_ > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": "no_validation",
+        "rbm": "no_validation",
+        **SelectingGenerator._selection_constraints,
+        "pretrained": "no_validation",
+        "memory": [str, HasMethods(["cache"]), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        *,
+        rbm: RBMTransformer | Sequence[RBMTransformer] | None = None,
+        layers: int | slice | Sequence[int] | str = -1,
+        units: Any = None,
+        unit_score: Any = "information",
+        passthrough: bool = False,
+        output: str = "probability",
+        pretrained: FrozenEstimator | None = None,
+        memory: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.rbm = rbm
+        self.layers = layers
+        self.units = units
+        self.unit_score = unit_score
+        self.passthrough = passthrough
+        self.output = output
+        self.pretrained = pretrained
+        self.memory = memory
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
+        """Train the layers that are not there yet, then select layers and units.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,), default=None
+            For a feature selector or a score function alone; training sees no labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in training and in the label-free scores.
+
+        Returns
+        -------
+        self : DBNTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            When `X` or a parameter is not as documented, or when training diverges. The
+            estimator is then as it was before.
+        """
+        with unchanged_on_failure(self):
+            if self.pretrained is not None:
+                self._adopt(X, sample_weight)
+            else:
+                templates = self._templates()
+                X = self._check_rows(X, reset=not (self.warm_start and hasattr(self, "rbms_")))
+                weight = self._check_weight(sample_weight, X)
+                self._fit_layers(templates, X, weight)
+            self._choose(self._check_rows(X, reset=False), y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
+        """Pass over `X` once with every layer, then select layers and units.
+
+        Each layer learns from the layer below as that stands after its own pass. The scores of
+        the units are those of the last 10,000 rows or so; a feature selector or a score
+        function sees the rows of this call alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data, any number of rows.
+        y : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `RBMTransformer.partial_fit`.
+
+        Returns
+        -------
+        self : DBNTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        with unchanged_on_failure(self):
+            if self.pretrained is not None:
+                raise ValueError(
+                    "partial_fit would train the frozen network given as pretrained: call fit, "
+                    "or set pretrained=None."
+                )
+            if hasattr(self, "rbms_"):
+                X = self._check_rows(X, reset=False)
+                rbms = [copy.copy(rbm) for rbm in self.rbms_]
+                statistics = copy.deepcopy(self._statistics)
+            else:
+                rbms = self._templates()
+                X = self._check_rows(X, reset=True)
+                statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
+            weight = self._check_weight(sample_weight, X)
+            self._partial_fit_layers(rbms, statistics, X, weight)
+            self._choose(X, y)
+        return self
+
+    @with_callbacks
+    def _fit_layers(self, rbms: list[RBMTransformer], X: Any, weight: np.ndarray) -> None:
+        """Greedy training, with a callback task for each layer."""
+        fitted = list(getattr(self, "rbms_", [])) if self.warm_start else []
+        keep = isinstance(self.random_state, Integral) and not self.warm_start
+        memory = check_memory(self.memory) if keep and self.memory is not None else None
+        seed = seed_of(self.random_state)
+        key = joblib.hash((X, weight)) if memory is not None else ""
+        context = self._init_callback_context(max_subtasks=len(rbms))
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        self.rbms_, self._statistics = [], []
+        rows: Any = X
+        for layer, rbm in enumerate(rbms):
+            if layer < len(fitted):
+                rbm = _continued(fitted[layer], rbm)
+            rbm.set_params(random_state=layer_seed(seed, layer))
+            below = self.rbms_[-1] if self.rbms_ else None
+            if below is not None:
+                rbm.set_params(visible=below.hidden_units_)
+            task = context.subcontext(task_name=f"layer {layer}")
+            trainer = _LayerTraining(self, task, rbm, rows, weight, _noise(below))
+            if memory is not None:
+                training = {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
+                key = joblib.hash((key, __version__, training, rbm.random_state))
+            attributes, statistics = remembered(memory, key, trainer)
+            vars(rbm).update(attributes)
+            if not trainer.ran:
+                task.call_on_fit_task_begin(estimator=self, X=rows)
+                trainer.stop = task.call_on_fit_task_end(estimator=self, X=rows)
+            self.rbms_.append(rbm)
+            self._statistics.append(statistics)
+            if trainer.stop:
+                break
+            if layer + 1 < len(rbms):
+                rows = rbm._machine.means([1], [rows, None])[1]
+        self.history_ = [rbm.history_ for rbm in self.rbms_]
+        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+
+    @with_callbacks
+    def _partial_fit_layers(
+        self,
+        rbms: list[RBMTransformer],
+        statistics: list[UnitStatistics],
+        X: Any,
+        weight: np.ndarray,
+    ) -> None:
+        """One pass of each layer over the same rows."""
+        started = hasattr(rbms[0], "_run")
+        seed = None if started else seed_of(self.random_state)
+        context = self._init_callback_context(max_subtasks=len(rbms))
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        rows: Any = X
+        below = None
+        for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
+            if not started:
+                rbm.set_params(random_state=layer_seed(seed, layer))
+                if below is not None:
+                    rbm.set_params(visible=below.hidden_units_)
+            task = context.subcontext(task_name=f"layer {layer}")
+            with task.propagate_callback_context(rbm):
+                task.call_on_fit_task_begin(estimator=self, X=rows)
+                rbm._partial_fit(rows, weight, noise=_noise(below))
+                task.call_on_fit_task_end(estimator=self, X=rows)
+            rows = rbm._machine.means([1], [rows, None])[1]
+            seen.forget(_MEMORY_ROWS / (_MEMORY_ROWS + len(weight)))
+            seen.add(rbm._machine.units[1], rbm._machine.par[1], rows, weight)
+            below = rbm
+        self.rbms_, self._statistics = rbms, statistics
+        self.history_ = [rbm.history_ for rbm in rbms]
+        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+
+    def _templates(self) -> list[RBMTransformer]:
+        """An unfitted RBM for each layer."""
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold a positive int for "
+                "each hidden layer, and at least one."
+            )
+        if isinstance(self.rbm, list | tuple):
+            rbms = list(self.rbm)
+        else:
+            rbms = [RBMTransformer() if self.rbm is None else self.rbm] * len(sizes)
+        if len(rbms) != len(sizes):
+            raise ValueError(
+                f"rbm holds {len(rbms)} templates for the {len(sizes)} layers of "
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: give one for each, or a "
+                "single template."
+            )
+        for rbm in rbms:
+            if not isinstance(rbm, RBMTransformer):
+                raise TypeError(
+                    f"rbm must be an RBMTransformer, a sequence of them or None, got {rbm!r}."
+                )
+        templates = [
+            clone(rbm).set_params(n_components=int(n))
+            for rbm, n in zip(rbms, sizes, strict=True)
+        ]
+        for template in templates:
+            template._validate_params()
+        return templates
+
+    def _adopt(self, X: Any, sample_weight: Any) -> None:
+        """Take the layers of ``pretrained``, and score their units on ``X``."""
+        frozen = self.pretrained
+        if not isinstance(frozen, FrozenEstimator) or not isinstance(
+            frozen.estimator, DBNTransformer
+        ):
+            raise TypeError(
+                "pretrained must be FrozenEstimator(dbn) with a fitted DBNTransformer, got "
+                f"{frozen!r}."
+            )
+        source = frozen.estimator
+        try:
+            check_is_fitted(source)
+        except NotFittedError:
+            raise NotFittedError(
+                "The DBNTransformer in pretrained is not fitted: fit it, then freeze it."
+            ) from None
+        source._check_rows(X, reset=False)
+        X = self._check_rows(X, reset=True)
+        weight = self._check_weight(sample_weight, X)
+        self.rbms_, self.history_ = source.rbms_, source.history_
+        self._statistics = []
+        for unit, par, field in self._fields(X, len(source.rbms_) - 1):
+            statistics = UnitStatistics(par.shape[1])
+            statistics.add(unit, par, unit.mean(field, par), weight)
+            self._statistics.append(statistics)
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
+        rows = X
+        for layer in range(top + 1):
+            machine = self.rbms_[layer]._machine
+            unit, par = machine.units[1], machine.par[1]
+            field = machine.field(1, [rows, None])
+            yield unit, par, field
+            if layer < top:
+                rows = unit.mean(field, par)
+
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        return self.rbms_[layer]._machine.means([0], [None, states])[0]
+
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        machine = self.rbms_[layer]._machine
+        return machine.units[1], machine.par[1]
+
+
+class _LayerTraining:
+    """The training of one layer of a stack, to be called where it is not remembered.
+
+    Attributes
+    ----------
+    ran, stop : bool
+        Whether it was called, and whether a callback then stopped the stack.
+    """
+
+    def __init__(
+        self,
+        stack: DBNTransformer,
+        task: Any,
+        rbm: RBMTransformer,
+        rows: Any,
+        weight: np.ndarray,
+        noise: np.ndarray | None,
+    ):
+        self.stack, self.task, self.rbm = stack, task, rbm
+        self.rows, self.weight, self.noise = rows, weight, noise
+        self.ran = self.stop = False
+
+    def __call__(self) -> tuple[dict[str, Any], UnitStatistics]:
+        """Fitted attributes of the layer, and statistics of its units over the rows."""
+        self.ran = True
+        rbm, passes = self.rbm, getattr(self.rbm, "n_iter_", 0)
+        with self.task.propagate_callback_context(rbm):
+            self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows)
+            rbm._fit(self.rows, self.weight, self.noise)
+            self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows)
+        machine = rbm._machine
+        statistics = UnitStatistics(rbm.n_components)
+        means = machine.means([1], [self.rows, None])[1]
+        statistics.add(machine.units[1], machine.par[1], means, self.weight)
+        parameters = rbm.get_params(deep=False)
+        attributes = {k: v for k, v in vars(rbm).items() if k not in parameters}
+        if rbm.n_iter_ < passes + rbm.n_iter:
+            # A callback had its way; the key of the cache speaks of the parameters alone.
+            raise DoNotKeep((attributes, statistics))
+        return attributes, statistics
+
+
+def _noise(below: RBMTransformer | None) -> np.ndarray | None:
+    """Standard deviation of real-valued units about the means that the next layer sees."""
+    if below is None or below.hidden_variance_ is None:
+        return None
+    return np.sqrt(below.hidden_variance_)
+
+
+def _continued(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
+    """The fitted layer, ready to go on with the training parameters of ``template``."""
+    rbm = copy.copy(fitted)
+    return rbm.set_params(**template.get_params()).set_params(warm_start=True)

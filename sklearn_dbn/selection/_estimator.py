@@ -1,0 +1,264 @@
+"""Selection of layers and units, as every generator with hidden layers offers it."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+
+from .._base import BaseGenerator, check_columns
+from .._compat import StrOptions, _check_feature_names_in
+from ._layers import resolve_layers
+from ._scores import SCORES
+from ._units import resolve_units
+
+OUTPUTS = {
+    "probability": lambda unit, par, field: unit.mean(field, par),
+    "logit": lambda unit, par, field: field,
+    "binary": lambda unit, par, field: unit.mode(field, par),
+}
+
+
+class _Unchanged:
+    """Default of `select`: leave the parameter as it is."""
+
+    def __repr__(self) -> str:
+        return "<unchanged>"
+
+
+_UNCHANGED = _Unchanged()
+
+
+class SelectingGenerator(BaseGenerator, ABC):
+    """A generator whose features are units of chosen layers.
+
+    A subclass keeps `_statistics`, a `UnitStatistics` for each hidden layer, and says what its
+    hidden layers receive (`_fields`) and what a layer says about the one below (`_below`).
+    """
+
+    _selection_constraints: dict = {
+        "layers": "no_validation",
+        "units": "no_validation",
+        "unit_score": [StrOptions(set(SCORES)), callable],
+        "passthrough": ["boolean"],
+        "output": [StrOptions(set(OUTPUTS))],
+    }
+
+    @abstractmethod
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
+        """Unit type, parameters and field, (n_rows, n_units), of hidden layers 0 to ``top``."""
+
+    @abstractmethod
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        """Means of the layer below hidden layer ``layer``, given its states."""
+
+    @abstractmethod
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        """Unit type and parameters, (n_par, n_units), of a hidden layer."""
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [self._unit(layer)[1].shape[1] for layer in range(len(self._statistics))]
+
+    @property
+    def _n_features_out(self) -> int:
+        n_units = sum(len(units) for units in self.selected_units_)
+        return n_units + (self.n_features_in_ if self.passthrough else 0)
+
+    def _choose(self, X: Any, y: Any) -> None:
+        """Resolve the selection parameters against the fitted layers.
+
+        ``X`` is needed by feature selectors and by score functions alone.
+        """
+        layers = resolve_layers(self.layers, len(self._statistics))
+        sizes = self._sizes
+        widths = [sizes[layer] for layer in layers]
+
+        def columns() -> np.ndarray:
+            if X is None:
+                raise ValueError(
+                    f"units={self.units!r} with unit_score={self.unit_score!r} is decided by "
+                    "data: pass X, and y where it needs labels, to select."
+                )
+            everything = [np.arange(width) for width in widths]
+            return np.hstack(self._columns(X, layers, everything))
+
+        def scores() -> list[np.ndarray]:
+            if callable(self.unit_score):
+                score = self.unit_score(columns(), y)
+                score = np.asarray(score[0] if isinstance(score, tuple) else score, dtype=float)
+                # As SelectKBest does: a score that does not exist is the worst.
+                score = np.where(np.isnan(score), -np.inf, score)
+                return np.split(score, np.cumsum(widths)[:-1])
+            rule = SCORES[self.unit_score]
+            return [rule(self._statistics[layer], *self._unit(layer)) for layer in layers]
+
+        units, selector = resolve_units(self.units, layers, sizes, scores, columns, y)
+        self.selected_layers_ = np.array(layers)
+        self.selected_units_ = units
+        self.unit_selector_ = selector
+
+    def _columns(self, X: Any, layers: Any, units: list[np.ndarray]) -> list[np.ndarray]:
+        """Features of the given units, a block for each of the given layers."""
+        output = OUTPUTS[self.output]
+        chosen = dict(zip(layers, units, strict=True))
+        blocks = {}
+        for layer, (unit, par, field) in enumerate(self._fields(X, max(layers))):
+            if layer in chosen:
+                blocks[layer] = output(unit, par, field)[:, chosen[layer]]
+        return [blocks[layer] for layer in layers]
+
+    def transform(self, X: Any) -> Any:
+        """Features of `X`: the selected units of the selected layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; grey levels are taken as they are.
+
+        Returns
+        -------
+        H : ndarray or CSR matrix of shape (n_samples, n_features_out)
+            Layers in the order of `layers`, then the input where `passthrough` is set. Sparse
+            only with `passthrough` of a sparse `X`.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False)
+        blocks = self._columns(X, self.selected_layers_.tolist(), self.selected_units_)
+        if not self.passthrough:
+            return np.hstack(blocks)
+        if sp.issparse(X):
+            return sp.hstack([*blocks, X], format="csr")
+        return np.hstack([*blocks, X])
+
+    def inverse_transform(self, H: Any) -> np.ndarray:
+        """Rows of the input that the features `H` speak for.
+
+        From the highest selected layer down, each layer is the mean given the one above, with
+        the selected units in the place of their means. Units of the highest layer that were
+        not selected stand at their mean over the training data. With `passthrough` the
+        input is among the features and is given back as it is.
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_features_out)
+            What `transform` returned, with the same selection.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            In the units of the training data.
+
+        Raises
+        ------
+        ValueError
+            When `H` has another number of columns than `transform` gives.
+        """
+        check_is_fitted(self)
+        if sp.issparse(H):
+            H = H.toarray()
+        H = check_columns(H, self._n_features_out, self._unit(0)[1].dtype)
+        if self.passthrough:
+            return H[:, -self.n_features_in_ :].copy()
+        ends = np.cumsum([len(units) for units in self.selected_units_])
+        blocks = np.split(H, ends[:-1], axis=1)
+        given = {
+            int(layer): (units, block)
+            for layer, units, block in zip(
+                self.selected_layers_, self.selected_units_, blocks, strict=True
+            )
+        }
+        top = max(given)
+        states = np.tile(self._statistics[top].mean.astype(H.dtype), (len(H), 1))
+        for layer in range(top, -1, -1):
+            if layer in given:
+                units, block = given[layer]
+                if self.output == "logit":
+                    unit, par = self._unit(layer)
+                    block = unit.mean(block, par[:, units])
+                states[:, units] = block
+            states = self._below(layer, states)
+        return states
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features: `layer{l}_unit{j}`, then those of the input.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns, where these were not seen in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+        """
+        check_is_fitted(self)
+        input_features = _check_feature_names_in(self, input_features)
+        names = [
+            f"layer{layer}_unit{j}"
+            for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True)
+            for j in units
+        ]
+        passed = list(input_features) if self.passthrough else []
+        return np.array(names + passed, dtype=object)
+
+    def select(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        layers: Any = _UNCHANGED,
+        units: Any = _UNCHANGED,
+        unit_score: Any = _UNCHANGED,
+        passthrough: Any = _UNCHANGED,
+        output: Any = _UNCHANGED,
+    ) -> Any:
+        """Another selection from the same fitted layers, without a fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Needed where `units` is a feature selector or `unit_score` a function.
+        y : array-like of shape (n_samples,), default=None
+            Labels, where these need them.
+        layers, units, unit_score, passthrough, output :
+            As the parameters of the same names; those left out stay as they are.
+
+        Returns
+        -------
+        view : estimator of the same class
+            Fitted, with the same layers in memory; this estimator stays as it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When the selection does not fit the layers.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_dbn import DBNTransformer, RBMTransformer
+        >>> X = load_digits().data / 16
+        >>> rbm = RBMTransformer(n_iter=2)
+        >>> dbn = DBNTransformer((32, 16), rbm=rbm, random_state=0).fit(X)
+        >>> dbn.transform(X).shape, dbn.select(layers="all", units=10).transform(X).shape
+        ((1797, 16), (1797, 10))
+        """
+        check_is_fitted(self)
+        view = copy.copy(self)
+        new = {
+            "layers": layers,
+            "units": units,
+            "unit_score": unit_score,
+            "passthrough": passthrough,
+            "output": output,
+        }
+        view.set_params(**{k: v for k, v in new.items() if v is not _UNCHANGED})
+        view._validate_params()
+        view._choose(None if X is None else self._check_rows(X, reset=False), y)
+        return view
