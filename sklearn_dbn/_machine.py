@@ -95,6 +95,15 @@ class Machine:
             drawn[layer] = self.units[layer].draw(states[layer], self.par[layer], rng)
         return drawn
 
+    def sample(self, layers: Sequence[int], states: States, rng: Stream) -> States:
+        """Draw the states of ``layers``, given those of the others."""
+        drawn = list(states)
+        for layer in layers:
+            drawn[layer] = self.units[layer].sample(
+                self.field(layer, states), self.par[layer], rng
+            )
+        return drawn
+
     def energy(self, states: States) -> Array:
         """E(x_0, .., x_L) of each row, shape (n_rows,)."""
         xp = namespace(states[0])
@@ -125,7 +134,8 @@ class Machine:
         """Centred derivative of the log-likelihood from weighted rows.
 
         With ``weight`` summing to 1 over rows of the data and to -1 over rows of the model
-        this is the difference of the two phases, each averaged over its own count. With
+        this is the difference of the two phases, each averaged over its own count; a factor
+        on ``weight`` is a factor on the derivative. With
         ``offsets`` mu and lambda (Melchior, Fischer, Wiskott 2016, JMLR 17:99)::
 
             dW = <(v - mu)(h - lambda)'>,  da = <v> - dW lambda,  db = <h> - dW' mu
@@ -145,7 +155,6 @@ class Machine:
         Machine
             The derivative of each parameter, in the place of that parameter.
         """
-        xp = namespace(weight)
         par = [
             unit.par_gradient(x, weight, offset, p)
             for unit, x, offset, p in zip(self.units, states, offsets, self.par, strict=True)
@@ -153,15 +162,13 @@ class Machine:
         W = []
         for layer in range(len(self.W)):
             mu, lam = offsets[layer], offsets[layer + 1]
-            # The weights sum to 0, so centring one side by rows leaves a product of rank
-            # one for the other side; it rides along as one more row of the same product.
-            right = (states[layer + 1] - lam) * weight[:, None]
-            left = xp.concat([states[layer], mu[None, :]])
-            right = xp.concat([right, -xp.sum(right, axis=0)[None, :]])
-            dW = left.T @ right
+            left = states[layer] - mu
+            right = states[layer + 1] - lam
+            right *= weight[:, None]
+            W.append(left.T @ right)
+            # dW lambda and dW' mu, without another pass over dW.
             par[layer][0, :] -= left.T @ (right @ lam)
             par[layer + 1][0, :] -= right.T @ (left @ mu)
-            W.append(dW)
         return Machine(self.units, par, W)
 
     def rescale(self, shift: Array, scale: Array) -> Machine:

@@ -187,17 +187,17 @@ def _step(
     total = float(xp.sum(weight))
     positive = weight / total
     n_negative = states[0].shape[0] - n_data
-    negative = xp.full((n_negative,), -1.0 / n_negative, dtype=v.dtype, device=device(v))
     for layer in range(1, len(states)):
         activity = run.activity[layer]
         activity += _ACTIVITY_RATE * (positive @ states[layer][:n_data, :] - activity)
         if settings.sparsity is not None:
             states[layer][:n_data, :] += settings.sparsity.push(activity)
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
-    gradient = machine.gradient(states, xp.concat([positive, negative]), offsets)
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = settings.learning_rate * factor * total / settings.batch_size
-    settings.update.update(machine, gradient, step, run.memory)
+    negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
+    ascent = machine.gradient(states, xp.concat([step * positive, negative]), offsets)
+    settings.update.update(machine, ascent, step, run.memory)
 
 
 def _record(run: Run, v: Array, validation: Array | None) -> None:

@@ -1,7 +1,8 @@
 """Update rules: what a gradient does to the parameters.
 
-``start(machine)`` gives the rule's memory, and ``update(machine, gradient, step, memory)``
-moves the parameters in place. ``decay`` is the L2 penalty, on the weights only.
+``start(machine)`` gives the rule's memory, and ``update(machine, ascent, step, memory)`` moves
+the parameters in place, ``ascent`` being the gradient times the step. ``decay`` is the L2
+penalty, on the weights only.
 """
 
 from __future__ import annotations
@@ -20,25 +21,20 @@ class Ascent:
         return None
 
     def update(
-        self, machine: Machine, gradient: Machine, step: float, memory: Machine | None
+        self, machine: Machine, ascent: Machine, step: float, memory: Machine | None
     ) -> None:
         if self.decay:
             for W in machine.W:
                 W *= 1.0 - step * self.decay
-        moves = self.displacement(gradient, step, memory)
+        moves = self.displacement(ascent, memory)
         for x, dx in zip(machine.arrays(), moves, strict=True):
             x += dx
         for unit, par in zip(machine.units, machine.par, strict=True):
             unit.project(par)
 
-    def displacement(
-        self, gradient: Machine, step: float, memory: Machine | None
-    ) -> list[Array]:
-        """How far each parameter moves; the memory of ``gradient`` is used up."""
-        moves = gradient.arrays()
-        for dx in moves:
-            dx *= step
-        return moves
+    def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
+        """How far each parameter moves."""
+        return ascent.arrays()
 
 
 class MomentumAscent(Ascent):
@@ -54,12 +50,9 @@ class MomentumAscent(Ascent):
     def start(self, machine: Machine) -> Machine:
         return machine.map(lambda x: namespace(x).zeros_like(x))
 
-    def displacement(
-        self, gradient: Machine, step: float, memory: Machine | None
-    ) -> list[Array]:
+    def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
         velocity = memory.arrays()
-        moves = super().displacement(gradient, step, None)
-        for u, dx in zip(velocity, moves, strict=True):
+        for u, dx in zip(velocity, ascent.arrays(), strict=True):
             u *= self.momentum
             u += dx
         return velocity

@@ -27,14 +27,9 @@ def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chain
         if states[1] is None:
             states = machine.means(machine.odd, states)
         states = machine.draw(machine.odd, states, rng)
-        states = machine.draw(machine.even, machine.means(machine.even, states), rng)
-        states = forget_odd(machine, states)
+        states = machine.sample(machine.even, states, rng)
+        states = [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
     return Chains(states)
-
-
-def forget_odd(machine: Machine, states: States) -> States:
-    """The same states of the even layers, with those of the odd layers unknown."""
-    return [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
 
 
 def stack(first: States, second: States) -> States:

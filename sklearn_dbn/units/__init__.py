@@ -11,6 +11,7 @@ plus what arrives from the neighbouring layers:
 ``variance(field, par)``        the conditional variance, the derivative of ``mean``
 ``mode(field, par)``            the likeliest state
 ``draw(mean, par, rng)``        a state, given the conditional mean (whose memory it may use)
+``sample(field, par, rng)``     a state, given the field (whose memory it may use)
 ``present(x, noise, rng)``      an input row as a state: a Bernoulli unit draws grey levels
 ``par_gradient(...)``           the derivative of the log-likelihood with respect to ``par``
 ``project(par)``                ``par`` moved, in place, to where the distribution exists

@@ -40,6 +40,9 @@ class Bernoulli:
     def draw(self, mean: Array, par: Array, rng: Stream) -> Array:
         return rng.bernoulli(mean)
 
+    def sample(self, field: Array, par: Array, rng: Stream) -> Array:
+        return rng.bernoulli_logit(field)
+
     def present(self, x: Array, noise: Array | None, rng: Stream) -> Array:
         return rng.bernoulli(x)
 

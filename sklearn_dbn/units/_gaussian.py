@@ -53,6 +53,9 @@ class Gaussian:
     def draw(self, mean: Array, par: Array, rng: Stream) -> Array:
         return mean + rng.normal(mean) * namespace(mean).exp(-0.5 * par[1, :])
 
+    def sample(self, field: Array, par: Array, rng: Stream) -> Array:
+        return self.draw(self.mean(field, par), par, rng)
+
     def present(self, x: Array, noise: Array | None, rng: Stream) -> Array:
         return x if noise is None else x + rng.normal(x) * noise
 
