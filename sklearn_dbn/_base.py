@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight
+from .units import UNITS
 
 
 class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -73,13 +74,25 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-def column_name(estimator: Any, j: int) -> str:
-    """How an error message should call column ``j``."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return f"column {j}" if names is None else f"column {names[j]!r}"
+def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
+    """The type of unit that ``visible`` asks for, if it can take the values of ``X``."""
+    if visible == "auto":
+        grey = _column_outside(X, UNITS["bernoulli"].support) is None
+        visible = "bernoulli" if grey else "gaussian"
+    low, high = UNITS[visible].support
+    outside = _column_outside(X, (low, high))
+    if outside is not None:
+        names = getattr(estimator, "feature_names_in_", None)
+        column = f"column {outside}" if names is None else f"column {names[outside]!r}"
+        raise ValueError(
+            f"X has values outside [{low:g}, {high:g}] in {column}, which visible={visible!r} "
+            "units cannot take: scale X, for instance with MinMaxScaler, or set "
+            "visible='gaussian'."
+        )
+    return UNITS[visible]
 
 
-def column_outside(X: Any, support: tuple[float, float]) -> int | None:
+def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
     low, high = X.min(axis=0), X.max(axis=0)
     if sp.issparse(X):

@@ -15,11 +15,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from ._base import unchanged_on_failure
+from ._base import unchanged_on_failure, visible_unit
 from ._compat import HasMethods, _fit_context
+from ._machine import Machine
 from ._memory import DoNotKeep, remembered
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
+from ._rows import Rows
 from ._version import __version__
 from .selection import SelectingGenerator, UnitStatistics
 
@@ -271,30 +273,30 @@ class DBNTransformer(SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self, X=X)
         self.rbms_, self._statistics = [], []
-        rows: Any = X
+        unit = visible_unit(self, fitted[0].visible_units_ if fitted else rbms[0].visible, X)
+        weight = weight / weight[weight > 0].mean()
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
                 rbm = _continued(fitted[layer], rbm)
             rbm.set_params(random_state=layer_seed(seed, layer))
-            below = self.rbms_[-1] if self.rbms_ else None
-            if below is not None:
-                rbm.set_params(visible=below.hidden_units_)
+            if layer:
+                rbm.set_params(visible=self.rbms_[-1].hidden_units_)
+            lower = [below._machine for below in self.rbms_]
+            rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
             task = context.subcontext(task_name=f"layer {layer}")
-            trainer = _LayerTraining(self, task, rbm, rows, weight, _noise(below))
+            trainer = _LayerTraining(self, task, rbm, rows)
             if memory is not None:
                 training = {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
                 key = joblib.hash((key, __version__, training, rbm.random_state))
             attributes, statistics = remembered(memory, key, trainer)
             vars(rbm).update(attributes)
             if not trainer.ran:
-                task.call_on_fit_task_begin(estimator=self, X=rows)
-                trainer.stop = task.call_on_fit_task_end(estimator=self, X=rows)
+                task.call_on_fit_task_begin(estimator=self, X=X)
+                trainer.stop = task.call_on_fit_task_end(estimator=self, X=X)
             self.rbms_.append(rbm)
             self._statistics.append(statistics)
             if trainer.stop:
                 break
-            if layer + 1 < len(rbms):
-                rows = rbm._machine.means([1], [rows, None])[1]
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
@@ -311,22 +313,22 @@ class DBNTransformer(SelectingGenerator):
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self, X=X)
-        rows: Any = X
-        below = None
+        unit = visible_unit(self, rbms[0].visible_units_ if started else rbms[0].visible, X)
+        lower: list[Machine] = []
         for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
-                if below is not None:
-                    rbm.set_params(visible=below.hidden_units_)
+                if layer:
+                    rbm.set_params(visible=rbms[layer - 1].hidden_units_)
+            rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
-                task.call_on_fit_task_begin(estimator=self, X=rows)
-                rbm._partial_fit(rows, weight, noise=_noise(below))
-                task.call_on_fit_task_end(estimator=self, X=rows)
-            rows = rbm._machine.means([1], [rows, None])[1]
+                task.call_on_fit_task_begin(estimator=self, X=X)
+                rbm._partial_fit_rows(rows)
+                task.call_on_fit_task_end(estimator=self, X=X)
             seen.forget(_MEMORY_ROWS / (_MEMORY_ROWS + len(weight)))
-            seen.add(rbm._machine.units[1], rbm._machine.par[1], rows, weight)
-            below = rbm
+            _take_in(seen, rbm._machine, rows)
+            lower.append(rbm._machine)
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
@@ -422,12 +424,9 @@ class _LayerTraining:
         stack: DBNTransformer,
         task: Any,
         rbm: RBMTransformer,
-        rows: Any,
-        weight: np.ndarray,
-        noise: np.ndarray | None,
+        rows: Rows,
     ):
-        self.stack, self.task, self.rbm = stack, task, rbm
-        self.rows, self.weight, self.noise = rows, weight, noise
+        self.stack, self.task, self.rbm, self.rows = stack, task, rbm, rows
         self.ran = self.stop = False
 
     def __call__(self) -> tuple[dict[str, Any], UnitStatistics]:
@@ -435,13 +434,11 @@ class _LayerTraining:
         self.ran = True
         rbm, passes = self.rbm, getattr(self.rbm, "n_iter_", 0)
         with self.task.propagate_callback_context(rbm):
-            self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows)
-            rbm._fit(self.rows, self.weight, self.noise)
-            self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows)
-        machine = rbm._machine
+            self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows.X)
+            rbm._fit_rows(self.rows)
+            self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
         statistics = UnitStatistics(rbm.n_components)
-        means = machine.means([1], [self.rows, None])[1]
-        statistics.add(machine.units[1], machine.par[1], means, self.weight)
+        _take_in(statistics, rbm._machine, self.rows)
         parameters = rbm.get_params(deep=False)
         attributes = {k: v for k, v in vars(rbm).items() if k not in parameters}
         if rbm.n_iter_ < passes + rbm.n_iter:
@@ -450,11 +447,11 @@ class _LayerTraining:
         return attributes, statistics
 
 
-def _noise(below: RBMTransformer | None) -> np.ndarray | None:
-    """Standard deviation of real-valued units about the means that the next layer sees."""
-    if below is None or below.hidden_variance_ is None:
-        return None
-    return np.sqrt(below.hidden_variance_)
+def _take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
+    """Add the hidden means of ``machine`` on all rows to ``statistics``."""
+    for v, weight in rows.blocks():
+        means = machine.means(machine.odd, [v, None])[1]
+        statistics.add(machine.units[1], machine.par[1], means, weight)
 
 
 def _continued(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:

@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import (
     BaseGenerator,
     check_columns,
-    column_name,
-    column_outside,
     unchanged_on_failure,
+    visible_unit,
 )
 from ._compat import Interval, StrOptions, _fit_context
 from ._random import Stream, seed_of
-from ._rows import Rows, is_binary
+from ._rows import Rows
 from ._training import Diverged, Run, Settings, observe, start, train
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS
@@ -266,22 +265,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             When `X` holds NaN or infinity, or a value outside [0, 1] with Bernoulli visible
             units, or when training diverges. The estimator is then as it was before.
         """
-        return self._fit(X, sample_weight)
-
-    @with_callbacks
-    def _fit(self, X: Any, sample_weight: Any, noise: Any = None) -> RBMTransformer:
         with unchanged_on_failure(self):
             go_on = self.warm_start and hasattr(self, "_run")
             X = self._check_rows(X, reset=not go_on)
+            unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
-            weight /= weight[weight > 0].mean()
-            rows = Rows(X, weight, noise)
-            run, settings = self._prepare(rows, go_on)
-            held_out = None
-            if self.validation_fraction:
-                held_out = rows.hold_out(self.validation_fraction, run.rng)
-            self._train(run, rows, settings, self.n_iter, held_out)
+            self._fit_rows(
+                Rows(X, weight / weight[weight > 0].mean(), unit, (), self.sample_inputs)
+            )
         return self
+
+    @with_callbacks
+    def _fit_rows(self, rows: Rows) -> None:
+        """`fit` once the rows are validated; a stack calls it for each of its layers."""
+        run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
+        held_out = None
+        if self.validation_fraction:
+            held_out = rows.hold_out(self.validation_fraction, run.rng)
+        self._train(run, rows, settings, self.n_iter, held_out)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
@@ -308,34 +309,23 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         ValueError
             As in `fit`.
         """
-        return self._partial_fit(X, sample_weight)
-
-    @with_callbacks
-    def _partial_fit(self, X: Any, sample_weight: Any, noise: Any = None) -> RBMTransformer:
         with unchanged_on_failure(self):
             go_on = hasattr(self, "_run")
             X = self._check_rows(X, reset=not go_on)
-            rows = Rows(X, self._check_weight(sample_weight, X), noise)
-            run, settings = self._prepare(rows, go_on, schedule="constant")
-            self._train(run, rows, settings, 1)
+            unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
+            weight = self._check_weight(sample_weight, X)
+            self._partial_fit_rows(Rows(X, weight, unit, (), self.sample_inputs))
         return self
+
+    @with_callbacks
+    def _partial_fit_rows(self, rows: Rows) -> None:
+        run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
+        self._train(run, rows, settings, 1)
 
     def _prepare(
         self, rows: Rows, go_on: bool, schedule: str | None = None
     ) -> tuple[Run, Settings]:
         """The run to go on with, a new one unless ``go_on``, and how to train it."""
-        visible = self.visible_units_ if go_on else self.visible
-        if visible == "auto":
-            grey = column_outside(rows.X, UNITS["bernoulli"].support) is None
-            visible = "bernoulli" if grey else "gaussian"
-        low, high = UNITS[visible].support
-        outside = column_outside(rows.X, (low, high))
-        if outside is not None:
-            raise ValueError(
-                f"X has values outside [{low:g}, {high:g}] in {column_name(self, outside)}, "
-                f"which visible={visible!r} units cannot take: scale X, for instance with "
-                "MinMaxScaler, or set visible='gaussian'."
-            )
         if self.sparsity_target is not None and UNITS[self.hidden].support != (0, 1):
             raise ValueError(
                 f"sparsity_target={self.sparsity_target} is a share of the rows in which a "
@@ -352,7 +342,6 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             batch_size=self.batch_size,
             averaging=self.averaging,
             centered=self.centered,
-            sample_inputs=self.sample_inputs and not is_binary(rows.X),
             sparsity=None
             if self.sparsity_target is None
             else Sparsity(self.sparsity_target, self.sparsity_cost),
@@ -368,8 +357,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             run = copy.deepcopy(self._run)
             observe(run, rows)
         else:
-            units = (UNITS[visible], UNITS[self.hidden])
-            sizes = [rows.X.shape[1], self.n_components]
+            visible = rows.lower[-1].units[1] if rows.lower else rows.unit
+            units = (visible, UNITS[self.hidden])
+            sizes = [rows.n_columns, self.n_components]
             n_chains = self.n_chains or self.batch_size
             rng = Stream(seed_of(self.random_state))
             run = start(units, sizes, rows, settings, n_chains, rng)
@@ -379,7 +369,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         self, run: Run, rows: Rows, settings: Settings, n_epochs: int, held_out: Any = None
     ) -> None:
         """Drive the training loop, pass by pass, with a callback task for each."""
-        X, metadata = rows.X, {"sample_weight": rows.weight}
+        # Called only by a callback that asks for the rows: a stack has to compute them.
+        X = (lambda: rows.means(rows.index)) if rows.lower else rows.X
+        metadata = {"sample_weight": rows.weight}
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, metadata=metadata)
         epochs = train(run, rows, settings, n_epochs, held_out)
@@ -417,6 +409,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             "_run": run,
             "_machine": machine,
             "_n_features_out": b.shape[1],
+            "n_features_in_": a.shape[1],
             "components_": machine.W[0].T,
             "intercept_visible_": a[0],
             "intercept_hidden_": b[0],

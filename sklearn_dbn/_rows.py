@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ._array_api import Array, namespace, take, to_numpy
+from ._machine import Machine
 from ._random import Stream
 
 
@@ -23,19 +24,18 @@ class Moments:
         self.mean = np.zeros(n_columns)
         self.var = np.zeros(n_columns)
 
-    def add(self, X: Any, weight: np.ndarray) -> None:
+    def add(self, X: Any, weight: Array) -> None:
+        weight = np.asarray(to_numpy(weight), dtype=np.float64)
+        if not weight.any():
+            return
+        X = X if sp.issparse(X) else to_numpy(X)
         count = float(weight.sum())
         mean = (X.T @ weight) / count
         if sp.issparse(X):
             var = (X.multiply(X).T @ weight) / count - mean**2
             var = np.maximum(var, 0.0)
         else:
-            # In blocks: the deviations of all rows at once would double the memory.
-            var = np.zeros_like(mean)
-            for start in range(0, X.shape[0], 1024):
-                rows = slice(start, start + 1024)
-                var += weight[rows] @ np.square(X[rows] - mean)
-            var /= count
+            var = (weight @ np.square(X - mean)) / count
         total = self.count + count
         delta = mean - self.mean
         self.var = (
@@ -52,28 +52,44 @@ class Moments:
 
 
 class Rows:
-    """The training rows of one layer.
+    """The training rows of one machine: data, or what lower machines make of data.
 
     Parameters
     ----------
-    X : array or CSR array of shape (n_rows, n_columns)
+    X : array or CSR array of shape (n_rows, n_features)
         Never copied whole, and never made dense whole.
     weight : array of shape (n_rows,)
         In the dtype of X. Rows of weight zero are never presented.
-    noise : array of shape (n_columns,) or None
-        Standard deviation of the noise about X where the rows are means of a distribution.
+    unit : unit type
+        Of the visible units that X is shown to.
+    lower : sequence of Machine, default=()
+        The machines of the layers below the one to be trained, the lowest first.
+    sample : bool, default=True
+        Whether presented rows are drawn: grey levels become states, and so does each hidden
+        layer on the way up. Otherwise means are presented.
     """
 
-    def __init__(self, X: Any, weight: Array, noise: Array | None = None):
-        self.X = X
-        self.weight = weight
-        self.noise = noise
+    def __init__(
+        self,
+        X: Any,
+        weight: Array,
+        unit: Any,
+        lower: Sequence[Machine] = (),
+        sample: bool = True,
+    ):
+        self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
+        self.sample = sample
+        self._grey = sample and not is_binary(X)
         self.index = np.flatnonzero(to_numpy(weight))
         self.shift: Array | None = None
         self.scale: Array | None = None
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def n_columns(self) -> int:
+        return self.lower[-1].par[1].shape[1] if self.lower else self.X.shape[1]
 
     def hold_out(self, fraction: float, rng: Stream) -> np.ndarray:
         """Set a share of the rows aside, at least one and never all; return which."""
@@ -84,20 +100,36 @@ class Rows:
         return held
 
     def standardize(self, shift: Array, scale: Array) -> None:
-        """From now on, give out (x - shift) / scale."""
+        """From now on, present (x - shift) / scale."""
         self.shift, self.scale = shift, scale
-        if self.noise is not None:
-            self.noise = self.noise / scale
 
-    def take(self, index: np.ndarray) -> tuple[Array, Array]:
-        """The rows of ``index`` and their weights; the rows are the caller's to change."""
-        v = self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
-        if self.scale is not None:
-            v = (v - self.shift) / self.scale
-        return v, take(self.weight, index)
+    def present(self, index: np.ndarray, rng: Stream) -> Array:
+        """States of the visible units for the rows of ``index``, (n_rows, n_columns)."""
+        if not self.sample:
+            return self.means(index)
+        v = self._dense(index)
+        if self._grey:
+            v = self.unit.present(v, rng)
+        for machine in self.lower:
+            means = machine.means(machine.odd, [v, None])
+            v = machine.draw(machine.odd, means, rng)[1]
+        return self._standard(v)
+
+    def means(self, index: np.ndarray) -> Array:
+        """Means of the visible units for the rows of ``index``."""
+        return self._standard(self._up(self._dense(index)))
+
+    def blocks(self, size: int = 1024) -> Iterator[tuple[Any, Array]]:
+        """All rows and their weights in order, as means and not standardised.
+
+        Rows that come straight from sparse data stay sparse.
+        """
+        for start in range(0, self.X.shape[0], size):
+            part = slice(start, start + size)
+            yield self._up(self.X[part]), self.weight[part]
 
     def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
-        """All rows in random order, in batches whose sizes differ by at most one.
+        """All rows, presented in random order, in batches of sizes that differ by at most one.
 
         A short last batch would be a noisier step than the others; spread over all of
         them, the remainder does no harm.
@@ -107,7 +139,18 @@ class Rows:
         n_batches = -(-n_rows // batch_size)
         for i in range(n_batches):
             index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
-            yield self.take(index)
+            yield self.present(index, rng), take(self.weight, index)
+
+    def _dense(self, index: np.ndarray) -> Array:
+        return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
+
+    def _up(self, v: Any) -> Any:
+        for machine in self.lower:
+            v = machine.means(machine.odd, [v, None])[1]
+        return v
+
+    def _standard(self, v: Array) -> Array:
+        return v if self.scale is None else (v - self.shift) / self.scale
 
 
 def is_binary(X: Any) -> bool:

@@ -38,7 +38,6 @@ class Settings:
     batch_size: int
     averaging: float
     centered: bool
-    sample_inputs: bool
     sparsity: Sparsity | None
 
 
@@ -92,7 +91,8 @@ def start(
     like = rows.weight
     xp = namespace(like)
     moments = Moments(sizes[0])
-    moments.add(rows.X, np.asarray(rows.weight, dtype=np.float64))
+    for block, weight in rows.blocks():
+        moments.add(block, weight)
     mean, var = _array(moments.mean, like), _array(moments.var, like)
     shift = scale = None
     if units[0].continuous:
@@ -125,7 +125,8 @@ def start(
 def observe(run: Run, rows: Rows) -> None:
     """Take new rows into the mean and the scale of the columns; the model stays the same."""
     like = rows.weight
-    run.moments.add(rows.X, np.asarray(rows.weight, dtype=np.float64))
+    for block, weight in rows.blocks():
+        run.moments.add(block, weight)
     mean = _array(run.moments.mean, like)
     if run.scale is None:
         run.activity[0] = mean
@@ -154,14 +155,14 @@ def train(
         When a parameter is no longer finite at the end of a pass.
     """
     n_batches = -(-len(rows) // settings.batch_size)
-    monitor = rows.take(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])[0]
+    monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])
     validation = None
     if held_out is not None and len(held_out):
-        validation = rows.take(held_out[:_MONITOR_ROWS])[0]
+        validation = rows.means(held_out[:_MONITOR_ROWS])
     for epoch in range(n_epochs):
         for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng)):
             progress = (epoch + i / n_batches) / n_epochs
-            _step(run, v, weight, settings, settings.schedule(progress), rows.noise)
+            _step(run, v, weight, settings, settings.schedule(progress))
         run.n_epochs += 1
         if not all(math.isfinite(float(namespace(x).sum(x))) for x in run.machine.arrays()):
             raise Diverged
@@ -172,15 +173,11 @@ def train(
         yield
 
 
-def _step(
-    run: Run, v: Array, weight: Array, settings: Settings, factor: float, noise: Array | None
-) -> None:
-    """One minibatch: present it, move the chains, follow the gradient."""
+def _step(run: Run, v: Array, weight: Array, settings: Settings, factor: float) -> None:
+    """One minibatch: move the chains, follow the gradient."""
     machine, rng = run.machine, run.rng
     xp = namespace(v)
     n_data = v.shape[0]
-    if settings.sample_inputs:
-        v = machine.units[0].present(v, noise, rng)
     data: States = [v] + [None] * (len(machine.par) - 1)
     states, run.chains = settings.sampler.phases(machine, data, run.chains, rng)
 

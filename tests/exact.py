@@ -153,10 +153,14 @@ def sample(machine, n, rng):
 
 
 def visible_moments(machine):
-    """Mean and covariance of the visible layer of a machine without Bernoulli units."""
-    _, x, _, covariance = _sum_out(machine, {})
+    """Mean and covariance of Gaussian visible units."""
+    log, x, free, covariance = _sum_out(machine, {})
     v = Form(machine).layers[0]
-    return x[0, v], covariance[np.ix_(v, v)]
+    p = np.exp(log[0] - logsumexp(log))
+    mean = p @ x[:, v]
+    between = (p * (x[:, v] - mean).T) @ (x[:, v] - mean)
+    within = covariance[np.ix_(np.isin(free, v), np.isin(free, v))]
+    return mean, within + between
 
 
 def _even_rows(machine, v):

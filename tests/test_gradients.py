@@ -69,16 +69,14 @@ def assert_same(first, second, **tolerance):
 def test_gradient_is_the_slope_of_the_exact_log_likelihood(kind):
     machine, v = machine_and_data(kind)
     gradient = machine.gradient(*phases(machine, v), zero_offsets(machine))
-    slope = derivative(
-        lambda x: exact.log_p(unflatten(x, machine), v).mean(), flatten(machine)
-    )
+    slope = derivative(lambda x: exact.log_p(unflatten(x, machine), v).mean(), flatten(machine))
     np.testing.assert_allclose(flatten(gradient), slope, atol=1e-7)
 
 
 def to_centred(machine, offsets):
-    """The parameters of E = sum_l E_l(x_l - mu_l) - sum_l (x_l - mu_l) W_l (x_{l+1} - mu_{l+1})'.
+    """The parameters of the same machine, written for deviations from the offsets.
 
-    Its biases are what the units receive when all their neighbours are at their offsets.
+    Its biases are the fields when all units are at their offsets; there is no other change.
     """
     return _move_biases(machine, offsets, 1)
 
@@ -175,8 +173,8 @@ def test_flipping_hidden_units_flips_the_centred_update(layer):
     twin = flip(machine, layer)
     states, weight = phases(machine, v)
     offsets = some_offsets(machine)
-    mirrored = [1 - x if l == layer else x for l, x in enumerate(states)]
-    turned = [1 - x if l == layer else x for l, x in enumerate(offsets)]
+    mirrored, turned = list(states), list(offsets)
+    mirrored[layer], turned[layer] = 1 - states[layer], 1 - offsets[layer]
     np.testing.assert_allclose(twin.means(twin.odd, mirrored)[1], mirrored[1])
     assert_same(
         twin.gradient(mirrored, weight, turned),

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sklearn_dbn._machine import Machine
+from sklearn_dbn._random import Stream
 from sklearn_dbn.samplers import PersistentContrastiveDivergence
 from sklearn_dbn.units import UNITS
-from sklearn_dbn._random import Stream
 
 kinds = pytest.mark.parametrize("kind", exact.KINDS)
 
@@ -20,9 +20,7 @@ def machine_and_states(kind, n_rows=7):
 
 def test_the_reference_agrees_with_a_sum_written_out_by_hand():
     a, b, W = [0.3, -0.2], [0.5], [[1.1], [-0.7]]
-    machine = Machine(
-        (UNITS["bernoulli"],) * 2, [np.array([a]), np.array([b])], [np.array(W)]
-    )
+    machine = Machine((UNITS["bernoulli"],) * 2, [np.array([a]), np.array([b])], [np.array(W)])
     weight = {
         (v0, v1): sum(
             np.exp(a[0] * v0 + a[1] * v1 + b[0] * h + v0 * W[0][0] * h + v1 * W[1][0] * h)
@@ -40,6 +38,15 @@ def test_the_reference_agrees_with_a_sum_written_out_by_hand():
 def test_the_reference_integrates_to_one(kind):
     machine, _ = machine_and_states(kind)
     assert exact.model_rows(machine)[1].sum() == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind", [k for k in exact.KINDS if k.startswith("gaussian")])
+def test_the_moments_of_the_reference_are_those_of_its_density(kind):
+    machine, _ = machine_and_states(kind)
+    (v, _), p = exact.model_rows(machine)
+    mean, covariance = exact.visible_moments(machine)
+    np.testing.assert_allclose(p @ v, mean, rtol=1e-9)
+    np.testing.assert_allclose((p * (v - mean).T) @ (v - mean), covariance, rtol=1e-9)
 
 
 @kinds
@@ -122,7 +129,7 @@ def test_map_visits_each_parameter_beside_its_counterpart(kind):
 
 @kinds
 def test_a_sweep_leaves_parameters_and_the_old_states_as_they_were(kind):
-    machine, states = machine_and_states(kind)
+    machine, _ = machine_and_states(kind)
     sampler = PersistentContrastiveDivergence(2)
     chains = sampler.init(machine, 5, Stream(0))
     before = [x.copy() for x in machine.arrays()]

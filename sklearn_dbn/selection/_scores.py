@@ -21,11 +21,8 @@ class UnitStatistics:
 
     def add(self, unit: Any, par: Any, mean: np.ndarray, weight: np.ndarray) -> None:
         """Take in the conditional means of some rows, shape (n_rows, n_units)."""
-        # In blocks: the entropies of all rows at once would double the memory.
-        for start in range(0, mean.shape[0], 1024):
-            rows = slice(start, start + 1024)
-            p, w = mean[rows], weight[rows]
-            self.sums += np.stack([w @ p, w @ (p * p), w @ unit.conditional_entropy(p, par)])
+        entropy = unit.conditional_entropy(mean, par)
+        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ entropy])
         self.weight += float(weight.sum())
 
     def forget(self, factor: float) -> None:

@@ -12,7 +12,7 @@ plus what arrives from the neighbouring layers:
 ``mode(field, par)``            the likeliest state
 ``draw(mean, par, rng)``        a state, given the conditional mean (whose memory it may use)
 ``sample(field, par, rng)``     a state, given the field (whose memory it may use)
-``present(x, noise, rng)``      an input row as a state: a Bernoulli unit draws grey levels
+``present(x, rng)``             an input row as a state: a Bernoulli unit draws grey levels
 ``par_gradient(...)``           the derivative of the log-likelihood with respect to ``par``
 ``project(par)``                ``par`` moved, in place, to where the distribution exists
 ``rescale(par, shift, scale)``  the same distribution in other units of measurement

@@ -43,7 +43,7 @@ class Bernoulli:
     def sample(self, field: Array, par: Array, rng: Stream) -> Array:
         return rng.bernoulli_logit(field)
 
-    def present(self, x: Array, noise: Array | None, rng: Stream) -> Array:
+    def present(self, x: Array, rng: Stream) -> Array:
         return rng.bernoulli(x)
 
     def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:

@@ -56,8 +56,8 @@ class Gaussian:
     def sample(self, field: Array, par: Array, rng: Stream) -> Array:
         return self.draw(self.mean(field, par), par, rng)
 
-    def present(self, x: Array, noise: Array | None, rng: Stream) -> Array:
-        return x if noise is None else x + rng.normal(x) * noise
+    def present(self, x: Array, rng: Stream) -> Array:
+        return x
 
     def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:
         # The second moment is taken about the offset, and the bias follows, so that a

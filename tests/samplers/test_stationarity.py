@@ -1,0 +1,202 @@
+"""Each kernel must leave the exact distribution of a small machine as it is.
+
+All chains start from independent draws of the enumerated target, so that however slowly a
+kernel mixes, a correct one shows the target after any number of sweeps. What is measured is
+the distance of 20,000 chains from the target, in units of the distance that as many exact
+draws have on average. Correct kernels measure about 1; the wrong ones below, which are run
+here as well so that the power of the test is tested too, measure more than 2.
+"""
+
+import exact
+import numpy as np
+import pytest
+
+from sklearn_dbn._machine import Machine
+from sklearn_dbn._random import Stream
+from sklearn_dbn.samplers import (
+    Chains,
+    ContrastiveDivergence,
+    PersistentContrastiveDivergence,
+)
+from sklearn_dbn.samplers._chains import gibbs
+from sklearn_dbn.units import Bernoulli, Gaussian
+
+N_CHAINS = 20_000
+THRESHOLD = 2.0
+# Strong coupling is what gives the test its power; a Gaussian layer bounds it from above,
+# as the machine has to have a distribution.
+KINDS = {
+    "bernoulli-bernoulli": ((5, 3), 1.5),
+    "bernoulli-gaussian": ((5, 3), 1.0),
+    "gaussian-bernoulli": ((5, 3), 0.8),
+    "gaussian-gaussian": ((3, 2), 0.6),
+    "bernoulli-bernoulli-bernoulli": ((4, 3, 2), 2.0),
+}
+
+
+def make_machine(kind):
+    sizes, scale = KINDS[kind]
+    return exact.make_machine(kind.split("-"), sizes, scale=scale)
+
+
+def start(machine, rng):
+    """Exact draws of the even layers; the odd ones are unknown, as after a sweep."""
+    states = exact.sample(machine, N_CHAINS, rng)
+    return [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
+
+
+def by_gibbs(machine, states, n_sweeps, rng):
+    return gibbs(machine, Chains(states), n_sweeps, rng).states
+
+
+def by_pcd(machine, states, n_sweeps, rng):
+    sampler = PersistentContrastiveDivergence(n_sweeps)
+    return sampler.step(machine, Chains(states), rng)[0].states
+
+
+def by_training_with_pcd(machine, states, n_sweeps, rng):
+    """As training moves the chains, with the means of the odd layers from sweep to sweep."""
+    sampler, chains = PersistentContrastiveDivergence(1), Chains(states)
+    data = [None if x is None else x[:10] for x in states]
+    for _ in range(n_sweeps):
+        both, chains = sampler.phases(machine, data, chains, rng)
+    return [x[10:] for x in both]
+
+
+def by_training_with_cd(machine, states, n_sweeps, rng):
+    sampler = ContrastiveDivergence(n_sweeps)
+    both, _ = sampler.phases(machine, states, Chains(states), rng)
+    return [x[N_CHAINS:] for x in both]
+
+
+KERNELS = {
+    "gibbs": by_gibbs,
+    "pcd": by_pcd,
+    "training-pcd": by_training_with_pcd,
+    "training-cd": by_training_with_cd,
+}
+
+
+def distance_of_states(machine, layers, states):
+    """Total variation from the exact distribution of ``layers``, over its expectation."""
+    x = np.concatenate([states[layer] for layer in layers], axis=1)
+    _, p = exact.distribution(machine, layers)
+    code = (x @ 2.0 ** np.arange(x.shape[1])[::-1]).astype(int)
+    observed = np.bincount(code, minlength=len(p)) / len(x)
+    floor = np.sqrt(2 * p * (1 - p) / (np.pi * len(x)))
+    return np.abs(observed - p).sum() / floor.sum()
+
+
+def distance_of_moments(machine, v):
+    """Mean absolute error of the first and second moments, over its expectation."""
+    mean, covariance = exact.visible_moments(machine)
+    z = np.linalg.solve(np.linalg.cholesky(covariance), (v - mean).T)
+    n, dim = z.shape[1], len(z)
+    first = z.mean(axis=1)
+    second = (z @ z.T / n - np.eye(dim)) / np.sqrt(1 + np.eye(dim))
+    errors = np.concatenate([first, second[np.triu_indices(dim)]])
+    return np.abs(errors).mean() / np.sqrt(2 / (np.pi * n))
+
+
+def distance(kernel, machine, moved_by, n_sweeps, seed=0):
+    """How far from the distribution of ``machine`` the kernel of ``moved_by`` leads."""
+    states = start(machine, np.random.default_rng(seed))
+    rng = Stream(seed + 1)
+    states = kernel(moved_by, states, n_sweeps, rng)
+    if machine.units[0].name == "bernoulli":
+        return distance_of_states(machine, list(machine.even), states)
+    of_moments = distance_of_moments(machine, states[0])
+    if machine.units[1].name == "gaussian":
+        return of_moments
+    h = machine.sample([1], [states[0], None], rng)
+    return max(of_moments, distance_of_states(machine, [1], h))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_draws_are_about_one_unit_away(kind):
+    machine = make_machine(kind)
+    start_again = [distance(by_gibbs, machine, machine, 0, seed) for seed in range(5)]
+    assert 0.6 < np.mean(start_again) < 1.5
+
+
+@pytest.mark.parametrize("n_sweeps", [1, 4, 16])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
+    machine = make_machine(kind)
+    assert distance(KERNELS[kernel], machine, machine, n_sweeps) < THRESHOLD
+
+
+class BernoulliMean(Bernoulli):
+    """Never drawn: passes its mean on."""
+
+    def draw(self, mean, par, rng):
+        return mean
+
+    def sample(self, field, par, rng):
+        return self.mean(field, par)
+
+
+class GaussianMean(Gaussian):
+    """Never drawn: passes its mean on."""
+
+    def draw(self, mean, par, rng):
+        return mean
+
+    def sample(self, field, par, rng):
+        return self.mean(field, par)
+
+
+def stronger(factor):
+    def mutate(machine):
+        return Machine(machine.units, machine.par, [factor * W for W in machine.W])
+
+    return mutate
+
+
+def biased(layer):
+    def mutate(machine):
+        machine = machine.copy()
+        machine.par[layer][0] += 0.4
+        return machine
+
+    return mutate
+
+
+def undrawn(machine):
+    mean = {"bernoulli": BernoulliMean(), "gaussian": GaussianMean()}
+    units = list(machine.units)
+    units[1] = mean[units[1].name]
+    return Machine(tuple(units), machine.par, machine.W)
+
+
+def noisier(machine):
+    machine = machine.copy()
+    for par in machine.par:
+        par[1:] -= 0.2
+    return machine
+
+
+MUTANTS = {
+    "weights 10 % too large": stronger(1.1),
+    "weights 30 % too large": stronger(1.3),
+    "visible biases too large": biased(0),
+    "hidden biases too large": biased(1),
+    "hidden means for states": undrawn,
+    "variances 20 % too large": noisier,
+}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    ("kind", "mutant"),
+    [
+        (kind, mutant)
+        for kind in KINDS
+        for mutant in MUTANTS
+        if MUTANTS[mutant] is not noisier or "gaussian" in kind
+    ],
+)
+def test_a_wrong_kernel_is_found_out(kind, kernel, mutant):
+    machine = make_machine(kind)
+    assert distance(KERNELS[kernel], machine, MUTANTS[mutant](machine), 16) > THRESHOLD

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from sklearn_dbn._random import Stream, layer_seed, seed_of
+
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+# Half of the distance between two probabilities that 16 bits can tell apart.
+ROUNDING = 0.5 / 65536
+
+
+@dtypes
+@pytest.mark.parametrize("way", ["bernoulli", "bernoulli_logit"])
+@pytest.mark.parametrize("p", [0.0, 2e-5, 0.1, 0.5, 0.9999, 1.0])
+def test_bernoulli_frequency_is_p_to_16_bits(p, way, dtype):
+    n = 2_000_000
+    with np.errstate(divide="ignore"):
+        argument = p if way == "bernoulli" else np.clip(logit(p), -100, 100)
+    draw = getattr(Stream(0), way)(np.full(n, argument, dtype=dtype))
+    assert draw.dtype == dtype
+    assert set(np.unique(draw)) <= {0.0, 1.0}
+    if p in (0.0, 1.0):
+        assert np.all(draw == p)
+    else:
+        error = abs(draw.mean(dtype=np.float64) - p)
+        assert 0 < draw.mean() < 1
+        assert error < ROUNDING + 5 * np.sqrt(p * (1 - p) / n)
+
+
+class EveryWord:
+    """In the place of the bit generator: each 16-bit number once."""
+
+    def random_raw(self, n_words):
+        assert n_words == 65536 // 4
+        return np.arange(65536, dtype=np.uint16).view(np.uint64)
+
+
+@dtypes
+@pytest.mark.parametrize("p", [0.0, 2e-5, 0.1, 0.3, 0.5, 0.9999, 1.0])
+def test_bernoulli_rounds_p_to_the_nearest_level(p, dtype):
+    stream = Stream(0)
+    stream._generator = type("Generator", (), {"bit_generator": EveryWord()})
+    frequency = stream.bernoulli(np.full(65536, p, dtype=dtype)).mean(dtype=np.float64)
+    assert abs(frequency - p) <= ROUNDING * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (5, 3), (2, 3, 7), (0, 4)], ids=str)
+def test_bernoulli_draws_any_shape(shape):
+    p = np.random.default_rng(0).uniform(size=shape)
+    draw = Stream(0).bernoulli(p.copy())
+    assert draw.shape == shape
+    assert np.all((draw == 0) | (draw == 1))
+    np.testing.assert_array_equal(Stream(0).bernoulli(np.zeros(shape)), np.zeros(shape))
+    np.testing.assert_array_equal(Stream(0).bernoulli(np.ones(shape)), np.ones(shape))
+
+
+def test_bernoulli_draws_of_one_word_and_of_two_calls_are_independent():
+    stream, n = Stream(0), 100_000
+    x = np.concatenate([stream.bernoulli(np.full((n, 5), 0.5)) for _ in range(2)], axis=1)
+    correlation = np.corrcoef(x.T) - np.eye(10)
+    assert np.abs(correlation).max() < 5 / np.sqrt(n)
+
+
+def test_bernoulli_and_its_logit_form_make_the_same_draw():
+    field = np.random.default_rng(0).normal(scale=4, size=(50, 7))
+    np.testing.assert_array_equal(
+        Stream(3).bernoulli_logit(field.copy()), Stream(3).bernoulli(expit(field))
+    )
+
+
+@dtypes
+def test_normal_draws_have_moments_shape_and_dtype(dtype):
+    x = Stream(0).normal(np.empty((50_000, 2), dtype=dtype))
+    assert x.dtype == dtype
+    assert x.shape == (50_000, 2)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(np.cov(x.T), np.eye(2), atol=0.03)
+
+
+def test_a_permutation_holds_each_number_once():
+    order = Stream(0).permutation(20)
+    assert sorted(order) == list(range(20))
+    assert list(order) != list(range(20))
+
+
+def test_equal_seeds_draw_equally_and_others_do_not():
+    like = np.empty(8)
+    np.testing.assert_array_equal(Stream(5).normal(like), Stream(5).normal(like))
+    assert not np.array_equal(Stream(5).normal(like), Stream(6).normal(like))
+
+
+def test_an_integer_is_its_own_seed_and_a_random_state_is_drawn_from():
+    assert seed_of(7) == 7
+    assert seed_of(np.int64(7)) == 7
+    assert seed_of(np.random.RandomState(0)) == seed_of(np.random.RandomState(0))
+    state = np.random.RandomState(0)
+    assert seed_of(state) != seed_of(state)
+
+
+def test_layers_have_seeds_of_their_own():
+    seeds = [layer_seed(seed, layer) for seed in range(5) for layer in range(5)]
+    assert len(set(seeds)) == 25
+    assert seeds == [layer_seed(seed, layer) for seed in range(5) for layer in range(5)]

@@ -1,0 +1,315 @@
+"""What any type of unit must satisfy. A new type is one more row in ``CASES``."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from scipy.integrate import quad
+
+from sklearn_dbn._random import Stream
+from sklearn_dbn.units import UNITS
+
+# Parameters of three units of each type, and the distribution of one that has the given mean
+# and parameters, as scipy.stats knows it.
+CASES = {
+    "bernoulli": (
+        [[0.3, -1.2, 2.0]],
+        lambda mean, par: scipy.stats.bernoulli(mean),
+    ),
+    "gaussian": (
+        [[0.3, -1.2, 2.0], [-1.0, 0.0, 1.5]],
+        lambda mean, par: scipy.stats.norm(mean, np.exp(-0.5 * par[1])),
+    ),
+}
+FIELD = np.array([[-3.0, 0.4, 1.5], [0.0, -0.7, 2.5]])
+EPS = 1e-5
+
+cases = pytest.mark.parametrize("name", CASES)
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
+
+def unit_and_par(name, dtype=np.float64):
+    return UNITS[name], np.array(CASES[name][0], dtype=dtype)
+
+
+def expectation(unit, par, field, function):
+    """Sum or integral of function(x) exp(-energy(x) + (field - bias) x) for a single unit."""
+
+    def integrand(x):
+        energy = unit.energy(np.array([[float(x)]]), par[:, None])[0]
+        return function(x) * math.exp(-energy + (field - par[0]) * x)
+
+    if unit.continuous:
+        return quad(integrand, *unit.support, epsabs=1e-12, epsrel=1e-10)[0]
+    return sum(map(integrand, unit.support))
+
+
+def expectations(unit, par, function):
+    """``expectation`` for each entry of FIELD."""
+    return np.array(
+        [
+            [expectation(unit, par[:, j], field, function) for j, field in enumerate(row)]
+            for row in FIELD
+        ]
+    )
+
+
+def test_every_unit_type_is_in_the_table():
+    assert set(CASES) == set(UNITS)
+    assert all(UNITS[name].name == name for name in UNITS)
+
+
+@cases
+def test_par_has_n_par_rows_and_neutral_is_possible(name):
+    unit, par = unit_and_par(name)
+    assert len(par) == unit.n_par
+    assert unit.support[0] <= unit.neutral <= unit.support[1]
+
+
+@cases
+def test_log_partition_is_the_log_of_the_integral_of_the_density(name):
+    unit, par = unit_and_par(name)
+    total = expectations(unit, par, lambda x: 1.0)
+    np.testing.assert_allclose(unit.log_partition(FIELD, par), np.log(total), rtol=1e-8)
+
+
+@cases
+def test_mean_and_variance_are_those_of_the_density(name):
+    unit, par = unit_and_par(name)
+    total = expectations(unit, par, lambda x: 1.0)
+    mean = expectations(unit, par, lambda x: x) / total
+    square = expectations(unit, par, lambda x: x * x) / total
+    np.testing.assert_allclose(unit.mean(FIELD, par), mean, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(unit.variance(FIELD, par), square - mean**2, rtol=1e-7)
+
+
+@cases
+def test_mean_is_the_derivative_of_log_partition(name):
+    unit, par = unit_and_par(name)
+    above, below = (unit.log_partition(FIELD + e, par) for e in (EPS, -EPS))
+    np.testing.assert_allclose(unit.mean(FIELD, par), (above - below) / (2 * EPS), atol=1e-8)
+
+
+@cases
+def test_variance_is_the_derivative_of_the_mean(name):
+    unit, par = unit_and_par(name)
+    above, below = (unit.mean(FIELD + e, par) for e in (EPS, -EPS))
+    np.testing.assert_allclose(
+        unit.variance(FIELD, par), (above - below) / (2 * EPS), atol=1e-8
+    )
+
+
+@cases
+def test_mode_minimises_the_energy(name):
+    unit, par = unit_and_par(name)
+
+    def energy(x):
+        return unit.energy(x, par) - np.sum((FIELD - par[0]) * x, axis=1)
+
+    mode = unit.mode(FIELD, par)
+    low, high = unit.support
+    for j in range(mode.shape[1]):
+        others = [mode[:, j] - 0.01, mode[:, j] + 0.01] if unit.continuous else [low, high]
+        for other in others:
+            x = mode.copy()
+            x[:, j] = other
+            assert np.all(energy(mode) <= energy(x))
+    assert np.all((mode >= low) & (mode <= high))
+
+
+@cases
+@dtypes
+@pytest.mark.parametrize("way", ["draw", "sample"])
+def test_draws_have_the_moments_the_support_and_the_dtype(name, dtype, way):
+    unit, par = unit_and_par(name, dtype)
+    n = 100_000
+    field = np.repeat(FIELD[:1].astype(dtype), n, axis=0)
+    mean, var = unit.mean(field, par)[0], unit.variance(field, par)[0]
+    given = {"draw": unit.mean(field, par), "sample": field.copy()}[way]
+    x = getattr(unit, way)(given, par, Stream(0))
+    assert x.dtype == dtype
+    assert x.shape == (n, 3)
+    low, high = unit.support
+    assert np.all((x >= low) & (x <= high)) if unit.continuous else set(x.flat) == {low, high}
+    # Five standard errors; the fourth moment of the units here is at most that of a normal.
+    np.testing.assert_array_less(np.abs(x.mean(axis=0) - mean), 5 * np.sqrt(var / n))
+    np.testing.assert_array_less(np.abs(x.var(axis=0) - var), 5 * var * np.sqrt(2 / n))
+    correlation = np.corrcoef(x.T) - np.eye(3)
+    assert np.abs(correlation).max() < 5 / np.sqrt(n)
+
+
+@cases
+@pytest.mark.parametrize("way", ["draw", "sample"])
+def test_draws_follow_the_density_and_not_only_its_moments(name, way):
+    unit, par = unit_and_par(name)
+    n, field = 20_000, np.array([-3.0, 0.4, 1.5])
+    reference = CASES[name][1](unit.mean(field, par), par)
+    rows = np.tile(field, (n, 1))
+    x = getattr(unit, way)(unit.mean(rows, par) if way == "draw" else rows, par, Stream(1))
+    for quantile in (0.05, 0.3, 0.5, 0.8, 0.99):
+        at = reference.ppf(quantile)
+        p = reference.cdf(at)
+        # One in the million for 30 comparisons, and never less than one draw.
+        tolerance = 5 * np.sqrt(p * (1 - p) / n) + 1 / n
+        np.testing.assert_array_less(np.abs(np.mean(x <= at, axis=0) - p), tolerance)
+
+
+@cases
+def test_independent_units_have_the_given_moments(name):
+    unit, _ = unit_and_par(name)
+    mean = np.array([0.2, 0.5, 0.9])
+    var = np.array([0.3, 1.0, 2.5]) if unit.continuous else mean * (1 - mean)
+    par = unit.independent(mean, var)
+    assert par.shape == (unit.n_par, 3)
+    np.testing.assert_allclose(unit.mean(par[0], par), mean)
+    np.testing.assert_allclose(unit.variance(par[0], par), var)
+
+
+@cases
+def test_independent_units_are_finite_for_constant_columns(name):
+    unit, _ = unit_and_par(name)
+    assert np.all(np.isfinite(unit.independent(np.array([0.0, 1.0]), np.zeros(2))))
+
+
+@cases
+def test_par_gradient_without_offset_is_the_slope_of_the_mean_of_minus_the_energy(name):
+    unit, par = unit_and_par(name)
+    x = unit.sample(np.tile(FIELD, (5, 1)), par, Stream(2))
+    weight = np.random.default_rng(0).uniform(-1, 1, len(x))
+    gradient = unit.par_gradient(x, weight, np.zeros(3), par)
+    for index in np.ndindex(par.shape):
+        step = np.zeros_like(par)
+        step[index] = EPS
+        slope = weight @ (unit.energy(x, par - step) - unit.energy(x, par + step)) / (2 * EPS)
+        assert gradient[index] == pytest.approx(slope, abs=1e-8)
+
+
+@cases
+def test_project_leaves_possible_parameters_and_makes_others_finite(name):
+    unit, par = unit_and_par(name)
+    before = par.copy()
+    unit.project(par)
+    np.testing.assert_array_equal(par, before)
+    par[1:] = 1e4
+    unit.project(par)
+    assert np.all(np.isfinite(unit.log_partition(FIELD, par)))
+    assert np.all(unit.variance(FIELD, par) > 0)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if UNITS[n].continuous])
+def test_rescaling_keeps_the_density_up_to_the_jacobian(name):
+    unit, par = unit_and_par(name)
+    shift, scale = np.array([1.0, -2.0, 0.0]), np.array([0.5, 3.0, 1.0])
+    x = np.random.default_rng(0).standard_normal((4, 3))
+
+    def log_density(x, par):
+        return -unit.energy(x, par) - unit.log_partition(par[0], par).sum()
+
+    np.testing.assert_allclose(
+        log_density(x * scale + shift, unit.rescale(par, shift, scale)),
+        log_density(x, par) - np.log(scale).sum(),
+    )
+
+
+@cases
+def test_conditional_entropy_is_that_of_the_distribution(name):
+    unit, par = unit_and_par(name)
+    mean = unit.mean(FIELD, par)
+    expected = np.broadcast_to(CASES[name][1](mean, par).entropy(), mean.shape)
+    np.testing.assert_allclose(unit.conditional_entropy(mean, par), expected)
+
+
+@dtypes
+def test_a_certain_bernoulli_unit_has_no_entropy(dtype):
+    unit, par = unit_and_par("bernoulli", dtype)
+    entropy = unit.conditional_entropy(np.array([[0.0, 1.0, 0.5]], dtype=dtype), par)
+    np.testing.assert_allclose(entropy, [[0.0, 0.0, np.log(2)]], rtol=1e-6)
+
+
+def test_marginal_entropy_of_a_bernoulli_unit_is_that_of_its_mean():
+    unit, par = unit_and_par("bernoulli")
+    means = unit.mean(FIELD, par)
+    expected = scipy.stats.bernoulli(means.mean(axis=0)).entropy()
+    actual = unit.marginal_entropy(means.mean(axis=0), means.var(axis=0), par)
+    np.testing.assert_allclose(actual, expected)
+
+
+def test_marginal_entropy_of_a_gaussian_unit_is_that_of_a_normal_of_the_total_variance():
+    unit, par = unit_and_par("gaussian")
+    means = unit.mean(FIELD, par)
+    total = means.var(axis=0) + np.exp(-par[1])
+    expected = scipy.stats.norm(0, np.sqrt(total)).entropy()
+    actual = unit.marginal_entropy(means.mean(axis=0), means.var(axis=0), par)
+    np.testing.assert_allclose(actual, expected)
+
+
+@cases
+def test_a_unit_tells_no_less_than_nothing_about_the_input(name):
+    unit, par = unit_and_par(name)
+    mean = unit.mean(FIELD, par)
+    marginal = unit.marginal_entropy(mean.mean(axis=0), mean.var(axis=0), par)
+    assert np.all(marginal > unit.conditional_entropy(mean, par).mean(axis=0))
+
+
+@cases
+@dtypes
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (4, 3), (2, 4, 3)], ids=str)
+def test_functions_of_the_field_keep_its_shape_and_dtype(name, dtype, shape):
+    unit, par = unit_and_par(name, dtype)
+    field = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    before = field.copy()
+    for function in (unit.log_partition, unit.mean, unit.variance, unit.mode):
+        value = function(field, par)
+        assert value.shape == shape
+        assert value.dtype == dtype
+        alone = function(field[..., 1:], par[:, 1:])
+        np.testing.assert_allclose(value[..., 1:], alone, rtol=1e-6)
+    np.testing.assert_array_equal(field, before)
+    mean = unit.mean(field, par)
+    assert unit.conditional_entropy(mean, par).shape == shape
+    assert unit.energy(mean, par).shape == shape[:-1]
+    assert unit.energy(mean, par).dtype == dtype
+    assert unit.draw(mean, par, Stream(0)).shape == shape
+    assert unit.sample(field, par, Stream(0)).shape == shape
+
+
+@cases
+def test_parameters_keep_the_dtype(name):
+    unit, par = unit_and_par(name, np.float32)
+    mean, ones = np.full(3, 0.4, dtype=np.float32), np.ones(3, dtype=np.float32)
+    assert unit.independent(mean, ones).dtype == np.float32
+    x = np.zeros((2, 3), dtype=np.float32)
+    assert unit.par_gradient(x, ones[:2], mean, par).dtype == np.float32
+    assert unit.present(x.copy(), ones, Stream(0)).dtype == np.float32
+    if unit.continuous:
+        assert unit.rescale(par, mean, ones).dtype == np.float32
+
+
+def test_a_bernoulli_unit_is_presented_with_draws_of_the_grey_levels():
+    grey = np.tile(np.array([0.0, 0.3, 1.0]), (50_000, 1))
+    v = UNITS["bernoulli"].present(grey.copy(), None, Stream(0))
+    assert set(v.flat) == {0.0, 1.0}
+    np.testing.assert_allclose(v.mean(axis=0), [0.0, 0.3, 1.0], atol=0.01)
+
+
+def test_a_gaussian_unit_is_presented_with_the_value_and_its_noise():
+    v = np.tile(np.array([1.0, 2.0]), (50_000, 1))
+    np.testing.assert_array_equal(UNITS["gaussian"].present(v, None, Stream(0)), v)
+    noisy = UNITS["gaussian"].present(v, np.array([0.5, 3.0]), Stream(0))
+    np.testing.assert_allclose(noisy.mean(axis=0), v[0], atol=0.06)
+    np.testing.assert_allclose(noisy.std(axis=0), [0.5, 3.0], rtol=0.03)
+
+
+def test_idle_bernoulli_units_are_almost_never_or_almost_always_on():
+    mean = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.9]])
+    dead, saturated = UNITS["bernoulli"].idle(mean, None)
+    np.testing.assert_array_equal(dead, [True, False, False])
+    np.testing.assert_array_equal(saturated, [False, True, False])
+
+
+def test_idle_gaussian_units_hardly_move_beside_their_noise():
+    par = np.array([[0.0, 0.0], [0.0, 0.0]])
+    dead, saturated = UNITS["gaussian"].idle(np.array([[1.0, 1.0], [1.001, 3.0]]), par)
+    np.testing.assert_array_equal(dead, [True, False])
+    assert not saturated.any()
