@@ -62,4 +62,8 @@ def to_numpy(x: Array) -> np.ndarray:
     """Return ``x`` as a NumPy array, copied from its device where needed."""
     if isinstance(x, np.ndarray):
         return x
-    return np.asarray(array_api_compat.to_device(x, "cpu"))
+    xp = namespace(x)
+    # The strict namespace names its host device otherwise.
+    strict = array_api_compat.is_array_api_strict_namespace(xp)
+    host = xp.Device("CPU_DEVICE") if strict else "cpu"
+    return np.asarray(array_api_compat.to_device(x, host))

@@ -53,8 +53,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         Number of persistent chains; `None` takes as many as `batch_size`. Contrastive
         divergence has one chain for each row of the minibatch, whatever this says.
 
-    learning_rate : float, default=0.1
-        Step size at the start of `fit`, and throughout `partial_fit`.
+    learning_rate : float or "auto", default="auto"
+        Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides 1 by the
+        variance of the visible units, summed over them and at least 10, so that wide data
+        and the layers of a stack get steps of their own; `learning_rate_` says what it took.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
@@ -133,6 +135,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         `free_energy_gap`, the mean free energy of held-out rows less that of training rows, in
         nats, where `validation_fraction` is positive.
 
+    learning_rate_ : float
+        The learning rate that the last training started with.
+
     n_iter_ : int
         Passes made over data, in all calls that continued one another.
 
@@ -167,7 +172,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
     >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
     >>> head = LogisticRegression(max_iter=1000)
     >>> model = make_pipeline(RBMTransformer(64, n_iter=20, random_state=0), head)
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.9)
     True
     """
 
@@ -178,7 +183,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "averaging": [Interval(Real, 0, 1, closed="right")],
@@ -204,7 +209,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         sampler: str = "pcd",
         n_gibbs_steps: int = 1,
         n_chains: int | None = None,
-        learning_rate: float = 0.1,
+        learning_rate: float | str = "auto",
         schedule: str = "linear",
         momentum: float = 0.0,
         averaging: float = 0.1,
@@ -338,7 +343,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             if self.momentum
             else Ascent(self.weight_decay),
             schedule=SCHEDULES[schedule or self.schedule],
-            learning_rate=self.learning_rate,
+            learning_rate=None if self.learning_rate == "auto" else self.learning_rate,
             batch_size=self.batch_size,
             averaging=self.averaging,
             centered=self.centered,
@@ -381,9 +386,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             try:
                 next(epochs)
             except Diverged:
+                rate = run.rate(settings)
                 raise ValueError(
-                    f"Training with learning_rate={self.learning_rate} diverged in pass "
-                    f"{run.n_epochs}: try learning_rate={self.learning_rate / 10:g}."
+                    f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
+                    f"try learning_rate={rate / 10:g}."
                 ) from None
             if self.verbose:
                 record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
@@ -397,6 +403,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
                 break
         for name, value in self._fitted_attributes(run).items():
             setattr(self, name, value)
+        self.learning_rate_ = run.rate(settings)
         context.call_on_fit_task_end(
             estimator=self, X=X, metadata=metadata, reconstruction_attributes=dict
         )

@@ -124,9 +124,11 @@ class Rows:
 
         Rows that come straight from sparse data stay sparse.
         """
-        for start in range(0, self.X.shape[0], size):
-            part = slice(start, start + size)
-            yield self._up(self.X[part]), self.weight[part]
+        n_rows = self.X.shape[0]
+        for start in range(0, n_rows, size):
+            part = slice(start, min(start + size, n_rows))
+            block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
+            yield self._up(block), self.weight[part]
 
     def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
         """All rows, presented in random order, in batches of sizes that differ by at most one.

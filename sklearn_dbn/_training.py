@@ -19,6 +19,10 @@ from .samplers import Chains
 
 # The moving averages of the hidden means follow the data at this rate (Melchior et al. 2016).
 _ACTIVITY_RATE = 0.01
+# The automatic learning rate is 1 over the spread of the visible units, or over this.
+_LEAST_SPREAD = 10.0
+# Standard deviation of the fields under the initial weights; docs/decisions/defaults.md.
+_INITIAL_FIELD = 1.0
 # Rows that the record of each epoch is computed from: enough for two digits.
 _MONITOR_ROWS = 256
 
@@ -34,7 +38,7 @@ class Settings:
     sampler: Any
     update: Ascent
     schedule: Callable[[float], float]
-    learning_rate: float
+    learning_rate: float | None
     batch_size: int
     averaging: float
     centered: bool
@@ -61,6 +65,8 @@ class Run:
     shift, scale : arrays of shape (n_columns,) or None
         How the visible columns are standardised.
     rng : Stream
+    spread : float
+        Variance of the visible units as they are presented, summed over them.
     n_epochs : int
         Passes over data so far.
     """
@@ -74,8 +80,13 @@ class Run:
     rng: Stream
     shift: Array | None = None
     scale: Array | None = None
+    spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
+
+    def rate(self, settings: Settings) -> float:
+        """The learning rate to start with."""
+        return settings.learning_rate or 1.0 / max(self.spread, _LEAST_SPREAD)
 
     def result(self) -> Machine:
         """The averaged machine over the columns as the user measures them."""
@@ -87,7 +98,7 @@ class Run:
 def start(
     units: tuple, sizes: list[int], rows: Rows, settings: Settings, n_chains: int, rng: Stream
 ) -> Run:
-    """A run before its first step: small random weights, biases that fit the mean row."""
+    """A run before its first step: random weights, biases that fit the mean row."""
     like = rows.weight
     xp = namespace(like)
     moments = Moments(sizes[0])
@@ -104,10 +115,17 @@ def start(
         means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
         variances.append(xp.ones_like(means[-1]))
     par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
-    W = [
-        0.01 * rng.normal(xp.empty((below, above), dtype=like.dtype, device=device(like)))
-        for below, above in itertools.pairwise(sizes)
-    ]
+    spread = _spread(units[0], par[0])
+    W = []
+    for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
+        # Random features that already tell the rows apart: the fields have this spread.
+        std = _INITIAL_FIELD / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
+        shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
+        W.append(std * rng.normal(shape))
+    for layer, weights in enumerate(W):
+        # At rest, that is at the means, no unit hears of the weights.
+        par[layer][0, :] -= weights @ means[layer + 1]
+        par[layer + 1][0, :] -= means[layer] @ weights
     machine = Machine(units, par, W)
     return Run(
         machine=machine,
@@ -119,6 +137,7 @@ def start(
         rng=rng,
         shift=shift,
         scale=scale,
+        spread=spread,
     )
 
 
@@ -128,8 +147,11 @@ def observe(run: Run, rows: Rows) -> None:
     for block, weight in rows.blocks():
         run.moments.add(block, weight)
     mean = _array(run.moments.mean, like)
+    var = _array(run.moments.var, like)
+    visible = run.machine.units[0]
     if run.scale is None:
         run.activity[0] = mean
+        run.spread = _spread(visible, visible.independent(mean, var))
         return
     scale = _array(run.moments.scale(), like)
     # An old standardised column is (new - back) / ratio of the new one.
@@ -137,6 +159,7 @@ def observe(run: Run, rows: Rows) -> None:
     run.machine = run.machine.rescale(back, ratio)
     run.average = run.average.rescale(back, ratio)
     run.shift, run.scale = mean, scale
+    run.spread = _spread(visible, visible.independent(mean - mean, var / (scale * scale)))
     rows.standardize(mean, scale)
 
 
@@ -191,7 +214,7 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, factor: float) 
             states[layer][:n_data, :] += settings.sparsity.push(activity)
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
-    step = settings.learning_rate * factor * total / settings.batch_size
+    step = run.rate(settings) * factor * total / settings.batch_size
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
     ascent = machine.gradient(states, xp.concat([step * positive, negative]), offsets)
     settings.update.update(machine, ascent, step, run.memory)
@@ -216,6 +239,11 @@ def _record(run: Run, v: Array, validation: Array | None) -> None:
         record["free_energy_gap"] = xp.mean(held_out) - xp.mean(machine.free_energy(states))
     for name, value in record.items():
         run.history.setdefault(name, []).append(float(value))
+
+
+def _spread(unit: Any, par: Array) -> float:
+    """Variance of units that have no neighbours, summed over them."""
+    return float(namespace(par).sum(unit.variance(par[:1, :], par)))
 
 
 def _array(x: np.ndarray, like: Array) -> Array:

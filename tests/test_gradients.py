@@ -238,11 +238,10 @@ def test_a_training_step_averages_each_phase_over_its_own_weight(n_chains):
         batch_size=4,
         averaging=1.0,
         centered=False,
-        sample_inputs=False,
         sparsity=None,
     )
-    rows = Rows(v, weight)
     units = (UNITS["bernoulli"], UNITS["bernoulli"])
+    rows = Rows(v, weight, units[0])
     run = start(units, [3, 2], rows, settings, n_chains, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1))

@@ -14,6 +14,7 @@ import pytest
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn.samplers import (
+    SAMPLERS,
     Chains,
     ContrastiveDivergence,
     PersistentContrastiveDivergence,
@@ -39,9 +40,9 @@ def make_machine(kind):
     return exact.make_machine(kind.split("-"), sizes, scale=scale)
 
 
-def start(machine, rng):
+def start(machine, n_chains, seed=0):
     """Exact draws of the even layers; the odd ones are unknown, as after a sweep."""
-    states = exact.sample(machine, N_CHAINS, rng)
+    states = exact.sample(machine, n_chains, np.random.default_rng(seed))
     return [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
 
 
@@ -98,10 +99,9 @@ def distance_of_moments(machine, v):
     return np.abs(errors).mean() / np.sqrt(2 / (np.pi * n))
 
 
-def distance(kernel, machine, moved_by, n_sweeps, seed=0):
+def distance(kernel, machine, moved_by, n_sweeps, seed=0, states=None):
     """How far from the distribution of ``machine`` the kernel of ``moved_by`` leads."""
-    states = start(machine, np.random.default_rng(seed))
-    rng = Stream(seed + 1)
+    states, rng = states or start(machine, N_CHAINS, seed), Stream(seed + 1)
     states = kernel(moved_by, states, n_sweeps, rng)
     if machine.units[0].name == "bernoulli":
         return distance_of_states(machine, list(machine.even), states)
@@ -125,6 +125,55 @@ def test_exact_draws_are_about_one_unit_away(kind):
 def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
     machine = make_machine(kind)
     assert distance(KERNELS[kernel], machine, machine, n_sweeps) < THRESHOLD
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_chains_from_anywhere_reach_the_exact_distribution(kind, kernel):
+    sizes, _ = KINDS[kind]
+    machine = exact.make_machine(kind.split("-"), sizes, scale=0.3)
+    far = [np.ones_like(x) if x is not None else None for x in start(machine, N_CHAINS)]
+    assert distance(KERNELS[kernel], machine, machine, 30, states=far) < THRESHOLD
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values())
+@pytest.mark.parametrize("kind", KINDS)
+def test_chains_begin_as_units_without_neighbours(kind, sampler):
+    machine = make_machine(kind)
+    alone = Machine(machine.units, machine.par, [0 * W for W in machine.W])
+    states = sampler(1).init(machine, N_CHAINS, Stream(0)).states
+    assert distance(by_gibbs, alone, alone, 0, states=states) < THRESHOLD
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values())
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_makes_all_its_sweeps(kind, sampler):
+    machine = make_machine(kind)
+    once, thrice = sampler(1), sampler(3)
+    chains, rng = thrice.init(machine, 50, Stream(0)), Stream(1)
+    expected = thrice.step(machine, chains, Stream(1))[0]
+    for _ in range(3):
+        chains, _ = once.step(machine, chains, rng)
+    for layer in machine.even:
+        np.testing.assert_array_equal(chains.states[layer], expected.states[layer])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values())
+@pytest.mark.parametrize("kind", KINDS)
+def test_phases_hold_the_data_first_and_the_means_of_the_odd_layers(kind, sampler):
+    machine, sampler = make_machine(kind), sampler(1)
+    data = [x if x is None else x[:7] for x in start(machine, 7)]
+    before = [x if x is None else x.copy() for x in data]
+    chains = sampler.init(machine, 11, Stream(0))
+    states, chains = sampler.phases(machine, data, chains, Stream(1))
+    for layer in machine.even:
+        np.testing.assert_array_equal(states[layer][:7], before[layer])
+        np.testing.assert_array_equal(data[layer], before[layer])
+        np.testing.assert_array_equal(states[layer][7:], chains.states[layer])
+        assert not np.array_equal(states[layer][7:14], before[layer])
+    for layer in machine.odd:
+        expected = machine.means([layer], states)[layer]
+        np.testing.assert_allclose(states[layer], expected, rtol=1e-12)
 
 
 class BernoulliMean(Bernoulli):
