@@ -32,6 +32,11 @@ from ._random import Stream
 
 States = list[Any]
 
+# The largest spectral norm between real-valued layers. At 1 the variance is infinite; with less
+# of a margin the chains mix too slowly to tell the parameters so.
+_CONVEX = 0.8
+_DEFLATIONS = 4
+
 
 @dataclass
 class Machine:
@@ -171,6 +176,35 @@ class Machine:
             par[layer + 1][0, :] -= right.T @ (left @ mu)
         return Machine(self.units, par, W)
 
+    def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
+        """Shorten, in place, the parts of a gradient step that would overshoot."""
+        for layer, unit in enumerate(self.units):
+            unit.precondition(step.par[layer], self.par[layer], offsets[layer], layer > 0)
+
+    def project(self) -> None:
+        """Move the parameters, in place, to where the distribution exists.
+
+        Between two layers of real-valued units it exists while the energy is convex in both:
+        while the weights, each divided by the root of both curvatures, have a spectral norm
+        below 1. All other weights are allowed.
+        """
+        for unit, par in zip(self.units, self.par, strict=True):
+            unit.project(par)
+        for layer, W in enumerate(self.W):
+            below, above = self.units[layer], self.units[layer + 1]
+            if below.continuous and above.continuous:
+                left = below.curvature(self.par[layer]) ** -0.5
+                right = above.curvature(self.par[layer + 1]) ** -0.5
+                scale = left[:, None] * right
+                for _ in range(_DEFLATIONS):
+                    norm, x, y = _largest_singular(scale * W)
+                    if norm <= _CONVEX:
+                        break
+                    # The other directions stay as they are.
+                    W -= (norm - _CONVEX) * x[:, None] * y / scale
+                else:
+                    W *= min(1.0, _CONVEX / _largest_singular(scale * W)[0])
+
     def rescale(self, shift: Array, scale: Array) -> Machine:
         """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""
         xp = namespace(scale)
@@ -182,3 +216,16 @@ class Machine:
             [unit.rescale(par, shift, scale), upper, *self.par[2:]],
             [W, *self.W[1:]],
         )
+
+
+def _largest_singular(W: Array) -> tuple[float, Array, Array]:
+    """Largest singular value and its vectors, by power iteration."""
+    xp = namespace(W)
+    x = xp.sum(W * W, axis=1)
+    norm = 0.0
+    for _ in range(20):
+        x = x / xp.maximum(xp.sqrt(xp.sum(x * x)), xp.finfo(x.dtype).smallest_normal)
+        y = x @ W
+        x = W @ y
+        norm = float(xp.sqrt(xp.sum(y * y)))
+    return norm, x / max(norm, 1e-30) ** 2, y / max(norm, 1e-30)

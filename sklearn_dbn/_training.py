@@ -127,6 +127,7 @@ def start(
         par[layer][0, :] -= weights @ means[layer + 1]
         par[layer + 1][0, :] -= means[layer] @ weights
     machine = Machine(units, par, W)
+    machine.project()
     return Run(
         machine=machine,
         average=machine.copy(),
@@ -217,6 +218,7 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, factor: float) 
     step = run.rate(settings) * factor * total / settings.batch_size
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
     ascent = machine.gradient(states, xp.concat([step * positive, negative]), offsets)
+    machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, step, run.memory)
 
 

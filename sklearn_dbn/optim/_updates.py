@@ -29,8 +29,7 @@ class Ascent:
         moves = self.displacement(ascent, memory)
         for x, dx in zip(machine.arrays(), moves, strict=True):
             x += dx
-        for unit, par in zip(machine.units, machine.par, strict=True):
-            unit.project(par)
+        machine.project()
 
     def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
         """How far each parameter moves."""

@@ -68,9 +68,26 @@ class Gaussian:
         zeta = -0.5 * precision * (weight @ (deviation * deviation))
         return xp.stack([weight @ x + precision * offset * zeta, zeta])
 
+    def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
+        if hidden:
+            # Where a hidden unit lies, and its scale, its neighbours' biases and its weights
+            # can say as well; left free, the two would drift against each other.
+            step *= 0.0
+            return
+        # The derivative by zeta grows with the precision, and with it the noise of the step:
+        # above a precision of 1 the step is that of the precision itself, which does not.
+        xp = namespace(par)
+        precision = xp.exp(par[1, :])
+        excess = step[1, :] * (1 - xp.minimum(xp.ones_like(precision), precision**-2.0))
+        step[0, :] -= precision * offset * excess
+        step[1, :] -= excess
+
     def project(self, par: Array) -> None:
         xp = namespace(par)
         par[1, :] = xp.clip(par[1, :], *_LOG_PRECISION)
+
+    def curvature(self, par: Array) -> Array:
+        return namespace(par).exp(par[1, :])
 
     def rescale(self, par: Array, shift: Array, scale: Array) -> Array:
         xp = namespace(par)
