@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,15 @@ from .units import UNITS
 
 class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Input validation, tags and callbacks of the generators."""
+
+    _doc_link_module = "sklearn_dbn"
+
+    @property
+    def _doc_link_template(self) -> str:
+        # The HTML repr shows what a parameter means only beside a link to where that is
+        # written: the docstring, as it was installed.
+        module = Path(inspect.getfile(type(self)))
+        return module.as_uri().replace("{", "{{").replace("}", "}}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -183,16 +183,18 @@ def test_flipping_hidden_units_flips_the_centred_update(layer):
     )
 
 
+@pytest.mark.parametrize("condition", [False, True], ids=["gradient", "preconditioned"])
 @pytest.mark.parametrize("kind", ["gaussian-bernoulli", "gaussian-gaussian"])
-def test_moving_the_origin_of_the_data_moves_the_centred_update_with_it(kind):
+def test_moving_the_origin_of_the_data_moves_the_centred_update_with_it(kind, condition):
     machine, v = machine_and_data(kind)
     states, weight = phases(machine, v)
     mu, lam = some_offsets(machine)
     shift = np.array([2.0, -1.0])
     twin = machine.rescale(shift, np.ones(2))
     moved = twin.means(twin.odd, [states[0] + shift, None])
-    gradient = machine.gradient(states, weight, [mu, lam])
-    update = twin.gradient(moved, weight, [mu + shift, lam])
+    step = preconditioned if condition else Machine.gradient
+    gradient = step(machine, states, weight, [mu, lam])
+    update = step(twin, moved, weight, [mu + shift, lam])
     eps = 1e-5
 
     def after(step):
@@ -200,6 +202,42 @@ def test_moving_the_origin_of_the_data_moves_the_centred_update_with_it(kind):
 
     expected = after(eps).map(lambda x, y: (x - y) / (2 * eps), after(-eps))
     assert_same(update, expected, atol=1e-8)
+
+
+def preconditioned(machine, states, weight, offsets):
+    step = machine.gradient(states, weight, offsets)
+    machine.precondition(step, offsets)
+    return step
+
+
+@kinds
+def test_a_preconditioned_step_still_climbs_with_the_same_step_of_the_weights(kind):
+    machine, v = machine_and_data(kind)
+    states, weight = phases(machine, v)
+    slope = flatten(machine.gradient(states, weight, zero_offsets(machine)))
+    for offsets in (zero_offsets(machine), some_offsets(machine)):
+        gradient = machine.gradient(states, weight, offsets)
+        step = preconditioned(machine, states, weight, offsets)
+        assert slope @ flatten(step) > 0
+        for dW, dW_before in zip(step.W, gradient.W, strict=True):
+            np.testing.assert_array_equal(dW, dW_before)
+        if kind.endswith("gaussian"):
+            # The scale of hidden units is in the weights already.
+            np.testing.assert_array_equal(step.par[1][1], 0)
+
+
+@pytest.mark.parametrize("kind", BERNOULLI_VISIBLE)
+def test_flipping_the_data_flips_the_preconditioned_step(kind):
+    machine, v = machine_and_data(kind)
+    twin = flip(machine, 0)
+    states, weight = phases(machine, v)
+    mirrored = twin.means(twin.odd, [1 - states[0], *states[1:]])
+    offsets = some_offsets(machine)
+    assert_same(
+        preconditioned(twin, mirrored, weight, [1 - offsets[0], *offsets[1:]]),
+        flip(preconditioned(machine, states, weight, offsets), 0),
+        atol=1e-12,
+    )
 
 
 @kinds

@@ -110,6 +110,47 @@ def test_rescaling_keeps_the_density_up_to_the_jacobian(names):
     )
 
 
+def relative_norm(machine):
+    """Spectral norm of the weights between Gaussian layers whose precisions are 1."""
+    below, above = (np.exp(-0.5 * par[1]) for par in machine.par)
+    return np.linalg.norm(below[:, None] * machine.W[0] * above, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 3), (6, 5), (30, 20)], ids=str)
+def test_projection_moves_gaussian_layers_to_where_the_density_exists(sizes, dtype):
+    names = ("gaussian", "gaussian")
+    machine = exact.make_machine(names, sizes, dtype=dtype)
+    machine.W[0] *= 4 / relative_norm(machine)
+    machine.project()
+    assert relative_norm(machine) < 0.95
+    assert machine.W[0].dtype == dtype
+    exact.log_Z(machine)
+
+
+@pytest.mark.parametrize(
+    "W",
+    [[[2.0], [-2.0]], [[2.0, -2.0], [-2.0, 2.0]], [[0.0, 3.0], [0.0, -3.0], [0.0, 0.0]]],
+    ids=["column", "square", "with-zeros"],
+)
+def test_projection_finds_directions_in_which_the_weights_cancel(W):
+    W = np.array(W)
+    par = [np.zeros((2, n)) for n in W.shape]
+    machine = Machine((UNITS["gaussian"],) * 2, par, [W])
+    machine.project()
+    assert relative_norm(machine) < 0.95
+
+
+@kinds
+def test_projection_leaves_a_machine_that_exists(kind):
+    names, sizes = exact.KINDS[kind]
+    machine = exact.make_machine(names, sizes, scale=0.3)
+    before = machine.copy()
+    machine.project()
+    for x, y in zip(machine.arrays(), before.arrays(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
 @kinds
 def test_a_copy_shares_no_memory(kind):
     machine, _ = machine_and_states(kind)

@@ -197,6 +197,26 @@ def test_project_leaves_possible_parameters_and_makes_others_finite(name):
     assert np.all(unit.variance(FIELD, par) > 0)
 
 
+@cases
+def test_a_preconditioned_step_of_visible_units_is_shorter_and_not_turned_back(name):
+    unit, par = unit_and_par(name)
+    before = np.random.default_rng(0).uniform(-1, 1, par.shape)
+    step = before.copy()
+    unit.precondition(step, par, np.zeros(3), False)
+    assert np.all(step * before > 0)
+    assert np.all(np.abs(step) <= np.abs(before))
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if UNITS[n].continuous])
+def test_curvature_is_the_second_derivative_of_the_energy(name):
+    unit, par = unit_and_par(name)
+    eps = 1e-3
+    for j, x in enumerate([-0.7, 0.2, 1.3]):
+        energy = unit.energy(np.array([[x - eps], [x], [x + eps]]), par[:, j : j + 1])
+        slope = np.diff(energy) / eps
+        assert unit.curvature(par)[j] == pytest.approx((slope[1] - slope[0]) / eps, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", [n for n in CASES if UNITS[n].continuous])
 def test_rescaling_keeps_the_density_up_to_the_jacobian(name):
     unit, par = unit_and_par(name)
