@@ -72,6 +72,12 @@ def save(name, rows, **more):
     print(f"\nfigures: benchmarks/results/{path.name}")
 
 
+def saved(name):
+    """The rows of an earlier run, none where there was none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def _processor():
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -37,29 +37,25 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _check_rows(self, X: Any, *, reset: bool) -> Any:
-        """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator."""
+    def _check_rows(self, X: Any, *, reset: bool, dtype: Any = None) -> Any:
+        """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
+
+        ``dtype`` is that of a fitted machine to go on with.
+        """
         if type(X).__module__.partition(".")[0] == "dask":
             raise TypeError(
                 f"X is a dask {type(X).__name__}, which {type(self).__name__} would have to "
                 "load whole: call partial_fit on one partition after the other, or pass "
                 "X.compute()."
             )
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset
-        )
+        dtype = dtype or (np.float64, np.float32)
+        return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=reset)
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``, one number that is not negative for each row."""
-        weight = _check_sample_weight(
+        return _check_sample_weight(
             sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
         )
-        if not np.any(weight):
-            raise ValueError(
-                "sample_weight is zero for every row: at least one row must have a positive "
-                "weight."
-            )
-        return weight
 
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:

@@ -208,13 +208,15 @@ class DBNTransformer(SelectingGenerator):
         """
         with unchanged_on_failure(self):
             if self.pretrained is not None:
-                self._adopt(X, sample_weight)
+                X = self._adopt(X, sample_weight)
             else:
                 templates = self._templates()
-                X = self._check_rows(X, reset=not (self.warm_start and hasattr(self, "rbms_")))
+                go_on = self.warm_start and hasattr(self, "rbms_")
+                dtype = self.rbms_[0].components_.dtype if go_on else None
+                X = self._check_rows(X, reset=not go_on, dtype=dtype)
                 weight = self._check_weight(sample_weight, X)
                 self._fit_layers(templates, X, weight)
-            self._choose(self._check_rows(X, reset=False), y)
+            self._choose(X, y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -250,7 +252,7 @@ class DBNTransformer(SelectingGenerator):
                     "or set pretrained=None."
                 )
             if hasattr(self, "rbms_"):
-                X = self._check_rows(X, reset=False)
+                X = self._check_rows(X, reset=False, dtype=self.rbms_[0].components_.dtype)
                 rbms = [copy.copy(rbm) for rbm in self.rbms_]
                 statistics = copy.deepcopy(self._statistics)
             else:
@@ -365,8 +367,8 @@ class DBNTransformer(SelectingGenerator):
             template._validate_params()
         return templates
 
-    def _adopt(self, X: Any, sample_weight: Any) -> None:
-        """Take the layers of ``pretrained``, and score their units on ``X``."""
+    def _adopt(self, X: Any, sample_weight: Any) -> Any:
+        """Take the layers of ``pretrained``, and score their units on ``X``, now validated."""
         frozen = self.pretrained
         if not isinstance(frozen, FrozenEstimator) or not isinstance(
             frozen.estimator, DBNTransformer
@@ -391,6 +393,7 @@ class DBNTransformer(SelectingGenerator):
             statistics = UnitStatistics(par.shape[1])
             statistics.add(unit, par, unit.mean(field, par), weight)
             self._statistics.append(statistics)
+        return X
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
         rows = X

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from numbers import Integral, Real
 from typing import Any
 
@@ -73,7 +72,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         Rows for each update. The rows are dealt into batches whose sizes differ by at most
         one; a smaller batch makes a proportionally smaller step.
 
-    n_iter : int, default=100
+    n_iter : int, default=50
         Passes over the training data in `fit`.
 
     centered : bool, default=True
@@ -214,7 +213,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         momentum: float = 0.0,
         averaging: float = 0.1,
         batch_size: int = 10,
-        n_iter: int = 100,
+        n_iter: int = 50,
         centered: bool = True,
         sample_inputs: bool = True,
         weight_decay: float = 0.0,
@@ -272,7 +271,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         """
         with unchanged_on_failure(self):
             go_on = self.warm_start and hasattr(self, "_run")
-            X = self._check_rows(X, reset=not go_on)
+            dtype = self.components_.dtype if go_on else None
+            X = self._check_rows(X, reset=not go_on, dtype=dtype)
             unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
             self._fit_rows(
@@ -316,7 +316,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         """
         with unchanged_on_failure(self):
             go_on = hasattr(self, "_run")
-            X = self._check_rows(X, reset=not go_on)
+            dtype = self.components_.dtype if go_on else None
+            X = self._check_rows(X, reset=not go_on, dtype=dtype)
             unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
             self._partial_fit_rows(Rows(X, weight, unit, (), self.sample_inputs))
@@ -359,7 +360,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
                     f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
                 )
             # A copy, so that a failure leaves the fitted run as it was.
-            run = copy.deepcopy(self._run)
+            run = self._run.copy()
             observe(run, rows)
         else:
             visible = rows.lower[-1].units[1] if rows.lower else rows.unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from .samplers import Chains
 
 # The moving averages of the hidden means follow the data at this rate (Melchior et al. 2016).
 _ACTIVITY_RATE = 0.01
+# Saturated units keep all else finite; no machine of use has weights of this norm.
+_LARGEST_NORM = 1e6
 # The automatic learning rate is 1 over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
 # Standard deviation of the fields under the initial weights; docs/decisions/defaults.md.
@@ -28,7 +31,7 @@ _MONITOR_ROWS = 256
 
 
 class Diverged(ArithmeticError):
-    """The parameters left the range of the dtype."""
+    """The parameters ran away."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,16 @@ class Run:
     spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
+
+    def copy(self) -> Run:
+        """The same run, to go on with while this one stays where it is."""
+        copied = copy.copy(self)
+        copied.machine, copied.average = self.machine.copy(), self.average.copy()
+        copied.memory = None if self.memory is None else self.memory.copy()
+        copied.activity = [namespace(x).asarray(x, copy=True) for x in self.activity]
+        copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
+        copied.history = {name: list(values) for name, values in self.history.items()}
+        return copied
 
     def rate(self, settings: Settings) -> float:
         """The learning rate to start with."""
@@ -176,7 +189,7 @@ def train(
     Raises
     ------
     Diverged
-        When a parameter is no longer finite at the end of a pass.
+        When what the pass recorded is not finite, or the weights are beyond all use.
     """
     n_batches = -(-len(rows) // settings.batch_size)
     monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])
@@ -184,16 +197,21 @@ def train(
     if held_out is not None and len(held_out):
         validation = rows.means(held_out[:_MONITOR_ROWS])
     for epoch in range(n_epochs):
-        for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng)):
-            progress = (epoch + i / n_batches) / n_epochs
-            _step(run, v, weight, settings, settings.schedule(progress))
-        run.n_epochs += 1
-        if not all(math.isfinite(float(namespace(x).sum(x))) for x in run.machine.arrays()):
+        # What overflows here is reported below, in one sentence instead of many warnings.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng)):
+                progress = (epoch + i / n_batches) / n_epochs
+                _step(run, v, weight, settings, settings.schedule(progress))
+            run.n_epochs += 1
+            # The average reaches over a fixed share of the run so far, however long it gets.
+            rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
+            run.average = blend(run.average, run.machine, rate)
+            _record(run, monitor, validation)
+        if not (
+            run.history["weight_norm"][-1] < _LARGEST_NORM
+            and all(math.isfinite(values[-1]) for values in run.history.values())
+        ):
             raise Diverged
-        # The average reaches over a fixed share of the run so far, however long it gets.
-        rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
-        run.average = blend(run.average, run.machine, rate)
-        _record(run, monitor, validation)
         yield
 
 

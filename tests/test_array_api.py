@@ -7,12 +7,13 @@ the host, nor becomes a NumPy array unasked.
 import exact
 import numpy as np
 import pytest
+from training import make_settings
 
 from sklearn_dbn._array_api import namespace, sigmoid, softplus, take, to_numpy
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows, is_binary
-from sklearn_dbn._training import Settings, observe, start, train
-from sklearn_dbn.optim import SCHEDULES, MomentumAscent, Sparsity
+from sklearn_dbn._training import observe, start, train
+from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.units import UNITS
 
@@ -172,19 +173,6 @@ def test_rows_and_what_a_lower_machine_makes_of_them(unit, device_name, dtype):
         assert_agree(actual, expected, device_name)
 
 
-def settings_for(names, sampler, update):
-    return Settings(
-        sampler=SAMPLERS[sampler](1),
-        update=update,
-        schedule=SCHEDULES["linear"],
-        learning_rate=0.05,
-        batch_size=4,
-        averaging=0.5,
-        centered=True,
-        sparsity=Sparsity(0.3, 0.1) if names[1] == "bernoulli" else None,
-    )
-
-
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     ("names", "sizes"), exact.PAIRS, ids=["-".join(names) for names, _ in exact.PAIRS]
@@ -196,7 +184,12 @@ def test_a_whole_training(names, sizes, sampler, device_name, dtype):
     units = tuple(UNITS[name] for name in names)
 
     def run(convert):
-        settings = settings_for(names, sampler, MomentumAscent(0.5, decay=0.01))
+        settings = make_settings(
+            sampler=SAMPLERS[sampler](1),
+            update=MomentumAscent(0.5, decay=0.01),
+            learning_rate=0.05,
+            sparsity=Sparsity(0.3, 0.1) if names[1] == "bernoulli" else None,
+        )
         rows = Rows(convert(X), convert(weight), units[0])
         stream = Stream(0)
         run = start(units, list(sizes), rows, settings, 5, stream)

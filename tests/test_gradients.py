@@ -3,12 +3,12 @@
 import exact
 import numpy as np
 import pytest
+from training import make_settings
 
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import Settings, start, train
-from sklearn_dbn.optim import Ascent
+from sklearn_dbn._training import start, train
 from sklearn_dbn.samplers._chains import stack
 from sklearn_dbn.units import UNITS
 
@@ -268,15 +268,11 @@ def test_a_training_step_averages_each_phase_over_its_own_weight(n_chains):
     v = exact.bits(3)[[1, 3, 6]]
     weight = np.array([1.0, 2.0, 0.5])
     chains = exact.bits(4)[:n_chains, :3]
-    settings = Settings(
+    settings = make_settings(
         sampler=FixedChains([chains, None]),
-        update=Ascent(),
         schedule=lambda progress: 0.5,
-        learning_rate=0.1,
         batch_size=4,
-        averaging=1.0,
         centered=False,
-        sparsity=None,
     )
     units = (UNITS["bernoulli"], UNITS["bernoulli"])
     rows = Rows(v, weight, units[0])

@@ -128,6 +128,21 @@ def test_projection_moves_gaussian_layers_to_where_the_density_exists(sizes, dty
     exact.log_Z(machine)
 
 
+def test_projection_changes_no_other_direction_than_the_one_that_is_too_strong():
+    machine = exact.make_machine(("gaussian", "gaussian"), (5, 4))
+    left, right = (np.exp(0.5 * par[1]) for par in machine.par)
+    rng = np.random.default_rng(0)
+    U, V = (np.linalg.qr(rng.standard_normal((n, 3)))[0] for n in (5, 4))
+
+    def weights(norms):
+        return left[:, None] * ((U * norms) @ V.T) * right
+
+    machine.W[0] = weights([3.0, 0.5, 0.2])
+    machine.project()
+    strongest = relative_norm(machine)
+    np.testing.assert_allclose(machine.W[0], weights([strongest, 0.5, 0.2]), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "W",
     [[[2.0], [-2.0]], [[2.0, -2.0], [-2.0, 2.0]], [[0.0, 3.0], [0.0, -3.0], [0.0, 0.0]]],

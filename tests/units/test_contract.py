@@ -207,6 +207,16 @@ def test_a_preconditioned_step_of_visible_units_is_shorter_and_not_turned_back(n
     assert np.all(np.abs(step) <= np.abs(before))
 
 
+def test_above_a_precision_of_one_the_step_of_a_gaussian_unit_is_that_of_the_precision():
+    unit, par = unit_and_par("gaussian")
+    precision = np.exp(par[1])
+    step = np.ones_like(par)
+    unit.precondition(step, par, np.zeros(3), False)
+    # With p = exp(zeta), a step dp = d/dp makes dzeta = dp / p = (d/dzeta) / p^2.
+    np.testing.assert_allclose(step[1], np.minimum(1, precision**-2))
+    np.testing.assert_array_equal(step[0], 1)
+
+
 @pytest.mark.parametrize("name", [n for n in CASES if UNITS[n].continuous])
 def test_curvature_is_the_second_derivative_of_the_energy(name):
     unit, par = unit_and_par(name)

@@ -1,0 +1,62 @@
+"""scikit-learn's own checks, over every form that an estimator can take."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_dbn import DBNTransformer, RBMTransformer
+
+RBM = RBMTransformer(n_iter=2)
+INSTANCES = [
+    RBMTransformer(6, n_iter=3),
+    RBMTransformer(6, n_iter=3, visible="gaussian", momentum=0.5),
+    RBMTransformer(6, n_iter=3, hidden="gaussian", weight_decay=1e-3),
+    RBMTransformer(6, n_iter=3, visible="gaussian", hidden="gaussian"),
+    RBMTransformer(6, n_iter=3, sampler="cd", n_gibbs_steps=2, schedule="cosine"),
+    RBMTransformer(6, n_iter=3, validation_fraction=0.2, n_chains=3, batch_size=7),
+    RBMTransformer(6, n_iter=3, sparsity_target=0.2, centered=False, sample_inputs=False),
+    DBNTransformer((6,), rbm=RBM),
+    DBNTransformer(5, rbm=RBM, layers=0, units=3, output="logit"),
+    DBNTransformer((6, 5, 4), rbm=RBM, layers=[2, 0], units=0.5, passthrough=True),
+    DBNTransformer((6, 5, 4), rbm=RBM, layers="all", units={0: [4, 1], -1: 0.5}),
+    DBNTransformer((6, 5, 4), rbm=RBM, layers=slice(1, None), output="binary"),
+    DBNTransformer((6, 5), rbm=[RBM, RBMTransformer(n_iter=1)], unit_score="variance", units=2),
+    DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging=1.0)),
+]
+WEIGHTS = "sample_weight is not equivalent to removing/repeating samples."
+
+
+def expected_failures(estimator):
+    """As for SGDClassifier: minibatches of weighted rows are other draws than repeated rows.
+
+    tests/test_gradients.py shows the equivalence where it holds exactly: in the expected
+    gradient.
+    """
+    return {
+        "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
+        "check_sample_weight_equivalence_on_sparse_data": WEIGHTS,
+    }
+
+
+@parametrize_with_checks(INSTANCES, expected_failed_checks=expected_failures, xfail_strict=True)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", [RBMTransformer(4, n_iter=1), DBNTransformer((4,), rbm=RBM)]
+)
+def test_weights_are_routed_through_a_pipeline(estimator):
+    X, y = load_digits(return_X_y=True)
+    X, y, weight = X[:50] / 16, y[:50], np.r_[np.zeros(20), np.ones(30)]
+    seeded = estimator.set_params(random_state=0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        head = LogisticRegression(max_iter=500).set_fit_request(sample_weight=False)
+        pipe = make_pipeline(seeded.set_fit_request(sample_weight=True), head)
+        routed = pipe.fit(X, y, sample_weight=weight)[0].transform(X)
+    direct = seeded.fit(X, sample_weight=weight).transform(X)
+    assert np.array_equal(routed, direct)

@@ -1,0 +1,233 @@
+"""DBNTransformer: the stack, and what is selected from it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklearn_dbn import DBNTransformer, RBMTransformer
+from sklearn_dbn._random import layer_seed
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+X, y = DIGITS[:120] / 16, LABELS[:120]
+RBM = RBMTransformer(n_iter=2)
+
+
+@pytest.fixture
+def dbn():
+    return DBNTransformer((7, 6, 5), rbm=RBM, layers="all", random_state=0)
+
+
+def per_layer(fitted, X=X, output="probability"):
+    """Features of each layer, by hand."""
+    layers, rows = [], X
+    for rbm in fitted.rbms_:
+        field = rows @ rbm.components_.T + rbm.intercept_hidden_
+        rows = 1 / (1 + np.exp(-field))
+        shown = {"probability": rows, "logit": field, "binary": (field > 0) * 1.0}
+        layers.append(shown[output])
+    return layers
+
+
+@pytest.mark.parametrize("output", ["probability", "logit", "binary"])
+@pytest.mark.parametrize("layers", [0, -1, [2, 0], slice(None, None, -1), "all"])
+def test_columns_are_the_chosen_layers_in_the_order_given(dbn, layers, output):
+    dbn.set_params(layers=layers, output=output).fit(X)
+    order = np.arange(3)[layers] if not isinstance(layers, str) else np.arange(3)
+    blocks = [per_layer(dbn, output=output)[i] for i in np.atleast_1d(order)]
+    np.testing.assert_allclose(dbn.transform(X), np.hstack(blocks), rtol=1e-7, atol=1e-12)
+    assert dbn.selected_layers_.tolist() == np.atleast_1d(order).tolist()
+
+
+def test_the_first_layer_is_an_rbm_with_the_seed_of_the_layer(dbn):
+    alone = RBMTransformer(7, n_iter=2, random_state=layer_seed(0, 0)).fit(X)
+    assert np.array_equal(dbn.fit(X).rbms_[0].components_, alone.components_)
+
+
+def test_layers_have_seeds_of_their_own(dbn):
+    first, second = dbn.set_params(hidden_layer_sizes=(64, 64)).fit(X).rbms_
+    assert not np.allclose(first.components_, second.components_, atol=0.05)
+
+
+def test_a_layer_does_not_hear_of_those_above(dbn):
+    shallow = clone(dbn).set_params(hidden_layer_sizes=(7, 6)).fit(X)
+    deep = dbn.fit(X)
+    for a, b in zip(shallow.rbms_, deep.rbms_, strict=False):
+        assert np.array_equal(a.components_, b.components_)
+
+
+@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
+def test_the_units_of_a_layer_are_the_visible_units_of_the_next(dbn, hidden):
+    dbn.set_params(rbm=clone(RBM).set_params(hidden=hidden)).fit(X * 2)
+    assert [rbm.visible_units_ for rbm in dbn.rbms_] == ["gaussian", hidden, hidden]
+    assert np.isfinite(dbn.transform(X)).all()
+
+
+def test_each_layer_may_have_a_template_of_its_own(dbn):
+    templates = [RBMTransformer(n_iter=n) for n in (1, 2, 3)]
+    assert [r.n_iter_ for r in dbn.set_params(rbm=templates).fit(X).rbms_] == [1, 2, 3]
+    assert all(not hasattr(t, "components_") for t in templates)
+
+
+def test_units_by_mapping_by_count_and_by_fraction(dbn):
+    layers = per_layer(dbn.fit(X))
+    mapping = {0: [3, 1], 1: np.arange(6) % 2 == 0, -1: slice(1, 3)}
+    picked = [layers[0][:, [3, 1]], layers[1][:, [0, 2, 4]], layers[2][:, 1:3]]
+    np.testing.assert_allclose(dbn.select(units=mapping).transform(X), np.hstack(picked))
+    assert dbn.select(units=4).transform(X).shape == (120, 4)
+    assert dbn.select(units=0.5).transform(X).shape == (120, 9)
+    assert dbn.select(units={0: 2, 1: 0.5}).transform(X).shape == (120, 2 + 3 + 5)
+
+
+def test_the_best_units_by_variance_are_those_that_vary_most(dbn):
+    dbn.set_params(units=5, unit_score="variance").fit(X)
+    variance = np.hstack(per_layer(dbn)).var(axis=0)
+    kept = np.hstack(dbn.transform(X).var(axis=0))
+    np.testing.assert_allclose(np.sort(kept), np.sort(variance)[-5:])
+
+
+def test_information_is_the_mutual_information_of_unit_and_input(dbn):
+    dbn.set_params(units=5).fit(X)
+    p = np.hstack(per_layer(dbn))
+
+    def entropy(p):
+        return -(p * np.log(p) + (1 - p) * np.log(1 - p))
+
+    information = entropy(p.mean(axis=0)) - entropy(p).mean(axis=0)
+    chosen = np.concatenate(
+        [u + [0, 7, 13][layer] for layer, u in zip(range(3), dbn.selected_units_, strict=True)]
+    )
+    assert set(chosen) == set(np.argsort(-information)[:5])
+
+
+def test_units_by_score_function_and_by_selector_see_the_labels(dbn):
+    by_function = clone(dbn).set_params(units=4, unit_score=f_classif).fit(X, y)
+    by_selector = clone(dbn).set_params(units=SelectKBest(f_classif, k=4)).fit(X, y)
+    assert np.array_equal(by_function.transform(X), by_selector.transform(X))
+    everything = dbn.fit(X)
+    with pytest.raises(ValueError, match="pass X, and y"):
+        everything.select(units=SelectKBest(f_classif, k=4))
+    view = everything.select(X, y, units=SelectKBest(f_classif, k=4))
+    assert np.array_equal(view.transform(X), by_selector.transform(X))
+
+
+def test_names_speak_of_the_columns(dbn):
+    frame = pd.DataFrame(X, columns=[f"p{j}" for j in range(64)])
+    dbn.set_params(layers=[2, 0], units={2: [4, 0], 0: [1]}, passthrough=True)
+    out = dbn.set_output(transform="pandas").fit_transform(frame)
+    assert list(out.columns[:3]) == ["layer2_unit4", "layer2_unit0", "layer0_unit1"]
+    assert list(out.columns[3:]) == list(frame.columns)
+    np.testing.assert_array_equal(out["p20"], frame["p20"])
+
+
+def test_passthrough_of_sparse_rows_is_sparse(dbn):
+    dbn.set_params(passthrough=True).fit(X)
+    out = dbn.transform(sp.csr_array(X))
+    assert sp.issparse(out)
+    np.testing.assert_allclose(out.toarray(), dbn.transform(X))
+
+
+def test_select_leaves_the_fitted_stack_alone(dbn, monkeypatch):
+    dbn.fit(X)
+    before = dbn.transform(X)
+    monkeypatch.setattr(RBMTransformer, "_fit_rows", None)
+    view = dbn.select(layers=1, units=3, output="logit", passthrough=True)
+    assert view.transform(X).shape == (120, 3 + 64)
+    assert (dbn.layers, dbn.units, dbn.output) == ("all", None, "probability")
+    assert np.array_equal(dbn.transform(X), before)
+    with pytest.raises(ValueError, match="'output' parameter"):
+        dbn.select(output="odds")
+
+
+@pytest.mark.parametrize("sizes", [(40,), (40, 30), (40, 30, 20)])
+def test_inverse_transform_is_close_to_the_rows(sizes):
+    rbm = RBMTransformer(n_iter=60)
+    dbn = DBNTransformer(sizes, rbm=rbm, random_state=0).fit(X)
+    error = ((dbn.inverse_transform(dbn.transform(X)) - X) ** 2).mean()
+    assert error < 0.5 * ((X - X.mean(axis=0)) ** 2).mean()
+
+
+def test_inverse_transform_takes_any_selection(dbn):
+    dbn.fit(X)
+    for selection in (
+        {"layers": [1, 0]},
+        {"layers": 2, "units": 3},
+        {"layers": "all", "units": 0.5},
+        {"output": "binary"},
+        {"layers": [2, 1], "units": {1: [5, 0]}},
+    ):
+        view = dbn.select(**selection)
+        back = view.inverse_transform(view.transform(X))
+        assert back.shape == X.shape
+        assert (0 <= back).all()
+        assert (back <= 1).all()
+    # All units of the first layer say all there is to say, whatever stands above.
+    first = dbn.select(layers=0)
+    np.testing.assert_allclose(
+        dbn.inverse_transform(dbn.transform(X)), first.inverse_transform(first.transform(X))
+    )
+    logit = dbn.select(output="logit")
+    np.testing.assert_allclose(
+        logit.inverse_transform(logit.transform(X)), dbn.inverse_transform(dbn.transform(X))
+    )
+    passed = dbn.select(passthrough=True)
+    assert np.array_equal(passed.inverse_transform(passed.transform(X)), X)
+
+
+def test_a_pretrained_stack_is_never_trained(dbn, monkeypatch):
+    source = dbn.fit(X)
+    monkeypatch.setattr(RBMTransformer, "_fit_rows", None)
+    frozen = DBNTransformer(pretrained=FrozenEstimator(source), layers=[0, 2], units=0.5)
+    pipe = make_pipeline(frozen, LogisticRegression(max_iter=500))
+    grid = {"dbntransformer__layers": [0, 1, "all"], "dbntransformer__units": [None, 2]}
+    search = GridSearchCV(pipe, grid, cv=2).fit(X, y)
+    fitted = search.best_estimator_[0]
+    assert all(a is b for a, b in zip(fitted.rbms_, source.rbms_, strict=True))
+
+
+def test_partial_fit_goes_on_over_chunks(dbn):
+    for _ in range(2):
+        for part in np.array_split(X, 5):
+            assert dbn.partial_fit(part) is dbn
+    assert [rbm.n_iter_ for rbm in dbn.rbms_] == [10, 10, 10]
+    view = dbn.select(units=4)
+    before = view.transform(X)
+    dbn.partial_fit(X)
+    assert np.array_equal(view.transform(X), before)
+
+
+def test_warm_start_goes_on_and_adds_layers(dbn):
+    dbn.set_params(hidden_layer_sizes=(7, 6), warm_start=True).fit(X)
+    dbn.set_params(hidden_layer_sizes=(7, 6, 5)).fit(X)
+    assert [rbm.n_iter_ for rbm in dbn.rbms_] == [4, 4, 2]
+
+
+def test_training_parameters_are_searched_like_any_nested_one(dbn):
+    pipe = make_pipeline(dbn, LogisticRegression(max_iter=500))
+    grid = {"dbntransformer__rbm__learning_rate": [0.01, 0.1]}
+    search = GridSearchCV(pipe, grid, cv=2).fit(X, y)
+    assert search.best_estimator_[0].rbms_[0].learning_rate_ in (0.01, 0.1)
+
+
+def test_float32_stays_float32(dbn):
+    narrow = X.astype(np.float32)
+    for fitted in (clone(dbn).fit(narrow), clone(dbn).partial_fit(narrow)):
+        H = fitted.select(passthrough=True).transform(narrow)
+        assert H.dtype == np.float32
+        assert fitted.inverse_transform(fitted.transform(narrow)).dtype == np.float32
+        assert {rbm.components_.dtype for rbm in fitted.rbms_} == {np.dtype(np.float32)}
+
+
+def test_weights_count_in_every_layer(dbn):
+    weight = np.r_[np.ones(60), np.zeros(60)]
+    absurd = np.where(weight[:, None] > 0, X, 0.9)
+    first, second = (clone(dbn).fit(rows, sample_weight=weight) for rows in (X, absurd))
+    for a, b in zip(first.rbms_, second.rbms_, strict=True):
+        assert np.array_equal(a.components_, b.components_)

@@ -1,0 +1,322 @@
+"""RBMTransformer as its users meet it."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import BernoulliRBM
+
+from sklearn_dbn import RBMTransformer
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS = DIGITS / 16
+
+
+@pytest.fixture
+def rbm():
+    return RBMTransformer(8, n_iter=3, random_state=0)
+
+
+@pytest.fixture
+def X():
+    return DIGITS[:60]
+
+
+def accuracy(H, n_train=1300):
+    head = LogisticRegression(max_iter=1000).fit(H[:n_train], LABELS[:n_train])
+    return head.score(H[n_train:], LABELS[n_train : len(H)])
+
+
+@pytest.mark.parametrize(
+    ("scale", "units"), [(1, "bernoulli"), (1.01, "gaussian"), (-1, "gaussian")]
+)
+def test_auto_takes_bernoulli_units_for_values_in_the_unit_interval(rbm, X, scale, units):
+    assert rbm.fit(X * scale).visible_units_ == units
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix])
+def test_sparse_rows_give_what_dense_rows_give(X, visible, container):
+    rbm = RBMTransformer(8, n_iter=3, visible=visible, random_state=0)
+    dense, sparse = clone(rbm).fit(X), clone(rbm).fit(container(X))
+    np.testing.assert_allclose(dense.components_, sparse.components_, atol=1e-10)
+    np.testing.assert_allclose(dense.transform(X), sparse.transform(container(X)), atol=1e-10)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_a_row_does_not_depend_on_its_batch(X, visible):
+    rbm = RBMTransformer(8, n_iter=2, visible=visible, random_state=0).fit(X)
+    alone = np.vstack([rbm.transform(row[None]) for row in X])
+    np.testing.assert_allclose(alone, rbm.transform(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("sampler", ["pcd", "cd"])
+def test_float32_stays_float32(X, visible, hidden, sampler):
+    rbm = RBMTransformer(
+        8,
+        visible=visible,
+        hidden=hidden,
+        sampler=sampler,
+        n_iter=2,
+        momentum=0.5,
+        random_state=0,
+    )
+    X = X.astype(np.float32)
+    for fitted in (clone(rbm).fit(X), clone(rbm).partial_fit(X), rbm.fit(X).partial_fit(X)):
+        run = fitted._run
+        arrays = [
+            *run.machine.arrays(),
+            *run.average.arrays(),
+            *run.memory.arrays(),
+            *run.activity,
+            *run.chains.states,
+            fitted.components_,
+            fitted.intercept_hidden_,
+            fitted.intercept_visible_,
+            fitted.transform(X),
+            fitted.inverse_transform(fitted.transform(X)),
+        ]
+        assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+
+
+def test_equal_seeds_give_equal_bits(rbm, X):
+    first, second = clone(rbm).fit(X), clone(rbm).fit(X)
+    assert np.array_equal(first.components_, second.components_)
+    assert not np.array_equal(
+        first.components_, clone(rbm).set_params(random_state=1).fit(X).components_
+    )
+
+
+def test_a_random_state_instance_moves_on(X):
+    state = np.random.RandomState(0)
+    rbm = RBMTransformer(8, n_iter=1, random_state=state)
+    assert not np.array_equal(rbm.fit(X).components_, clone(rbm).fit(X).components_)
+
+
+def test_partial_fit_returns_self_and_takes_any_number_of_rows(rbm, X):
+    for n in (1, 7, 60):
+        assert rbm.partial_fit(X[:n]) is rbm
+    assert rbm.n_iter_ == 3
+    assert np.isfinite(rbm.transform(X)).all()
+
+
+def test_warm_start_goes_on(rbm, X):
+    rbm.set_params(warm_start=True).fit(X)
+    before = rbm.components_.copy()
+    rbm.set_params(learning_rate=1e-12).fit(X)
+    assert rbm.n_iter_ == 6
+    assert len(rbm.history_["weight_norm"]) == 6
+    # A tiny step from the last parameters, not a new start.
+    assert np.linalg.norm(rbm.components_ - before) < 0.5 * np.linalg.norm(before)
+
+
+def test_a_pickled_machine_goes_on_as_if_it_had_stayed(rbm, X):
+    rbm.fit(X)
+    loaded = pickle.loads(pickle.dumps(rbm))
+    assert np.array_equal(rbm.partial_fit(X).components_, loaded.partial_fit(X).components_)
+
+
+def test_partial_fit_leaves_what_it_was_given_alone(rbm, X):
+    rbm.fit(X)
+    components, history = rbm.components_, rbm.history_
+    before = components.copy(), len(history["weight_norm"])
+    rbm.partial_fit(X)
+    assert np.array_equal(components, before[0])
+    assert len(history["weight_norm"]) == before[1]
+
+
+def test_rows_of_weight_zero_are_not_there(rbm, X):
+    weight = np.ones(60)
+    weight[40:] = 0
+    weighted = clone(rbm).fit(X, sample_weight=weight)
+    assert np.allclose(weighted._run.moments.mean, X[:40].mean(axis=0))
+    # Absurd rows of weight zero change nothing at all.
+    absurd = np.where(weight[:, None] > 0, X, 0.999)
+    assert np.array_equal(
+        weighted.components_, clone(rbm).fit(absurd, sample_weight=weight).components_
+    )
+
+
+def test_only_proportions_of_weights_count_in_fit(rbm, X):
+    weight = np.random.default_rng(0).uniform(1, 3, 60)
+    np.testing.assert_allclose(
+        clone(rbm).fit(X, sample_weight=weight).components_,
+        clone(rbm).fit(X, sample_weight=1000 * weight).components_,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+def test_history_has_an_entry_for_each_pass(rbm, X, fraction):
+    rbm.set_params(validation_fraction=fraction).fit(X)
+    keys = {
+        "reconstruction_error",
+        "mean_activity",
+        "dead_units",
+        "saturated_units",
+        "weight_norm",
+    }
+    assert set(rbm.history_) == keys | ({"free_energy_gap"} if fraction else set())
+    assert all(len(v) == 3 and np.isfinite(v).all() for v in rbm.history_.values())
+
+
+def test_overfitting_opens_the_free_energy_gap():
+    rbm = RBMTransformer(
+        64, n_iter=150, validation_fraction=0.5, learning_rate=0.1, random_state=0
+    ).fit(DIGITS[:60])
+    gap = rbm.history_["free_energy_gap"]
+    assert gap[-1] > gap[0] + 1
+
+
+def test_dataframes_keep_their_names(rbm, X):
+    frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(64)])
+    rbm.set_output(transform="pandas").fit(frame)
+    out = rbm.transform(frame)
+    assert list(out.columns) == [f"rbmtransformer{j}" for j in range(8)]
+    with pytest.raises(ValueError, match="feature names"):
+        rbm.transform(frame[frame.columns[::-1]])
+
+
+def test_polars_output(rbm, X):
+    assert rbm.set_output(transform="polars").fit_transform(X).shape == (60, 8)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize(
+    "awkward",
+    [
+        lambda X: np.zeros_like(X),
+        lambda X: np.where(np.arange(64) < 32, 1.0, X),
+        lambda X: X[:1],
+        lambda X: X[:, 20:21],
+        lambda X: X[:3],
+        lambda X: np.repeat(X[:1], 60, axis=0),
+        lambda X: (X > 0.5).astype(int),
+        lambda X: X > 0.5,
+        np.asfortranarray,
+        lambda X: [list(row) for row in X],
+    ],
+    ids=[
+        "all zero",
+        "constant columns",
+        "one row",
+        "one column",
+        "fewer rows than a batch",
+        "duplicate rows",
+        "int",
+        "bool",
+        "Fortran order",
+        "lists",
+    ],
+)
+def test_awkward_data_just_works(rbm, X, visible, awkward):
+    X = awkward(X)
+    for fitted in (clone(rbm).set_params(visible=visible).fit(X), clone(rbm).partial_fit(X)):
+        H = fitted.transform(X)
+        assert H.shape == (len(X), 8)
+        assert np.isfinite(H).all()
+        assert np.isfinite(fitted.inverse_transform(H)).all()
+
+
+def test_read_only_rows_are_only_read(rbm, X):
+    X = X.copy()
+    X.flags.writeable = False
+    before = X.copy()
+    rbm.fit(X).partial_fit(X).transform(X)
+    assert np.array_equal(X, before)
+
+
+def test_a_remainder_of_one_row_does_no_harm():
+    """BernoulliRBM falls from 0.70 to chance when n_samples % batch_size is 1."""
+    scores = {}
+    for n in (1300, 1301):
+        rbm = RBMTransformer(64, n_iter=15, batch_size=50, learning_rate=0.2, random_state=0)
+        scores[n] = accuracy(rbm.fit(DIGITS[:n]).transform(DIGITS))
+    assert min(scores.values()) > 0.8
+    assert abs(scores[1300] - scores[1301]) < 0.03
+    spoilt = BernoulliRBM(64, n_iter=15, batch_size=50, learning_rate=0.2, random_state=0)
+    assert accuracy(spoilt.fit(DIGITS[:1301]).transform(DIGITS)) < scores[1301]
+
+
+def test_rows_one_by_one_are_as_good_as_batches():
+    rows = DIGITS[:700]
+    order = np.random.default_rng(0).permutation(np.tile(np.arange(700), 6))
+    single, whole = (RBMTransformer(32, random_state=0) for _ in range(2))
+    for i in order:
+        single.partial_fit(rows[i : i + 1])
+    for part in order.reshape(-1, 10):
+        whole.partial_fit(rows[part])
+    scores = [accuracy(rbm.transform(DIGITS)) for rbm in (single, whole)]
+    assert min(scores) > 0.8
+    assert scores[0] > scores[1] - 0.03
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_real_values_may_be_in_any_unit(call):
+    X = np.random.default_rng(0).normal(size=(200, 3)) @ np.diag([1.0, 2.0, 0.5])
+    rbm = RBMTransformer(16, n_iter=10, random_state=0)
+    unit, shift = np.array([1e3, 1e-3, 7.0]), np.array([5e3, -2.0, 0.0])
+    plain = getattr(clone(rbm), call)(X)
+    other = getattr(clone(rbm), call)(X * unit + shift)
+    np.testing.assert_allclose(
+        plain.transform(X), other.transform(X * unit + shift), rtol=1e-6, atol=1e-8
+    )
+    back = other.inverse_transform(other.transform(X * unit + shift))
+    np.testing.assert_allclose(
+        (back - shift) / unit, plain.inverse_transform(plain.transform(X)), atol=1e-6
+    )
+
+
+def test_the_noise_of_real_columns_is_learnt():
+    rng = np.random.default_rng(0)
+    cause = rng.integers(0, 2, (2000, 1))
+    noise = np.array([0.7, 1.0])
+    X = 4.0 * cause + rng.normal(size=(2000, 2)) * noise
+    rbm = RBMTransformer(2, n_iter=60, random_state=0).fit(X)
+    assert 0.5 * noise[0] ** 2 < rbm.visible_variance_[0] < 2 * noise[0] ** 2
+    assert 0.5 * noise[1] ** 2 < rbm.visible_variance_[1] < 2 * noise[1] ** 2
+
+
+def test_flipping_the_bits_changes_nothing_that_is_learnt():
+    X = (DIGITS[:, 10:22] > 0.4).astype(float)
+
+    def log_likelihood(rbm, X):
+        h = (np.arange(2**6)[:, None] >> np.arange(6)) & 1
+        a, b, W = rbm.intercept_visible_, rbm.intercept_hidden_, rbm.components_
+        log_z = np.logaddexp.reduce(h @ b + np.logaddexp(0, h @ W + a).sum(axis=1))
+        return (X @ a + np.logaddexp(0, X @ W.T + b).sum(axis=1)).mean() - log_z
+
+    def spread(centered):
+        plain, flipped = [], []
+        for seed in range(3):
+            rbm = RBMTransformer(6, n_iter=10, centered=centered, random_state=seed)
+            plain.append(log_likelihood(clone(rbm).fit(X), X))
+            flipped.append(log_likelihood(clone(rbm).fit(1 - X), 1 - X))
+        return abs(np.mean(plain) - np.mean(flipped))
+
+    assert spread(centered=True) < 0.05
+
+
+def test_divergence_is_said_and_changes_nothing(X):
+    rbm = RBMTransformer(8, n_iter=3, random_state=0).fit(X)
+    before = rbm.transform(X)
+    rbm.set_params(learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"learning_rate=1e\+30 diverged in pass 1: try learn"):
+        rbm.fit(X)
+    with pytest.raises(ValueError, match="diverged"):
+        rbm.partial_fit(X)
+    assert np.array_equal(rbm.transform(X), before)
+
+
+def test_verbose_prints_a_line_for_each_pass(rbm, X, capsys):
+    rbm.set_params(verbose=1).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("[RBMTransformer] pass 1: reconstruction_error ")

@@ -1,0 +1,20 @@
+"""Settings of the training loop for small machines."""
+
+from sklearn_dbn._training import Settings
+from sklearn_dbn.optim import SCHEDULES, Ascent
+from sklearn_dbn.samplers import SAMPLERS
+
+
+def make_settings(**changes):
+    """Plain settings, but for ``changes``."""
+    plain = {
+        "sampler": SAMPLERS["pcd"](1),
+        "update": Ascent(),
+        "schedule": SCHEDULES["constant"],
+        "learning_rate": 0.1,
+        "batch_size": 5,
+        "averaging": 1.0,
+        "centered": True,
+        "sparsity": None,
+    }
+    return Settings(**(plain | changes))
