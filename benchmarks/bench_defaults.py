@@ -5,8 +5,9 @@
 Digits: five folds. USPS, and the first 10,000 training rows of MNIST: a fifth of the training
 rows held out. On each of them a stack of three layers of 256 units gives the accuracy of
 LogisticRegression(C=1) on the first layer, and of a scaled SVC(C=10) on each layer and on the
-best subset of layers. It resumes where it stopped: delete the JSON to start again. DNA has no labels: 16 hidden units, and the exact log-likelihood of the
-validation split in nats. No test split is looked at.
+best subset of layers. DNA has no labels: 16 hidden units, and the exact log-likelihood of the
+validation split in nats. No test split is looked at. It resumes where it stopped; delete the
+JSON to start again.
 """
 
 import time

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._array_api import Array, namespace
+from ._array_api import Array, device, namespace
 from ._random import Stream
 
 States = list[Any]
@@ -179,7 +179,18 @@ class Machine:
     def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
         """Shorten, in place, the parts of a gradient step that would overshoot."""
         for layer, unit in enumerate(self.units):
-            unit.precondition(step.par[layer], self.par[layer], offsets[layer], layer > 0)
+            if not unit.continuous:
+                continue
+            # Biases follow the weights about the offsets, whatever becomes of their own step.
+            follow = 0.0 * offsets[layer]
+            if layer > 0:
+                follow = follow - offsets[layer - 1] @ step.W[layer - 1]
+            if layer < len(self.W):
+                follow = follow - step.W[layer] @ offsets[layer + 1]
+            dpar = step.par[layer]
+            dpar[0, :] -= follow
+            unit.precondition(dpar, self.par[layer], offsets[layer], layer > 0)
+            dpar[0, :] += follow
 
     def project(self) -> None:
         """Move the parameters, in place, to where the distribution exists.
@@ -221,7 +232,8 @@ class Machine:
 def _largest_singular(W: Array) -> tuple[float, Array, Array]:
     """Largest singular value and its vectors, by power iteration."""
     xp = namespace(W)
-    x = xp.sum(W * W, axis=1)
+    # A start without a pattern: weights that cancel along a plainer one would hide from it.
+    x = xp.sin(1.0 + xp.arange(W.shape[0], dtype=W.dtype, device=device(W)))
     norm = 0.0
     for _ in range(20):
         x = x / xp.maximum(xp.sqrt(xp.sum(x * x)), xp.finfo(x.dtype).smallest_normal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -69,9 +70,10 @@ class Stream:
 
     def _below(self, level: Array) -> Array:
         """1 where a uniform draw from 0 .. 65535 is below ``level``, else 0."""
-        n_words = -(-level.size // 4)
+        size = math.prod(level.shape)
+        n_words = -(-size // 4)
         words = self._generator.bit_generator.random_raw(n_words)
-        bits = words.view(np.uint16)[: level.size].reshape(level.shape)
+        bits = words.view(np.uint16)[:size].reshape(level.shape)
         xp = namespace(level)
         if xp is np:
             np.copyto(level, np.less(bits, level))

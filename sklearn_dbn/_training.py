@@ -92,7 +92,8 @@ class Run:
         copied = copy.copy(self)
         copied.machine, copied.average = self.machine.copy(), self.average.copy()
         copied.memory = None if self.memory is None else self.memory.copy()
-        copied.activity = [namespace(x).asarray(x, copy=True) for x in self.activity]
+        copied.chains = Chains([_copied(x) for x in self.chains.states])
+        copied.activity = [_copied(x) for x in self.activity]
         copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
         copied.history = {name: list(values) for name, values in self.history.items()}
         return copied
@@ -264,6 +265,10 @@ def _record(run: Run, v: Array, validation: Array | None) -> None:
 def _spread(unit: Any, par: Array) -> float:
     """Variance of units that have no neighbours, summed over them."""
     return float(namespace(par).sum(unit.variance(par[:1, :], par)))
+
+
+def _copied(x: Array | None) -> Array | None:
+    return None if x is None else namespace(x).asarray(x, copy=True)
 
 
 def _array(x: np.ndarray, like: Array) -> Array:

@@ -30,7 +30,6 @@ BAD_ROWS = {
     "dask": (da.from_array(X.to_numpy()), TypeError, "dask Array.*call partial_fit"),
     "no rows": (X.iloc[:0], ValueError, "0 sample"),
     "strings": (X.assign(c="x"), ValueError, "could not convert"),
-    "one dimension": (X["a"], ValueError, "2D array|2 dim|2-dim"),
 }
 
 

@@ -14,18 +14,19 @@ plus what arrives from the neighbouring layers:
 ``sample(field, par, rng)``     a state, given the field (whose memory it may use)
 ``present(x, rng)``             an input row as a state: a Bernoulli unit draws grey levels
 ``par_gradient(...)``           the derivative of the log-likelihood with respect to ``par``
-``precondition(step, ...)``     a step of ``par`` shortened, in place, where it would overshoot
 ``project(par)``                ``par`` moved, in place, to where the distribution exists
 ``rescale(par, shift, scale)``  the same distribution in other units of measurement
 ``curvature(par)``              second derivative of the energy by the state
+``precondition(step, ...)``     a step of ``par`` shortened, in place, where it would overshoot
 ``conditional_entropy(...)``    entropy of the unit given the input, in nats
 ``marginal_entropy(...)``       entropy of the unit over all inputs, in nats
 ``idle(mean, par)``             which units are dead (never on) and which saturated (always on)
 
 ``support`` bounds the states, ``neutral`` is the mean to start from, ``n_par`` counts the rows
 of ``par``, and ``continuous`` says whether states have a unit of measurement (only then are
-there ``rescale`` and ``curvature``). To add a unit type, add a file, name it below, and add a
-row to the table in ``tests/units/test_contract.py``; CONTRIBUTING.md walks through one.
+there ``rescale``, ``curvature`` and ``precondition``). To add a unit type, add a file, name it
+below, and add a row to the table in ``tests/units/test_contract.py``; CONTRIBUTING.md walks
+through one.
 """
 
 from ._bernoulli import Bernoulli

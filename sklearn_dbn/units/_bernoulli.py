@@ -49,9 +49,6 @@ class Bernoulli:
     def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:
         return (weight @ x)[None, :]
 
-    def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
-        """Steps of a bias need no help."""
-
     def project(self, par: Array) -> None:
         """Every bias is allowed."""
 

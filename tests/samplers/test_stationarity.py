@@ -70,6 +70,7 @@ def by_training_with_cd(machine, states, n_sweeps, rng):
     return [x[N_CHAINS:] for x in both]
 
 
+# Given equal streams the four make equal draws, each by code of its own.
 KERNELS = {
     "gibbs": by_gibbs,
     "pcd": by_pcd,

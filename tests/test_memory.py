@@ -1,0 +1,206 @@
+"""Layers are trained once, and a cache is never believed without proof."""
+
+import os
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from counting import FOLDER, CountedRBM, fit_stack
+from joblib.externals.loky import get_reusable_executor
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.feature_selection import f_classif
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklearn_dbn import DBNTransformer, layer_subsets
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:90] / 16, y[:90]
+
+
+@pytest.fixture
+def count(tmp_path, monkeypatch):
+    """How many layers were trained since the last call, in all processes."""
+    folder = tmp_path / "counted"
+    folder.mkdir()
+    monkeypatch.setenv(FOLDER, str(folder))
+    # Worker processes have to find the module of CountedRBM.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    # Workers that are still there from an earlier test have its environment.
+    get_reusable_executor().shutdown(wait=True)
+    seen = 0
+
+    def trained():
+        nonlocal seen
+        total = len(list(folder.iterdir()))
+        new, seen = total - seen, total
+        return new
+
+    return trained
+
+
+@pytest.fixture
+def dbn(tmp_path, count):
+    rbm = CountedRBM(n_iter=2)
+    cache = str(tmp_path / "cache")
+    return DBNTransformer((6, 5, 4), rbm=rbm, memory=cache, random_state=0)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_search_trains_each_fold_once(dbn, count, n_jobs):
+    pipe = make_pipeline(dbn, LogisticRegression(max_iter=200))
+    grid = {
+        "dbntransformer__layers": layer_subsets(3),
+        "dbntransformer__units": [None, 0.5],
+        "logisticregression__C": [0.1, 1],
+    }
+    search = GridSearchCV(pipe, grid, cv=5, n_jobs=n_jobs)
+    if n_jobs is None:
+        search.fit(X, y)
+    else:
+        with joblib.parallel_config("loky", n_jobs=n_jobs):
+            search.fit(X, y)
+    assert count() == 3 * (5 + 1)
+
+
+def test_no_choice_of_features_trains_again(dbn, count):
+    dbn.fit(X)
+    assert count() == 3
+    for choice in (
+        {"layers": [2, 0]},
+        {"units": 0.5},
+        {"units": {-1: [0]}, "layers": -1},
+        {"unit_score": f_classif, "units": 3},
+        {"passthrough": True},
+        {"output": "logit"},
+        {"rbm__verbose": 0},
+    ):
+        clone(dbn).set_params(**choice).fit(X, y)
+    assert count() == 0
+
+
+def test_a_deeper_stack_trains_its_new_layers_alone(dbn, count):
+    dbn.fit(X)
+    count()
+    clone(dbn).set_params(hidden_layer_sizes=(6, 5, 4, 3, 2)).fit(X)
+    assert count() == 2
+    clone(dbn).set_params(hidden_layer_sizes=(6,)).fit(X)
+    assert count() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "n_trained"),
+    [
+        ({"random_state": 1}, 3),
+        ({"rbm__learning_rate": 0.01}, 3),
+        ({"hidden_layer_sizes": (6, 7, 4)}, 2),
+        ({"hidden_layer_sizes": (6, 5, 7)}, 1),
+    ],
+)
+def test_what_decides_a_layer_trains_it_and_those_above(dbn, count, change, n_trained):
+    dbn.fit(X)
+    count()
+    clone(dbn).set_params(**change).fit(X)
+    assert count() == n_trained
+
+
+def test_other_rows_or_weights_train_again(dbn, count):
+    dbn.fit(X)
+    count()
+    clone(dbn).fit(X[:-1])
+    assert count() == 3
+    clone(dbn).fit(X, sample_weight=np.arange(90))
+    assert count() == 3
+    clone(dbn).fit(X.astype(np.float32))
+    assert count() == 3
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
+def test_without_an_integer_seed_nothing_is_kept(dbn, count, tmp_path, random_state):
+    for _ in range(2):
+        clone(dbn).set_params(random_state=random_state).fit(X)
+    assert count() == 6
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_kept_layer_is_the_trained_layer(dbn):
+    plain = clone(dbn).set_params(memory=None).fit(X)
+    first, second = clone(dbn).fit(X), clone(dbn).fit(X)
+    for fitted in (first, second):
+        assert np.array_equal(fitted.transform(X), plain.transform(X))
+        assert fitted.history_ == plain.history_
+    first.partial_fit(X)
+    plain.partial_fit(X)
+    assert np.array_equal(first.transform(X), plain.transform(X))
+
+
+def test_a_memory_object_serves_as_well_as_a_folder(dbn, count, tmp_path):
+    memory = joblib.Memory(tmp_path / "other", verbose=0)
+    for _ in range(2):
+        clone(dbn).set_params(memory=memory).fit(X)
+    assert count() == 3
+
+
+def test_two_processes_that_want_the_same_layer_train_it_once(count, tmp_path):
+    cache = str(tmp_path / "cache")
+    calls = [joblib.delayed(fit_stack)(cache, X) for _ in range(4)]
+    results = joblib.Parallel(n_jobs=2, backend="loky")(calls)
+    assert count() == 2
+    assert all(np.array_equal(results[0], other) for other in results)
+
+
+def flip(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip, lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"nonsense"],
+    ids=["flipped bit", "cut short", "empty", "nonsense"],
+)
+def test_a_damaged_entry_is_trained_again_and_mended(dbn, count, tmp_path, damage):
+    right = clone(dbn).fit(X).transform(X)
+    count()
+    entries = list((tmp_path / "cache").rglob("output.pkl"))
+    assert len(entries) == 3
+    entries[0].write_bytes(damage(entries[0].read_bytes()))
+    with pytest.warns(RuntimeWarning, match="damaged entry was found in the memory= cache"):
+        again = clone(dbn).fit(X).transform(X)
+    assert count() == 1
+    assert np.array_equal(again, right)
+    clone(dbn).fit(X)
+    assert count() == 0
+
+
+class StopAfter:
+    """A callback that stops each training after some passes."""
+
+    max_propagation_depth = None
+
+    def __init__(self, passes):
+        self.passes = passes
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch" and context.task_id == self.passes - 1
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def test_a_training_that_was_stopped_is_not_kept(dbn, count):
+    stopped = clone(dbn).set_callbacks(StopAfter(1)).fit(X)
+    assert [rbm.n_iter_ for rbm in stopped.rbms_] == [1, 1, 1]
+    count()
+    assert [rbm.n_iter_ for rbm in clone(dbn).set_callbacks().fit(X).rbms_] == [2, 2, 2]
+    assert count() == 3

@@ -1,0 +1,67 @@
+"""What is public is complete, documented, and told in the HTML repr."""
+
+import inspect
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import sklearn_dbn
+from sklearn_dbn import DBNTransformer, RBMTransformer
+
+PUBLIC = [name for name in sklearn_dbn.__all__ if name != "__version__"]
+ESTIMATORS = [RBMTransformer, DBNTransformer]
+
+
+def documented(section):
+    return [name for entry in section for name in entry.name.split(", ")]
+
+
+def test_all_names_what_is_there():
+    there = {
+        name
+        for name, value in vars(sklearn_dbn).items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
+    assert set(PUBLIC) == there
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_parameter_is_documented_and_no_other(name):
+    public = getattr(sklearn_dbn, name)
+    doc = ClassDoc(public) if inspect.isclass(public) else FunctionDoc(public)
+    signature = [p for p in inspect.signature(public).parameters if p != "self"]
+    assert documented(doc["Parameters"]) == signature
+    assert doc["Examples"]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_public_method_says_what_it_takes_and_gives(estimator):
+    for name, method in inspect.getmembers(estimator, inspect.isfunction):
+        if name.startswith("_") or not method.__module__.startswith("sklearn_dbn"):
+            continue
+        doc = FunctionDoc(method)
+        signature = [p for p in inspect.signature(method).parameters if p != "self"]
+        assert documented(doc["Parameters"]) == signature, name
+        assert doc["Returns"], name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_fitted_attribute_is_documented(estimator):
+    X = [[0.1, 0.9], [0.4, 0.2], [0.8, 0.7]]
+    fitted = estimator(2).set_params(
+        **({"n_iter": 1} if estimator is RBMTransformer else {"rbm": RBMTransformer(n_iter=1)})
+    )
+    attributes = {
+        name for name in vars(fitted.fit(X)) if name.endswith("_") and not name.startswith("_")
+    }
+    assert attributes <= set(documented(ClassDoc(estimator)["Attributes"]))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_html_repr_explains_every_parameter(estimator):
+    html = estimator()._repr_html_()
+    for entry in ClassDoc(estimator)["Parameters"]:
+        first_words = " ".join(entry.desc[0].split()[:3])
+        assert first_words.replace("'", "&#x27;").replace('"', "&quot;")[:12] in html, (
+            entry.name
+        )
