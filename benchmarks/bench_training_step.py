@@ -1,0 +1,78 @@
+"""A PCD-1 step beside scikit-learn's BernoulliRBM and beside the matrix products it needs.
+
+    python benchmarks/bench_training_step.py
+
+Seconds of a pass of many steps, centring, averaging and history included, divided by the
+number of steps; the three are run in turn, and the ratios are medians over the turns. The bare
+products are those of a step: hidden fields of data and chains, visible fields of the chains,
+and the gradient of the weights.
+"""
+
+import time
+from functools import partial
+from statistics import median
+
+import numpy as np
+import scipy.sparse as sp
+from _data import arguments, digits, load, save
+from sklearn.neural_network import BernoulliRBM
+
+from sklearn_dbn import RBMTransformer
+
+SHAPES = [(10, 256), (100, 500), (256, 2000)]
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def products(n_columns, n_hidden, batch_size, n_steps):
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((n_columns, n_hidden), dtype=np.float32)
+    v = rng.random((2 * batch_size, n_columns), dtype=np.float32)
+    h = rng.random((2 * batch_size, n_hidden), dtype=np.float32)
+    for _ in range(n_steps):
+        v @ W
+        h[:batch_size] @ W.T
+        v.T @ h
+
+
+def per_pass(model, X, passes):
+    """Seconds of one pass, without what happens once for each fit."""
+    once = seconds(lambda: model.set_params(n_iter=1).fit(X))
+    more = seconds(lambda: model.set_params(n_iter=1 + passes).fit(X))
+    return (more - once) / passes
+
+
+def main():
+    args = arguments(__doc__.splitlines()[0], turns=5)
+    data = load(args.data, "binarized_mnist")
+    X = (digits()[0] > 0.5).astype(np.float32) if data is None else data["train"][:10_240]
+    rows = []
+    print(f"{'shape':<26}{'step, us':>10}{'BernoulliRBM /':>16}{'/ products':>12}")
+    cases = [(f"{b}, {X.shape[1]} x {h}", X, b, h) for b, h in SHAPES]
+    wide = sp.random_array((2560, 20_000), density=0.01, format="csr", rng=0, dtype=np.float32)
+    wide.data[:] = 1
+    cases += [("100, 20000 x 256 sparse", wide, 100, 256)]
+    cases += [("100, 20000 x 256 dense", wide.toarray(), 100, 256)]
+    for title, X_case, batch_size, n_hidden in cases:
+        n_steps = -(-X_case.shape[0] // batch_size)
+        passes = max(1, 300 // n_steps) if X_case.shape[1] < 20_000 else 1
+        ours = RBMTransformer(n_hidden, batch_size=batch_size, random_state=0)
+        theirs = BernoulliRBM(n_hidden, batch_size=batch_size, random_state=0)
+        turns = []
+        for _ in range(args.turns):
+            step = per_pass(ours, X_case, passes) / n_steps
+            other = per_pass(theirs, X_case, passes) / n_steps
+            bare = seconds(partial(products, X_case.shape[1], n_hidden, batch_size, n_steps))
+            turns.append((step, other / step, step * n_steps / bare))
+        step, speed, excess = (median(values) for values in zip(*turns, strict=True))
+        rows.append({"case": title, "step": step, "speed": speed, "excess": excess})
+        print(f"{title:<26}{1e6 * step:>10.0f}{speed:>16.2f}{excess:>12.2f}", flush=True)
+    save("bench_training_step", rows)
+
+
+if __name__ == "__main__":
+    main()
