@@ -442,8 +442,9 @@ class _LayerTraining:
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
         statistics = UnitStatistics(rbm.n_components)
         _take_in(statistics, rbm._machine, self.rows)
-        parameters = rbm.get_params(deep=False)
-        attributes = {k: v for k, v in vars(rbm).items() if k not in parameters}
+        # What training left, and none of the configuration or callbacks of the template.
+        kept = ("_run", "_machine", "_n_features_out")
+        attributes = {k: v for k, v in vars(rbm).items() if k in kept or k.endswith("_")}
         if rbm.n_iter_ < passes + rbm.n_iter:
             # A callback had its way; the key of the cache speaks of the parameters alone.
             raise DoNotKeep((attributes, statistics))

@@ -24,7 +24,7 @@ _ACTIVITY_RATE = 0.01
 _LARGEST_NORM = 1e6
 # The automatic learning rate is 1 over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
-# Standard deviation of the fields under the initial weights; docs/decisions/defaults.md.
+# Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
 # Rows that the record of each epoch is computed from: enough for two digits.
 _MONITOR_ROWS = 256
