@@ -82,7 +82,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         Draw a new state of the Bernoulli visible units from the grey levels of a row each
         time the row is presented. False takes the grey levels as they are.
 
-    weight_decay : float, default=0.0
+    weight_decay : float, default=0.001
         L2 penalty on the weights; never on the biases.
 
     sparsity_target : float or None, default=None
@@ -216,7 +216,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         n_iter: int = 50,
         centered: bool = True,
         sample_inputs: bool = True,
-        weight_decay: float = 0.0,
+        weight_decay: float = 1e-3,
         sparsity_target: float | None = None,
         sparsity_cost: float = 0.1,
         validation_fraction: float = 0.0,
