@@ -123,7 +123,7 @@ figure.legend(
     *left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
 )
 right.set(xlabel="units, by information", title="How many of them?")
-right.legend(loc="center right", fontsize=8)
+right.legend(loc="lower right", fontsize=8)
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 # %%

@@ -97,11 +97,9 @@ def _intact(entry: Any) -> bool:
 def _lock(memory: Any, key: str) -> Any:
     """Hold the lock of ``key``; a memory without a folder has none."""
     folder = getattr(getattr(memory, "store_backend", None), "location", None)
-    return (
-        _file_lock(os.path.join(folder, "sklearn_dbn", f"{key}.lock"))
-        if folder
-        else (nullcontext())
-    )
+    if not folder:
+        return nullcontext()
+    return _file_lock(os.path.join(folder, "sklearn_dbn", f"{key}.lock"))
 
 
 @contextmanager
