@@ -15,6 +15,7 @@ from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 from sklearn_dbn import DBNTransformer, layer_subsets
 
@@ -151,6 +152,17 @@ def test_two_processes_that_want_the_same_layer_train_it_once(count, tmp_path):
     results = joblib.Parallel(n_jobs=2, backend="loky")(calls)
     assert count() == 2
     assert all(np.array_equal(results[0], other) for other in results)
+
+
+def test_a_worker_process_gets_the_bits_of_this_one(count):
+    worker = joblib.Parallel(n_jobs=2, backend="loky")(
+        [joblib.delayed(fit_stack)(None, X) for _ in range(2)]
+    )
+    # Workers have one BLAS thread each.
+    with threadpool_limits(1, user_api="blas"):
+        here = fit_stack(None, X)
+    assert np.array_equal(worker[0], here)
+    assert np.array_equal(worker[1], here)
 
 
 def flip(data):
