@@ -1,12 +1,13 @@
 """Bad input gets one sentence that says what to do, and leaves a fitted estimator as it was."""
 
 import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler
 
@@ -28,6 +29,9 @@ BAD_ROWS = {
     "NaN": (with_value(np.nan), ValueError, "NaN"),
     "infinity": (with_value(np.inf), ValueError, "infinity"),
     "dask": (da.from_array(X.to_numpy()), TypeError, "dask Array.*call partial_fit"),
+    "dask frame": (dd.from_pandas(X, npartitions=2), TypeError, "dask .*call partial_fit"),
+    "one dimension": (X["a"].to_numpy(), ValueError, "Expected 2D array"),
+    "complex": (X.to_numpy() * 1j, ValueError, "Complex data not supported"),
     "no rows": (X.iloc[:0], ValueError, "0 sample"),
     "strings": (X.assign(c="x"), ValueError, "could not convert"),
 }
@@ -97,6 +101,17 @@ def test_weights_that_are_none(estimator, weight, match):
     unchanged(fitted, lambda: fitted.fit(X, sample_weight=weight), ValueError, match)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_stack_that_diverges_says_which_learning_rate_to_try(method):
+    template = RBMTransformer(n_iter=1, learning_rate=1e30)
+    fresh = clone(DBN).set_params(rbm=template)
+    with pytest.raises(ValueError, match=r"learning_rate=1e\+30 diverged.*try learning_rate="):
+        getattr(fresh, method)(X)
+    assert not hasattr(fresh, "rbms_")
+    fitted = clone(DBN).fit(X).set_params(rbm=template)
+    unchanged(fitted, lambda: fitted.fit(X), ValueError, "learning_rate=1e\\+30 diverged")
+
+
 SELECTIONS = {
     "no layer": ({"layers": []}, ValueError, "layers=.* chooses no layer: .* 2 hidden"),
     "empty slice": ({"layers": slice(2, None)}, ValueError, "chooses no layer"),
@@ -118,6 +133,11 @@ SELECTIONS = {
     "mask too short": ({"units": {1: [True, False]}}, ValueError, "mask of length 2.* 3 units"),
     "mask of none": ({"units": {1: [False] * 3}}, ValueError, "chooses no unit"),
     "units of floats": ({"units": {1: [0.5]}}, TypeError, "index array"),
+    "layer key twice": ({"units": {1: 1, -1: 2}}, ValueError, "key -1.* each once"),
+    "slice of none": ({"units": {1: slice(3, 9)}}, ValueError, "chooses no unit"),
+    "array of arrays": ({"units": {1: [[0, 1]]}}, TypeError, "index array"),
+    "too many of a layer": ({"units": {1: 4}}, ValueError, r"units\[1\]=4 .* at most 3"),
+    "fraction of a layer": ({"units": {1: 1.5}}, ValueError, r"units\[1\]=1.5 .* \(0, 1\]"),
     "layer not chosen": ({"units": {0: 1}}, ValueError, "key 0.* layers chosen"),
     "layer key of a kind": ({"units": {"last": 1}}, ValueError, "key 'last'"),
     "not a selector": ({"units": StandardScaler()}, TypeError, "without get_support"),
@@ -144,11 +164,28 @@ def test_selections_that_do_not_fit(kind):
     assert np.array_equal(fitted.transform(X), features)
 
 
+def test_a_score_function_gives_one_score_for_each_unit():
+    dbn = clone(DBN).set_params(units=2, unit_score=lambda H, y: np.ones(1))
+    with pytest.raises(ValueError, match="unit_score"):
+        dbn.fit(X)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"unit_score": f_classif, "units": 2}, {"units": SelectKBest(k=2)}]
+)
+def test_labels_are_asked_for_where_they_decide(choice):
+    fitted = clone(DBN).fit(X).set_params(**choice)
+    unchanged(fitted, lambda: fitted.fit(X), ValueError, "\\by\\b")
+
+
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
         ({"hidden_layer_sizes": (4, 0)}, ValueError, "hidden_layer_sizes=.4, 0. must hold"),
         ({"hidden_layer_sizes": ()}, ValueError, "at least one"),
+        ({"hidden_layer_sizes": -4}, ValueError, "positive int"),
+        ({"hidden_layer_sizes": 4.0}, (TypeError, ValueError), "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": None}, (TypeError, ValueError), "hidden_layer_sizes"),
         ({"hidden_layer_sizes": (4, 2.5)}, ValueError, "positive int"),
         ({"rbm": StandardScaler()}, TypeError, "rbm must be an RBMTransformer"),
         ({"rbm": [RBMTransformer()]}, ValueError, "1 templates for the 2 layers"),
@@ -180,6 +217,12 @@ def test_another_number_of_units_cannot_go_on():
     unchanged(rbm, lambda: rbm.partial_fit(X), ValueError, "n_components=5, but .* 4 hidden")
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_other_layer_sizes_cannot_go_on(method):
+    dbn = clone(DBN).set_params(warm_start=True).fit(X).set_params(hidden_layer_sizes=(5, 3))
+    unchanged(dbn, lambda: getattr(dbn, method)(X), ValueError, "hidden_layer_sizes")
+
+
 def test_real_valued_units_have_no_sparsity():
     rbm = clone(RBM).set_params(hidden="gaussian", sparsity_target=0.1)
     with pytest.raises(ValueError, match=r"sparsity_target=0.1 .* hidden='gaussian'"):
@@ -191,6 +234,8 @@ def test_features_of_another_width_do_not_go_back(estimator):
     fitted = clone(estimator).fit(X)
     with pytest.raises(ValueError, match=r"H has 2 columns, but transform gives [34]"):
         fitted.inverse_transform(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="H contains NaN"):
+        fitted.inverse_transform(np.full((1, 4 if estimator is RBM else 3), np.nan))
 
 
 @pytest.mark.parametrize("bounds", [(0, None), (2, 1), (1, 4)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.datasets import load_digits
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -23,6 +24,7 @@ INSTANCES = [
     DBNTransformer(5, rbm=RBM, layers=0, units=3, output="logit"),
     DBNTransformer((6, 5, 4), rbm=RBM, layers=[2, 0], units=0.5, passthrough=True),
     DBNTransformer((6, 5, 4), rbm=RBM, layers="all", units={0: [4, 1], -1: 0.5}),
+    DBNTransformer((6, 5, 4), rbm=RBM, layers=(0, -1), units=SelectKBest(f_classif, k=3)),
     DBNTransformer((6, 5, 4), rbm=RBM, layers=slice(1, None), output="binary"),
     DBNTransformer((6, 5), rbm=[RBM, RBMTransformer(n_iter=1)], unit_score="variance", units=2),
     DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging=1.0)),

@@ -1,7 +1,9 @@
 """Layers are trained once, and a cache is never believed without proof."""
 
 import os
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import joblib
@@ -51,21 +53,32 @@ def dbn(tmp_path, count):
     return DBNTransformer((6, 5, 4), rbm=rbm, memory=cache, random_state=0)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_search_trains_each_fold_once(dbn, count, n_jobs):
+@pytest.mark.parametrize(
+    ("backend", "n_jobs"), [("sequential", 1), ("loky", 2), ("threading", 2)]
+)
+def test_a_search_trains_each_fold_once(dbn, count, backend, n_jobs):
     pipe = make_pipeline(dbn, LogisticRegression(max_iter=200))
     grid = {
         "dbntransformer__layers": layer_subsets(3),
         "dbntransformer__units": [None, 0.5],
         "logisticregression__C": [0.1, 1],
     }
-    search = GridSearchCV(pipe, grid, cv=5, n_jobs=n_jobs)
-    if n_jobs is None:
-        search.fit(X, y)
-    else:
-        with joblib.parallel_config("loky", n_jobs=n_jobs):
-            search.fit(X, y)
+    with joblib.parallel_config(backend, n_jobs=n_jobs):
+        GridSearchCV(pipe, grid, cv=5).fit(X, y)
     assert count() == 3 * (5 + 1)
+
+
+def test_a_search_finds_with_memory_what_it_finds_without(dbn):
+    pipe = make_pipeline(dbn, LogisticRegression(max_iter=200))
+    scores = []
+    for memory in (dbn.memory, None):
+        grid = {
+            "dbntransformer__layers": layer_subsets(3),
+            "dbntransformer__memory": [memory],
+        }
+        search = GridSearchCV(pipe, grid, cv=3).fit(X, y)
+        scores.append(search.cv_results_["mean_test_score"])
+    assert np.array_equal(*scores)
 
 
 def test_no_choice_of_features_trains_again(dbn, count):
@@ -100,6 +113,8 @@ def test_a_deeper_stack_trains_its_new_layers_alone(dbn, count):
         ({"rbm__learning_rate": 0.01}, 3),
         ({"hidden_layer_sizes": (6, 7, 4)}, 2),
         ({"hidden_layer_sizes": (6, 5, 7)}, 1),
+        ({"rbm": [CountedRBM(n_iter=2), CountedRBM(n_iter=3), CountedRBM(n_iter=2)]}, 2),
+        ({"rbm": [CountedRBM(n_iter=2), CountedRBM(n_iter=2), CountedRBM(n_iter=3)]}, 1),
     ],
 )
 def test_what_decides_a_layer_trains_it_and_those_above(dbn, count, change, n_trained):
@@ -124,6 +139,13 @@ def test_other_rows_or_weights_train_again(dbn, count):
 def test_without_an_integer_seed_nothing_is_kept(dbn, count, tmp_path, random_state):
     for _ in range(2):
         clone(dbn).set_params(random_state=random_state).fit(X)
+    assert count() == 6
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_training_that_goes_on_is_not_kept(dbn, count, tmp_path):
+    for _ in range(2):
+        clone(dbn).set_params(warm_start=True).fit(X)
     assert count() == 6
     assert not (tmp_path / "cache").exists()
 
@@ -165,9 +187,34 @@ def test_a_worker_process_gets_the_bits_of_this_one(count):
     assert np.array_equal(worker[1], here)
 
 
-def flip(data):
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+def test_a_killed_training_blocks_nobody(count, tmp_path):
+    cache = str(tmp_path / "cache")
+    # The second layer hangs, with the lock held, until the process is killed.
+    code = (
+        "import sys, time, counting, numpy as np\n"
+        "fit = counting.CountedRBM._fit_rows\n"
+        "def hang(self, rows):\n"
+        "    if self.n_components == 5:\n"
+        "        print('hangs', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    fit(self, rows)\n"
+        "counting.CountedRBM._fit_rows = hang\n"
+        "counting.fit_stack(sys.argv[1], np.load(sys.argv[2]))\n"
+    )
+    np.save(tmp_path / "X.npy", X)
+    arguments = [sys.executable, "-c", code, cache, str(tmp_path / "X.npy")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"hangs\n"
+        process.kill()
+    assert count() == 1
+    assert np.array_equal(fit_stack(cache, X), fit_stack(None, X))
+    # The first layer was there already; both are trained again without a cache.
+    assert count() == 1 + 2
+
+
+def flip(data, place=None):
+    place = len(data) // 2 if place is None else place
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +234,33 @@ def test_a_damaged_entry_is_trained_again_and_mended(dbn, count, tmp_path, damag
     assert np.array_equal(again, right)
     clone(dbn).fit(X)
     assert count() == 0
+
+
+def test_a_bit_that_flips_anywhere_changes_no_result(dbn, tmp_path):
+    right = clone(dbn).fit(X).transform(X)
+    entry = next((tmp_path / "cache").rglob("output.pkl"))
+    sound = entry.read_bytes()
+    for place in np.linspace(0, len(sound) - 1, 25).astype(int):
+        entry.write_bytes(flip(sound, place))
+        with warnings.catch_warnings():
+            # Some bits of a pickle mean nothing, so that not every flip is a damage.
+            warnings.filterwarnings("ignore", "A damaged entry", RuntimeWarning)
+            assert np.array_equal(clone(dbn).fit(X).transform(X), right)
+
+
+def test_a_damaged_file_beside_the_entries_stops_nobody(count, tmp_path):
+    """joblib keeps the source of the cached function there, and reads it in new processes."""
+    cache = tmp_path / "cache"
+
+    def fit_in_new_processes():
+        get_reusable_executor().shutdown(wait=True)
+        calls = [joblib.delayed(fit_stack)(str(cache), X) for _ in range(2)]
+        return joblib.Parallel(n_jobs=2, backend="loky")(calls)
+
+    right = fit_in_new_processes()[0]
+    source = next(cache.rglob("func_code.py"))
+    source.write_bytes(b"\xff" + source.read_bytes())
+    assert all(np.array_equal(result, right) for result in fit_in_new_processes())
 
 
 class StopAfter:
