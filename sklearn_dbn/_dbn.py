@@ -208,15 +208,16 @@ class DBNTransformer(SelectingGenerator):
         """
         with unchanged_on_failure(self):
             if self.pretrained is not None:
-                X = self._adopt(X, sample_weight)
+                self._choose(self._adopt(X, sample_weight), y)
             else:
                 templates = self._templates()
                 go_on = self.warm_start and hasattr(self, "rbms_")
+                if go_on:
+                    self._check_sizes()
                 dtype = self.rbms_[0].components_.dtype if go_on else None
                 X = self._check_rows(X, reset=not go_on, dtype=dtype)
                 weight = self._check_weight(sample_weight, X)
-                self._fit_layers(templates, X, weight)
-            self._choose(X, y)
+                self._fit_layers(templates, X, y, weight)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -254,18 +255,25 @@ class DBNTransformer(SelectingGenerator):
             if hasattr(self, "rbms_"):
                 X = self._check_rows(X, reset=False, dtype=self.rbms_[0].components_.dtype)
                 rbms = [copy.copy(rbm) for rbm in self.rbms_]
+                if len(self._templates()) != len(rbms):
+                    raise ValueError(
+                        f"hidden_layer_sizes={self.hidden_layer_sizes!r} has another number of "
+                        f"layers than the {len(rbms)} to go on with: fit anew, or set it back."
+                    )
+                self._check_sizes()
                 statistics = copy.deepcopy(self._statistics)
             else:
                 rbms = self._templates()
                 X = self._check_rows(X, reset=True)
                 statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
             weight = self._check_weight(sample_weight, X)
-            self._partial_fit_layers(rbms, statistics, X, weight)
-            self._choose(X, y)
+            self._partial_fit_layers(rbms, statistics, X, y, weight)
         return self
 
     @with_callbacks
-    def _fit_layers(self, rbms: list[RBMTransformer], X: Any, weight: np.ndarray) -> None:
+    def _fit_layers(
+        self, rbms: list[RBMTransformer], X: Any, y: Any, weight: np.ndarray
+    ) -> None:
         """Greedy training, with a callback task for each layer."""
         fitted = list(getattr(self, "rbms_", [])) if self.warm_start else []
         keep = isinstance(self.random_state, Integral) and not self.warm_start
@@ -300,6 +308,8 @@ class DBNTransformer(SelectingGenerator):
             if trainer.stop:
                 break
         self.history_ = [rbm.history_ for rbm in self.rbms_]
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(X, y)
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
     @with_callbacks
@@ -308,6 +318,7 @@ class DBNTransformer(SelectingGenerator):
         rbms: list[RBMTransformer],
         statistics: list[UnitStatistics],
         X: Any,
+        y: Any,
         weight: np.ndarray,
     ) -> None:
         """One pass of each layer over the same rows."""
@@ -333,12 +344,23 @@ class DBNTransformer(SelectingGenerator):
             lower.append(rbm._machine)
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(X, y)
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+
+    def _check_sizes(self) -> None:
+        """The fitted layers to go on with have the units that are asked for."""
+        for rbm, fitted in zip(self._templates(), self._sizes, strict=False):
+            if rbm.n_components != fitted:
+                raise ValueError(
+                    f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the fitted layers to "
+                    f"go on with have {self._sizes} units: fit a clone, or set it back."
+                )
 
     def _templates(self) -> list[RBMTransformer]:
         """An unfitted RBM for each layer."""
         sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        sizes = list(sizes) if isinstance(sizes, Sequence | np.ndarray) else [sizes]
         if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold a positive int for "

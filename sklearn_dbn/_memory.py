@@ -57,8 +57,8 @@ def remembered(memory: Any, key: str, train: Callable[[], Any]) -> Any:
     function = memory.cache(_sealed, ignore=["train"])
     present = getattr(function, "check_call_in_cache", lambda *args: False)
     with _lock(memory, key):
-        was_there = present(key, train_and_note)
         try:
+            was_there = present(key, train_and_note)
             entry = function(key, train_and_note)
             if not _intact(entry):
                 entry = function.call(key, train_and_note)
@@ -66,6 +66,11 @@ def remembered(memory: Any, key: str, train: Callable[[], Any]) -> Any:
                 entry = entry if _intact(entry) else entry[0]
         except DoNotKeep as unfinished:
             return unfinished.result
+        except Exception:
+            if trained:
+                raise
+            # joblib could not read what it keeps beside the entries.
+            was_there, entry = True, _sealed(key, train_and_note)
     if was_there and trained:
         warnings.warn(
             "A damaged entry was found in the memory= cache; its layer was trained again.",

@@ -361,6 +361,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
                 )
             # A copy, so that a failure leaves the fitted run as it was.
             run = self._run.copy()
+            memory = settings.update.start(run.machine)
+            if run.memory is None or memory is None:
+                run.memory = memory
             observe(run, rows)
         else:
             visible = rows.lower[-1].units[1] if rows.lower else rows.unit

@@ -43,6 +43,26 @@ class Propagated(Recorder):
     max_propagation_depth = None
 
 
+class Fitted:
+    """Writes down whether the estimators that hooks are given can be used."""
+
+    def __init__(self):
+        self.shapes = {}
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        if fitted_estimator is not None:
+            self.shapes[context.task_name] = fitted_estimator.transform(X).shape
+
+    def teardown(self, estimator, context):
+        pass
+
+
 def epochs(n):
     return [f"{what} epoch {i}" for i in range(n) for what in ("begin", "end")]
 
@@ -85,6 +105,33 @@ def test_a_callback_of_the_stack_alone_sees_the_layers():
     assert "begin epoch 0" not in recorder.events
 
 
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_what_hooks_are_given_as_fitted_can_transform(call):
+    seen = Fitted()
+    getattr(RBMTransformer(4, n_iter=2).set_callbacks(seen), call)(X)
+    assert seen.shapes == {"epoch": (60, 4), "fit": (60, 4)}
+    seen = Fitted()
+    dbn = DBNTransformer((5, 4), rbm=RBMTransformer(n_iter=2)).set_callbacks(seen)
+    getattr(dbn, call)(X)
+    assert seen.shapes["fit"] == (60, 4)
+
+
+def test_tasks_nest_through_a_search_and_a_pipeline():
+    recorder = Propagated()
+    dbn = DBNTransformer((5, 4), rbm=RBMTransformer(n_iter=3), random_state=0)
+    pipe = make_pipeline(StandardScaler(), dbn, LogisticRegression(max_iter=200))
+    search = GridSearchCV(pipe, {"dbntransformer__layers": [0, 1]}, cv=2)
+    search.set_callbacks(recorder).fit(X, y)
+    n_fits = 2 * 2 + 1
+    assert recorder.events.count("begin epoch 2") == n_fits * 2
+    begun, ended = (
+        sorted(e.removeprefix(what) for e in recorder.events if e.startswith(what))
+        for what in ("begin", "end")
+    )
+    assert begun == ended
+    assert (recorder.events[0], recorder.events[-1]) == ("setup", "teardown")
+
+
 def test_a_callback_may_stop_the_training():
     stop = Recorder(lambda context: context.task_name == "epoch" and context.task_id == 1)
     rbm = RBMTransformer(4, n_iter=9).set_callbacks(stop).fit(X)
@@ -106,6 +153,18 @@ def test_teardown_comes_after_an_error():
         rbm.fit(X)
     assert recorder.events[-1] == "teardown"
     assert not hasattr(rbm, "_callback_fit_ctx")
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_teardown_comes_after_an_error_in_a_layer(call):
+    recorder = Propagated()
+    templates = [RBMTransformer(n_iter=1), RBMTransformer(n_iter=1, learning_rate=1e30)]
+    dbn = DBNTransformer((5, 4), rbm=templates).set_callbacks(recorder)
+    with pytest.raises(ValueError, match="diverged"):
+        getattr(dbn, call)(X)
+    assert recorder.events.count("end epoch 0") == 1
+    assert recorder.events[-1] == "teardown"
+    assert not hasattr(dbn, "_callback_fit_ctx")
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])

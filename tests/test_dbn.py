@@ -1,10 +1,13 @@
 """DBNTransformer: the stack, and what is selected from it."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.frozen import FrozenEstimator
@@ -49,6 +52,29 @@ def test_columns_are_the_chosen_layers_in_the_order_given(dbn, layers, output):
 def test_the_first_layer_is_an_rbm_with_the_seed_of_the_layer(dbn):
     alone = RBMTransformer(7, n_iter=2, random_state=layer_seed(0, 0)).fit(X)
     assert np.array_equal(dbn.fit(X).rbms_[0].components_, alone.components_)
+
+
+@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
+def test_a_stack_on_means_is_a_chain_of_rbms(dbn, hidden):
+    """Where nothing is sampled on the way up, each layer can be fitted by hand."""
+    template = RBMTransformer(n_iter=3, sample_inputs=False, hidden=hidden)
+    dbn.set_params(rbm=template).fit(X)
+    rows, visible = X, "bernoulli"
+    for layer, rbm in enumerate(dbn.rbms_):
+        alone = clone(template).set_params(
+            n_components=dbn.hidden_layer_sizes[layer],
+            visible=visible,
+            random_state=layer_seed(0, layer),
+        )
+        np.testing.assert_allclose(rbm.components_, alone.fit(rows).components_, atol=1e-10)
+        rows, visible = alone.transform(rows), hidden
+    np.testing.assert_allclose(dbn.select(layers=-1).transform(X), rows, atol=1e-10)
+
+
+def test_upper_layers_learn_from_samples_of_the_layer_below(dbn):
+    sampled = clone(dbn).fit(X).rbms_[1]._run
+    means = dbn.set_params(rbm=RBMTransformer(n_iter=2, sample_inputs=False)).fit(X)
+    assert means.rbms_[1].history_ != sampled.history
 
 
 def test_layers_have_seeds_of_their_own(dbn):
@@ -127,11 +153,67 @@ def test_names_speak_of_the_columns(dbn):
     np.testing.assert_array_equal(out["p20"], frame["p20"])
 
 
+def test_names_of_the_input_may_be_given_later(dbn):
+    dbn.set_params(layers=2, passthrough=True).fit(X)
+    names = [f"p{j}" for j in range(64)]
+    assert dbn.get_feature_names_out(names)[5:].tolist() == names
+    assert dbn.get_feature_names_out()[5:].tolist() == [f"x{j}" for j in range(64)]
+    with pytest.raises(ValueError, match="input_features"):
+        dbn.get_feature_names_out(names[1:])
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_stock_selectors_find_layers_by_name(dbn, container):
+    if container == "pandas":
+        some = make_column_selector(pattern="^layer[02]_")
+    else:
+        some = [f"layer0_unit{j}" for j in range(7)] + [f"layer2_unit{j}" for j in range(5)]
+    columns = make_column_transformer(("passthrough", some))
+    pipe = make_pipeline(dbn.set_output(transform=container), columns)
+    chosen = pipe.fit_transform(X)
+    np.testing.assert_array_equal(chosen, pipe[0].select(layers=[0, 2]).transform(X))
+
+
+def test_a_selector_of_units_is_searched_with_the_labels_of_the_pipeline(dbn):
+    dbn.set_params(units=SelectKBest(f_classif), layers="all")
+    pipe = make_pipeline(dbn, LogisticRegression(max_iter=500))
+    search = GridSearchCV(pipe, {"dbntransformer__units__k": [1, 8]}, cv=2).fit(X, y)
+    fitted = search.best_estimator_[0]
+    assert search.best_params_ == {"dbntransformer__units__k": 8}
+    assert sum(map(len, fitted.selected_units_)) == fitted.unit_selector_.k == 8
+    assert not hasattr(fitted.units, "scores_")
+
+
 def test_passthrough_of_sparse_rows_is_sparse(dbn):
     dbn.set_params(passthrough=True).fit(X)
     out = dbn.transform(sp.csr_array(X))
     assert sp.issparse(out)
     np.testing.assert_allclose(out.toarray(), dbn.transform(X))
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"layers": [2, 0], "units": 4, "output": "logit"},
+        {"layers": 1, "units": {1: 0.5}, "unit_score": "variance", "passthrough": True},
+        {"layers": slice(1, None), "units": 0.3, "output": "binary"},
+    ],
+    ids=str,
+)
+def test_select_gives_what_a_fit_with_that_selection_gives(dbn, selection):
+    view = clone(dbn).fit(X).select(**selection)
+    fitted = clone(dbn).set_params(**selection).fit(X)
+    assert np.array_equal(view.transform(X), fitted.transform(X))
+    assert view.get_params(deep=False).keys() == fitted.get_params(deep=False).keys()
+    assert view.get_feature_names_out().tolist() == fitted.get_feature_names_out().tolist()
+
+
+def test_selections_of_a_selection_start_from_the_same_layers(dbn):
+    dbn.fit(X)
+    narrow = dbn.select(layers=0, units=2)
+    assert np.array_equal(
+        narrow.select(layers="all", units=None).transform(X), dbn.transform(X)
+    )
 
 
 def test_select_leaves_the_fitted_stack_alone(dbn, monkeypatch):
@@ -181,6 +263,34 @@ def test_inverse_transform_takes_any_selection(dbn):
     assert np.array_equal(passed.inverse_transform(passed.transform(X)), X)
 
 
+def test_inverse_transform_goes_down_layer_by_layer(dbn):
+    top = dbn.fit(X).select(layers=-1)
+    rows = top.transform(X)
+    for rbm in reversed(dbn.rbms_):
+        rows = rbm.inverse_transform(rows)
+    np.testing.assert_allclose(top.inverse_transform(top.transform(X)), rows)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_units_that_were_left_out_are_taken_at_their_mean(dbn, layer):
+    whole = dbn.fit(X).select(layers=layer)
+    part = whole.select(units={layer: [4, 1]})
+    H = np.tile(whole.transform(X).mean(axis=0), (len(X), 1))
+    H[:, [4, 1]] = part.transform(X)
+    np.testing.assert_allclose(
+        part.inverse_transform(part.transform(X)), whole.inverse_transform(H)
+    )
+
+
+@pytest.mark.parametrize("output", ["logit", "binary"])
+def test_real_valued_units_are_their_own_states(dbn, output):
+    dbn.set_params(rbm=RBMTransformer(n_iter=2, hidden="gaussian")).fit(X)
+    view = dbn.select(output=output)
+    np.testing.assert_allclose(
+        view.inverse_transform(view.transform(X)), dbn.inverse_transform(dbn.transform(X))
+    )
+
+
 def test_a_pretrained_stack_is_never_trained(dbn, monkeypatch):
     source = dbn.fit(X)
     monkeypatch.setattr(RBMTransformer, "_fit_rows", None)
@@ -190,6 +300,41 @@ def test_a_pretrained_stack_is_never_trained(dbn, monkeypatch):
     search = GridSearchCV(pipe, grid, cv=2).fit(X, y)
     fitted = search.best_estimator_[0]
     assert all(a is b for a, b in zip(fitted.rbms_, source.rbms_, strict=True))
+
+
+def test_a_pretrained_stack_scores_its_units_on_the_rows_of_fit(dbn):
+    frozen = FrozenEstimator(dbn.fit(X))
+    few = DBNTransformer(pretrained=frozen, layers=0, units=3, unit_score="variance").fit(
+        X[:20]
+    )
+    variance = dbn.select(layers=0).transform(X[:20]).var(axis=0)
+    assert few.selected_units_[0].tolist() == sorted(np.argsort(-variance)[:3])
+
+
+def test_a_row_does_not_depend_on_its_batch(dbn):
+    dbn.set_params(passthrough=True).fit(X)
+    alone = np.vstack([dbn.transform(row[None]) for row in X])
+    np.testing.assert_allclose(alone, dbn.transform(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_sparse_rows_give_what_dense_rows_give(dbn, visible):
+    dbn.set_params(rbm=RBMTransformer(n_iter=2, visible=visible))
+    for call in ("fit", "partial_fit"):
+        dense, sparse = (getattr(clone(dbn), call)(rows) for rows in (X, sp.csr_array(X)))
+        np.testing.assert_allclose(dense.transform(X), sparse.transform(X), atol=1e-9)
+
+
+def test_a_pickled_stack_goes_on_as_if_it_had_stayed(dbn):
+    loaded = pickle.loads(pickle.dumps(dbn.fit(X)))
+    assert np.array_equal(loaded.partial_fit(X).transform(X), dbn.partial_fit(X).transform(X))
+
+
+def test_the_first_chunk_scores_its_units(dbn):
+    dbn.partial_fit(X)
+    variance = dbn.transform(X).var(axis=0)
+    best = dbn.select(units=5, unit_score="variance").transform(X).var(axis=0)
+    np.testing.assert_allclose(np.sort(best), np.sort(variance)[-5:])
 
 
 def test_partial_fit_goes_on_over_chunks(dbn):

@@ -1,6 +1,8 @@
 """What is public is complete, documented, and told in the HTML repr."""
 
+import html
 import inspect
+import re
 
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
@@ -58,10 +60,16 @@ def test_every_fitted_attribute_is_documented(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_the_html_repr_explains_every_parameter(estimator):
-    html = estimator()._repr_html_()
+def test_the_default_that_is_documented_is_the_default(estimator):
     for entry in ClassDoc(estimator)["Parameters"]:
-        first_words = " ".join(entry.desc[0].split()[:3])
-        assert first_words.replace("'", "&#x27;").replace('"', "&quot;")[:12] in html, (
-            entry.name
-        )
+        default = inspect.signature(estimator).parameters[entry.name].default
+        written = re.search(r"default=(.+)$", entry.type).group(1)
+        assert written in (str(default), f'"{default}"'), entry.name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_html_repr_explains_every_parameter(estimator):
+    shown = html.unescape(re.sub("<[^>]+>", " ", estimator()._repr_html_()))
+    words = " ".join(shown.split())
+    for entry in ClassDoc(estimator)["Parameters"]:
+        assert " ".join(" ".join(entry.desc).split()) in words, entry.name

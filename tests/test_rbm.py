@@ -49,6 +49,15 @@ def test_sparse_rows_give_what_dense_rows_give(X, visible, container):
 
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_sparse_chunks_give_what_dense_chunks_give(rbm, X, visible):
+    dense, sparse = (clone(rbm).set_params(visible=visible) for _ in range(2))
+    for part in np.array_split(X, 7):
+        dense.partial_fit(part)
+        sparse.partial_fit(sp.csr_array(part))
+    np.testing.assert_allclose(dense.components_, sparse.components_, atol=1e-10)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_a_row_does_not_depend_on_its_batch(X, visible):
     rbm = RBMTransformer(8, n_iter=2, visible=visible, random_state=0).fit(X)
     alone = np.vstack([rbm.transform(row[None]) for row in X])
@@ -97,7 +106,10 @@ def test_equal_seeds_give_equal_bits(rbm, X):
 def test_a_random_state_instance_moves_on(X):
     state = np.random.RandomState(0)
     rbm = RBMTransformer(8, n_iter=1, random_state=state)
-    assert not np.array_equal(rbm.fit(X).components_, clone(rbm).fit(X).components_)
+    first = rbm.fit(X).components_
+    assert not np.array_equal(first, clone(rbm).fit(X).components_)
+    again = RBMTransformer(8, n_iter=1, random_state=np.random.RandomState(0)).fit(X)
+    assert np.array_equal(first, again.components_)
 
 
 def test_partial_fit_returns_self_and_takes_any_number_of_rows(rbm, X):
@@ -115,6 +127,26 @@ def test_warm_start_goes_on(rbm, X):
     assert len(rbm.history_["weight_norm"]) == 6
     # A tiny step from the last parameters, not a new start.
     assert np.linalg.norm(rbm.components_ - before) < 0.5 * np.linalg.norm(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"momentum": 0.5}, {"sampler": "cd"}, {"batch_size": 7}, {"schedule": "constant"}],
+)
+def test_training_parameters_may_change_on_the_way(rbm, X, change):
+    for go_on in (
+        clone(rbm).fit(X).set_params(**change).partial_fit,
+        clone(rbm).set_params(warm_start=True).fit(X).set_params(**change).fit,
+    ):
+        assert np.isfinite(go_on(X).transform(X)).all()
+
+
+def test_a_new_fit_forgets_the_last_one(rbm, X):
+    used = clone(rbm).fit(X * 30).partial_fit(X * 50).fit(X)
+    fresh = clone(rbm).fit(X)
+    assert np.array_equal(used.components_, fresh.components_)
+    assert used.history_ == fresh.history_
+    assert (used.n_iter_, used.visible_units_) == (3, "bernoulli")
 
 
 def test_a_pickled_machine_goes_on_as_if_it_had_stayed(rbm, X):
@@ -142,6 +174,20 @@ def test_rows_of_weight_zero_are_not_there(rbm, X):
     assert np.array_equal(
         weighted.components_, clone(rbm).fit(absurd, sample_weight=weight).components_
     )
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"visible": "gaussian"}, {"sampler": "cd"}, {"validation_fraction": 0.2}],
+    ids=str,
+)
+def test_rows_of_weight_zero_are_rows_left_out(rbm, X, call, parameters):
+    rbm.set_params(**parameters)
+    weighted = getattr(clone(rbm), call)(X, sample_weight=np.r_[np.ones(40), np.zeros(20)])
+    left_out = getattr(clone(rbm), call)(X[:40])
+    assert np.array_equal(weighted.components_, left_out.components_)
+    assert weighted.history_ == left_out.history_
 
 
 def test_only_proportions_of_weights_count_in_fit(rbm, X):

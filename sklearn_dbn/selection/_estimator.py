@@ -92,6 +92,11 @@ class SelectingGenerator(BaseGenerator, ABC):
             if callable(self.unit_score):
                 score = self.unit_score(columns(), y)
                 score = np.asarray(score[0] if isinstance(score, tuple) else score, dtype=float)
+                if score.shape != (sum(widths),):
+                    raise ValueError(
+                        f"unit_score={self.unit_score!r} gave scores of shape {score.shape} "
+                        f"for {sum(widths)} units: it must give one for each column of H."
+                    )
                 # As SelectKBest does: a score that does not exist is the worst.
                 score = np.where(np.isnan(score), -np.inf, score)
                 return np.split(score, np.cumsum(widths)[:-1])
