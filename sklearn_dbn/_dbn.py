@@ -254,13 +254,16 @@ class DBNTransformer(SelectingGenerator):
                 )
             if hasattr(self, "rbms_"):
                 X = self._check_rows(X, reset=False, dtype=self.rbms_[0].components_.dtype)
-                rbms = [copy.copy(rbm) for rbm in self.rbms_]
-                if len(self._templates()) != len(rbms):
+                templates = self._templates()
+                if len(templates) != len(self.rbms_):
                     raise ValueError(
                         f"hidden_layer_sizes={self.hidden_layer_sizes!r} has another number of "
-                        f"layers than the {len(rbms)} to go on with: fit anew, or set it back."
+                        f"layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
+                        "back."
                     )
                 self._check_sizes()
+                pairs = zip(self.rbms_, templates, strict=True)
+                rbms = [_continued(rbm, template) for rbm, template in pairs]
                 statistics = copy.deepcopy(self._statistics)
             else:
                 rbms = self._templates()
@@ -331,8 +334,8 @@ class DBNTransformer(SelectingGenerator):
         for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
-                if layer:
-                    rbm.set_params(visible=rbms[layer - 1].hidden_units_)
+            if layer:
+                rbm.set_params(visible=rbms[layer - 1].hidden_units_)
             rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
@@ -483,4 +486,5 @@ def _take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
 def _continued(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
     """The fitted layer, ready to go on with the training parameters of ``template``."""
     rbm = copy.copy(fitted)
-    return rbm.set_params(**template.get_params()).set_params(warm_start=True)
+    asked = template.get_params() | {"random_state": fitted.random_state, "warm_start": True}
+    return rbm.set_params(**asked)

@@ -359,6 +359,15 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
                     f"n_components={self.n_components}, but the fitted machine to go on with "
                     f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
                 )
+            fitted = [unit.name for unit in self._run.machine.units]
+            for name, asked, unit in zip(
+                ("visible", "hidden"), (self.visible, self.hidden), fitted, strict=True
+            ):
+                if asked not in ("auto", unit):
+                    raise ValueError(
+                        f"{name}={asked!r}, but the fitted machine to go on with has {unit} "
+                        f"{name} units: fit a clone, or set {name}={unit!r}."
+                    )
             # A copy, so that a failure leaves the fitted run as it was.
             run = self._run.copy()
             memory = settings.update.start(run.machine)

@@ -45,10 +45,13 @@ class Moments:
         self.count = total
 
     def scale(self) -> np.ndarray:
-        """Standard deviations, with 1 for columns that are constant to rounding."""
-        std = np.sqrt(self.var)
-        flat = std <= 1e-6 * np.maximum(np.abs(self.mean), np.finfo(float).tiny)
-        return np.where(flat, 1.0, std)
+        """Standard deviations, with 1 for columns that are flat."""
+        return np.where(self.flat(), 1.0, np.sqrt(self.var))
+
+    def flat(self) -> np.ndarray:
+        """Which columns are constant to rounding."""
+        tiny = np.finfo(float).tiny
+        return np.sqrt(self.var) <= 1e-6 * np.maximum(np.abs(self.mean), tiny)
 
 
 class Rows:

@@ -24,6 +24,8 @@ _ACTIVITY_RATE = 0.01
 _LARGEST_NORM = 1e6
 # The automatic learning rate is 1 over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
+# A column whose running scale changes by this factor had too few rows to tell it.
+_SCALE_GUESS = 2.0
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
 # Rows that the record of each epoch is computed from: enough for two digits.
@@ -157,8 +159,13 @@ def start(
 
 
 def observe(run: Run, rows: Rows) -> None:
-    """Take new rows into the mean and the scale of the columns; the model stays the same."""
+    """Take new rows into the mean and the scale of the columns; the model stays the same.
+
+    Except in columns whose scale turns out to have been a guess from too few rows: there the
+    standardised model stays, as the weights were made for columns of standard deviation 1.
+    """
     like = rows.weight
+    guessed = run.moments.flat()
     for block, weight in rows.blocks():
         run.moments.add(block, weight)
     mean = _array(run.moments.mean, like)
@@ -171,6 +178,10 @@ def observe(run: Run, rows: Rows) -> None:
     scale = _array(run.moments.scale(), like)
     # An old standardised column is (new - back) / ratio of the new one.
     back, ratio = (run.shift - mean) / scale, run.scale / scale
+    xp = namespace(like)
+    guessed = xp.asarray(guessed, device=device(like))
+    guessed = guessed | (ratio > _SCALE_GUESS) | (ratio < 1 / _SCALE_GUESS)
+    back, ratio = xp.where(guessed, 0 * back, back), xp.where(guessed, 0 * ratio + 1, ratio)
     run.machine = run.machine.rescale(back, ratio)
     run.average = run.average.rescale(back, ratio)
     run.shift, run.scale = mean, scale
@@ -207,12 +218,15 @@ def train(
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
-            _record(run, monitor, validation)
+            record = _record(run.average, monitor, validation)
         if not (
-            run.history["weight_norm"][-1] < _LARGEST_NORM
-            and all(math.isfinite(values[-1]) for values in run.history.values())
+            record["weight_norm"] < _LARGEST_NORM and all(map(math.isfinite, record.values()))
         ):
             raise Diverged
+        # A pass without a validation part has no gap; the lists stay of one length.
+        for name in {**run.history, **record}:
+            values = run.history.setdefault(name, [math.nan] * (run.n_epochs - 1))
+            values.append(record.get(name, math.nan))
         yield
 
 
@@ -241,25 +255,23 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, factor: float) 
     settings.update.update(machine, ascent, step, run.memory)
 
 
-def _record(run: Run, v: Array, validation: Array | None) -> None:
-    """Write the state of the averaged machine on a few rows into the history."""
-    machine = run.average
+def _record(machine: Machine, v: Array, validation: Array | None) -> dict[str, float]:
+    """The state of a machine on a few rows, for the history."""
     xp = namespace(v)
     states = machine.means(machine.odd, [v] + [None] * (len(machine.par) - 1))
     v_mean = machine.means([0], states)[0]
+    dead, saturated = machine.units[1].idle(states[1], machine.par[1])
     record = {
         "reconstruction_error": xp.mean((v - v_mean) ** 2),
         "mean_activity": xp.mean(states[1]),
         "weight_norm": xp.sqrt(xp.sum(machine.W[0] ** 2)),
+        "dead_units": xp.sum(xp.astype(dead, v.dtype)),
+        "saturated_units": xp.sum(xp.astype(saturated, v.dtype)),
     }
-    dead, saturated = machine.units[1].idle(states[1], machine.par[1])
-    record["dead_units"] = xp.sum(xp.astype(dead, v.dtype))
-    record["saturated_units"] = xp.sum(xp.astype(saturated, v.dtype))
     if validation is not None:
         held_out = machine.free_energy([validation, *states[1:]])
         record["free_energy_gap"] = xp.mean(held_out) - xp.mean(machine.free_energy(states))
-    for name, value in record.items():
-        run.history.setdefault(name, []).append(float(value))
+    return {name: float(value) for name, value in record.items()}
 
 
 def _spread(unit: Any, par: Array) -> float:

@@ -1,6 +1,7 @@
 """A training that leaves a file for each call, so that other processes can be counted too."""
 
 import os
+import time
 import uuid
 from pathlib import Path
 
@@ -22,4 +23,25 @@ def fit_stack(cache, X):
     from sklearn_dbn import DBNTransformer
 
     rbm = CountedRBM(n_iter=20)
+    return DBNTransformer((6, 5), rbm=rbm, memory=cache, random_state=0).fit(X).transform(X)
+
+
+class SlowRBM(CountedRBM):
+    """An RBM whose training takes long enough for another process to want it too."""
+
+    def _fit_rows(self, rows):
+        super()._fit_rows(rows)
+        time.sleep(0.5)
+
+
+def fit_together(cache, X, meeting, n_processes):
+    """Train a slow stack once ``n_processes`` have come to the folder ``meeting``."""
+    from sklearn_dbn import DBNTransformer
+
+    Path(meeting, uuid.uuid4().hex).touch()
+    deadline = time.monotonic() + 60
+    while len(os.listdir(meeting)) < n_processes:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    rbm = SlowRBM(n_iter=2)
     return DBNTransformer((6, 5), rbm=rbm, memory=cache, random_state=0).fit(X).transform(X)

@@ -219,6 +219,11 @@ def test_other_layer_sizes_cannot_go_on(method):
     unchanged(dbn, lambda: getattr(dbn, method)(X), ValueError, "hidden_layer_sizes")
 
 
+def test_layers_cannot_be_added_by_a_chunk():
+    dbn = clone(DBN).fit(X).set_params(hidden_layer_sizes=(4, 3, 2))
+    unchanged(dbn, lambda: dbn.partial_fit(X), ValueError, "hidden_layer_sizes")
+
+
 def test_real_valued_units_have_no_sparsity():
     rbm = clone(RBM).set_params(hidden="gaussian", sparsity_target=0.1)
     with pytest.raises(ValueError, match=r"sparsity_target=0.1 .* hidden='gaussian'"):
@@ -238,3 +243,10 @@ def test_features_of_another_width_do_not_go_back(estimator):
 def test_layer_subsets_of_no_size(bounds):
     with pytest.raises(ValueError, match="1 <= min_size <= max_size <= n_layers"):
         layer_subsets(3, min_size=bounds[0], max_size=bounds[1])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("side", ["visible", "hidden"])
+def test_other_units_cannot_go_on(method, side):
+    rbm = clone(RBM).set_params(warm_start=True).fit(X).set_params(**{side: "gaussian"})
+    unchanged(rbm, lambda: getattr(rbm, method)(X), ValueError, f"{side}='gaussian'")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -144,6 +145,14 @@ def test_a_callback_may_stop_the_stack():
     dbn = DBNTransformer((5, 4, 3), rbm=RBMTransformer(n_iter=1)).set_callbacks(stop).fit(X)
     assert len(dbn.rbms_) == 2
     assert dbn.transform(X).shape == (60, 4)
+
+
+def test_a_callback_may_stop_the_stack_at_a_layer_that_was_kept(tmp_path):
+    rbm = RBMTransformer(n_iter=1)
+    dbn = DBNTransformer((5, 4, 3), rbm=rbm, memory=str(tmp_path), random_state=0)
+    for _ in range(2):
+        stop = Recorder(lambda context: context.task_name == "layer 1")
+        assert len(clone(dbn).set_callbacks(stop).fit(X).rbms_) == 2
 
 
 def test_teardown_comes_after_an_error():

@@ -286,6 +286,12 @@ def test_units_that_were_left_out_are_taken_at_their_mean(dbn, layer):
 def test_real_valued_units_are_their_own_states(dbn, output):
     dbn.set_params(rbm=RBMTransformer(n_iter=2, hidden="gaussian")).fit(X)
     view = dbn.select(output=output)
+    assert np.array_equal(dbn.transform(X), dbn.select(output="binary").transform(X))
+    part = {"layers": 2, "units": {2: [3, 0]}}
+    shown, plain = view.select(**part), dbn.select(**part)
+    np.testing.assert_allclose(
+        shown.inverse_transform(shown.transform(X)), plain.inverse_transform(plain.transform(X))
+    )
     np.testing.assert_allclose(
         view.inverse_transform(view.transform(X)), dbn.inverse_transform(dbn.transform(X))
     )
@@ -352,6 +358,57 @@ def test_warm_start_goes_on_and_adds_layers(dbn):
     dbn.set_params(hidden_layer_sizes=(7, 6), warm_start=True).fit(X)
     dbn.set_params(hidden_layer_sizes=(7, 6, 5)).fit(X)
     assert [rbm.n_iter_ for rbm in dbn.rbms_] == [4, 4, 2]
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_going_on_leaves_earlier_selections_alone(dbn, call):
+    dbn.set_params(warm_start=True).fit(X)
+    view = dbn.select(units=6, unit_score="variance")
+    before, history = view.transform(X), [rbm.n_iter_ for rbm in view.rbms_]
+    rows_seen = [statistics.weight for statistics in view._statistics]
+    getattr(dbn, call)(X[::-1] ** 2)
+    assert np.array_equal(view.transform(X), before)
+    assert np.array_equal(view.select(units=6).transform(X), before)
+    assert [rbm.n_iter_ for rbm in view.rbms_] == history
+    assert [statistics.weight for statistics in view._statistics] == rows_seen
+    assert not np.array_equal(dbn.transform(X), view.select(units=None).transform(X))
+
+
+def test_going_on_keeps_the_dtype_and_the_columns(dbn):
+    for go_on in (clone(dbn).partial_fit, clone(dbn).set_params(warm_start=True).fit):
+        go_on(X.astype(np.float32))
+        runs = [rbm._run for rbm in go_on(X).rbms_]
+        arrays = [x for run in runs for x in (*run.machine.arrays(), *run.activity)]
+        assert {x.dtype for x in arrays} == {np.dtype(np.float32)}
+        with pytest.raises(ValueError, match="X has 63 features"):
+            go_on(X[:, 1:])
+
+
+def test_training_parameters_may_change_between_chunks(dbn):
+    dbn.partial_fit(X)
+    before = dbn.transform(X)
+    # A step of next to nothing leaves the features where they were.
+    dbn.set_params(rbm=RBMTransformer(learning_rate=1e-12, averaging=1e-9)).partial_fit(X)
+    moved = np.abs(dbn.transform(X) - before).max()
+    dbn.set_params(rbm=RBMTransformer(learning_rate=0.1)).partial_fit(X)
+    assert np.abs(dbn.transform(X) - before).max() > 10 * moved
+
+
+def test_scores_forget_rows_of_long_ago():
+    rng = np.random.default_rng(0)
+    rbm = RBMTransformer(batch_size=2000)
+    dbn = DBNTransformer((3,), rbm=rbm, units=1, random_state=0)
+    for _ in range(6):
+        dbn.partial_fit(rng.random((5000, 2)))
+    # Each chunk takes a third from the weight of those before it.
+    assert 10_000 < dbn._statistics[0].weight < 15_000
+
+
+def test_only_proportions_of_weights_count_in_fit(dbn):
+    weight = np.random.default_rng(0).integers(1, 4, len(X)).astype(float)
+    # A power of two, which leaves every other bit as it is.
+    some, more = (clone(dbn).fit(X, sample_weight=w) for w in (weight, 1024 * weight))
+    assert np.array_equal(some.transform(X), more.transform(X))
 
 
 def test_training_parameters_are_searched_like_any_nested_one(dbn):

@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from counting import FOLDER, CountedRBM, fit_stack
+from counting import FOLDER, CountedRBM, fit_stack, fit_together
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -161,6 +161,25 @@ def test_a_kept_layer_is_the_trained_layer(dbn):
     assert np.array_equal(first.transform(X), plain.transform(X))
 
 
+def test_a_kept_layer_knows_nothing_of_the_template_it_was_trained_with(dbn, count, capsys):
+    clone(dbn).set_params(rbm__verbose=1).fit(X)
+    count()
+    capsys.readouterr()
+    quiet = clone(dbn).fit(X)
+    assert count() == 0
+    assert [rbm.verbose for rbm in quiet.rbms_] == [0, 0, 0]
+    quiet.partial_fit(X)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_training_that_fails_is_tried_once_and_not_kept(dbn, count):
+    dbn.set_params(rbm__learning_rate=1e30)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="diverged"):
+            clone(dbn).fit(X)
+        assert count() == 1
+
+
 def test_a_memory_object_serves_as_well_as_a_folder(dbn, count, tmp_path):
     memory = joblib.Memory(tmp_path / "other", verbose=0)
     for _ in range(2):
@@ -168,12 +187,16 @@ def test_a_memory_object_serves_as_well_as_a_folder(dbn, count, tmp_path):
     assert count() == 3
 
 
-def test_two_processes_that_want_the_same_layer_train_it_once(count, tmp_path):
-    cache = str(tmp_path / "cache")
-    calls = [joblib.delayed(fit_stack)(cache, X) for _ in range(4)]
-    results = joblib.Parallel(n_jobs=2, backend="loky")(calls)
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_those_that_want_the_same_layer_at_the_same_time_train_it_once(
+    count, tmp_path, backend
+):
+    cache, meeting = str(tmp_path / "cache"), tmp_path / "meeting"
+    meeting.mkdir()
+    calls = [joblib.delayed(fit_together)(cache, X, str(meeting), 2) for _ in range(2)]
+    results = joblib.Parallel(n_jobs=2, backend=backend)(calls)
     assert count() == 2
-    assert all(np.array_equal(results[0], other) for other in results)
+    assert np.array_equal(*results)
 
 
 def test_a_worker_process_gets_the_bits_of_this_one(count):

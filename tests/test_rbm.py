@@ -141,6 +141,37 @@ def test_training_parameters_may_change_on_the_way(rbm, X, change):
         assert np.isfinite(go_on(X).transform(X)).all()
 
 
+def test_going_on_keeps_the_dtype_and_the_columns(rbm, X):
+    for go_on in (clone(rbm).partial_fit, clone(rbm).set_params(warm_start=True).fit):
+        assert go_on(X.astype(np.float32)) is go_on(X)
+        fitted = go_on(X > 0.5)
+        assert fitted.components_.dtype == np.float32
+        with pytest.raises(ValueError, match="X has 63 features"):
+            go_on(X[:, 1:])
+
+
+def test_the_kind_of_units_stays_when_going_on(rbm, X):
+    for go_on in (clone(rbm).partial_fit, clone(rbm).set_params(warm_start=True).fit):
+        go_on(X * 2)
+        # These alone would be taken for grey levels.
+        assert go_on(X).visible_units_ == "gaussian"
+
+
+def test_partial_fit_does_not_hear_of_the_schedule(rbm, X):
+    fitted = [
+        clone(rbm).set_params(schedule=schedule).partial_fit(X).components_
+        for schedule in ("linear", "cosine", "constant")
+    ]
+    assert np.array_equal(fitted[0], fitted[1])
+    assert np.array_equal(fitted[0], fitted[2])
+
+
+@pytest.mark.parametrize(("n_chains", "expected"), [(None, 7), (3, 3), (20, 20)])
+def test_there_are_as_many_chains_as_were_asked_for(rbm, X, n_chains, expected):
+    rbm.set_params(n_chains=n_chains, batch_size=7).fit(X)
+    assert {len(x) for x in rbm._run.chains.states if x is not None} == {expected}
+
+
 def test_a_new_fit_forgets_the_last_one(rbm, X):
     used = clone(rbm).fit(X * 30).partial_fit(X * 50).fit(X)
     fresh = clone(rbm).fit(X)
@@ -211,6 +242,30 @@ def test_history_has_an_entry_for_each_pass(rbm, X, fraction):
     }
     assert set(rbm.history_) == keys | ({"free_energy_gap"} if fraction else set())
     assert all(len(v) == 3 and np.isfinite(v).all() for v in rbm.history_.values())
+
+
+def test_the_history_of_passes_with_and_without_a_validation_part_has_one_length(rbm, X):
+    rbm.set_params(warm_start=True, n_iter=2).fit(X)
+    rbm.set_params(validation_fraction=0.2).fit(X).partial_fit(X)
+    assert {len(v) for v in rbm.history_.values()} == {5}
+    gap = rbm.history_["free_energy_gap"]
+    assert np.array_equal(np.isnan(gap), [True, True, False, False, True])
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3])
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
+def test_one_row_at_least_is_trained_on(rbm, X, n_rows, fraction):
+    rbm.set_params(validation_fraction=fraction).fit(X[:n_rows])
+    assert np.isfinite(rbm.components_).all()
+    assert ("free_energy_gap" in rbm.history_) == (n_rows > 1)
+
+
+def test_momentum_is_remembered_between_chunks(rbm, X):
+    rbm.set_params(momentum=0.9).partial_fit(X)
+    before = rbm._run.machine.W[0].copy()
+    # A step of next to nothing: what moves the weights is what they remember.
+    rbm.set_params(learning_rate=1e-12).partial_fit(X[:1])
+    assert np.linalg.norm(rbm._run.machine.W[0] - before) > 1e-4
 
 
 def test_overfitting_opens_the_free_energy_gap():
@@ -304,13 +359,25 @@ def test_rows_one_by_one_are_as_good_as_batches():
     assert scores[0] > scores[1] - 0.03
 
 
-@pytest.mark.parametrize("call", ["fit", "partial_fit"])
-def test_real_values_may_be_in_any_unit(call):
+def in_chunks(rbm, X):
+    for part in np.split(X, [9, 10, 80]):
+        rbm.partial_fit(part)
+    return rbm
+
+
+def gone_on(rbm, X):
+    return rbm.set_params(warm_start=True).fit(X[:90]).fit(X[60:])
+
+
+@pytest.mark.parametrize(
+    "train", [RBMTransformer.fit, RBMTransformer.partial_fit, in_chunks, gone_on]
+)
+def test_real_values_may_be_in_any_unit(train):
     X = np.random.default_rng(0).normal(size=(200, 3)) @ np.diag([1.0, 2.0, 0.5])
     rbm = RBMTransformer(16, n_iter=10, random_state=0)
     unit, shift = np.array([1e3, 1e-3, 7.0]), np.array([5e3, -2.0, 0.0])
-    plain = getattr(clone(rbm), call)(X)
-    other = getattr(clone(rbm), call)(X * unit + shift)
+    plain = train(clone(rbm), X)
+    other = train(clone(rbm), X * unit + shift)
     np.testing.assert_allclose(
         plain.transform(X), other.transform(X * unit + shift), rtol=1e-6, atol=1e-8
     )
@@ -318,6 +385,19 @@ def test_real_values_may_be_in_any_unit(call):
     np.testing.assert_allclose(
         (back - shift) / unit, plain.inverse_transform(plain.transform(X)), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e-3])
+@pytest.mark.parametrize("n_first", [1, 2])
+def test_a_small_first_chunk_does_not_spoil_real_valued_features(unit, n_first):
+    """Its columns have no scale yet, or a poor one, which later chunks have to put right."""
+    X = np.random.default_rng(0).normal(size=(400, 3)) * unit + 5 * unit
+    rbm = RBMTransformer(16, visible="gaussian", random_state=0)
+    rbm.partial_fit(X[:n_first])
+    for part in np.array_split(X[n_first:], 40):
+        rbm.partial_fit(part)
+    H = rbm.transform(X)
+    assert np.mean((H < 0.01) | (H > 0.99)) < 0.5
 
 
 def test_the_noise_of_real_columns_is_learnt():
