@@ -75,14 +75,18 @@ class Machine:
     def arrays(self) -> list[Array]:
         return [*self.par, *self.W]
 
-    def field(self, layer: int, states: States) -> Array:
-        """What layer ``layer`` receives: its bias and its neighbours' states."""
-        field = None
-        if layer > 0:
-            field = states[layer - 1] @ self.W[layer - 1]
+    def input(self, layer: int, states: States) -> Array:
+        """What layer ``layer`` receives from its neighbours' states."""
+        if layer == 0:
+            return states[1] @ self.W[0].T
+        received = states[layer - 1] @ self.W[layer - 1]
         if layer < len(self.W):
-            below = states[layer + 1] @ self.W[layer].T
-            field = below if field is None else field + below
+            received += states[layer + 1] @ self.W[layer].T
+        return received
+
+    def field(self, layer: int, states: States) -> Array:
+        """What layer ``layer`` receives, and its bias."""
+        field = self.input(layer, states)
         field += self.par[layer][0, :]
         return field
 
