@@ -23,11 +23,12 @@ round: a *sweep* draws all of one parity, then all of the other.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._array_api import Array, device, namespace
+from ._array_api import Array, device, namespace, times_transposed
 from ._random import Stream
 
 States = list[Any]
@@ -78,10 +79,10 @@ class Machine:
     def input(self, layer: int, states: States) -> Array:
         """What layer ``layer`` receives from its neighbours' states."""
         if layer == 0:
-            return states[1] @ self.W[0].T
+            return times_transposed(states[1], self.W[0])
         received = states[layer - 1] @ self.W[layer - 1]
         if layer < len(self.W):
-            received += states[layer + 1] @ self.W[layer].T
+            received += times_transposed(states[layer + 1], self.W[layer])
         return received
 
     def field(self, layer: int, states: States) -> Array:
@@ -153,9 +154,14 @@ class Machine:
         for all other offsets it is the gradient of the same likelihood in coordinates in
         which flipping the bits of the data changes nothing.
 
+        Centring costs one more row of the product dW, and no pass over the odd layers: with
+        c the weighted deviations of the even layers, dW = c' h - (sum of c) lambda'.
+
         Parameters
         ----------
-        states : list of arrays of shape (n_rows, n_l)
+        states : list of arrays of shape (n_rows + 1, n_l)
+            Used up: the last row is room for the offsets, and the even layers are centred
+            where they lie.
         weight : array of shape (n_rows,)
         offsets : sequence of arrays of shape (n_l,)
 
@@ -164,20 +170,22 @@ class Machine:
         Machine
             The derivative of each parameter, in the place of that parameter.
         """
-        par = [
-            unit.par_gradient(x, weight, offset, p)
-            for unit, x, offset, p in zip(self.units, states, offsets, self.par, strict=True)
-        ]
+        par = []
+        for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
+            rows = x[:-1, :]
+            par.append(self.units[layer].par_gradient(rows, weight, offset, self.par[layer]))
+            if layer % 2 == 0:
+                rows -= offset
+                rows *= weight[:, None]
+                x[-1, :] = namespace(x).sum(rows, axis=0)
+            else:
+                x[-1, :] = -offset
         W = []
-        for layer in range(len(self.W)):
-            mu, lam = offsets[layer], offsets[layer + 1]
-            left = states[layer] - mu
-            right = states[layer + 1] - lam
-            right *= weight[:, None]
-            W.append(left.T @ right)
+        for layer, (below, above) in enumerate(itertools.pairwise(states)):
+            W.append(below.T @ above)
             # dW lambda and dW' mu, without another pass over dW.
-            par[layer][0, :] -= left.T @ (right @ lam)
-            par[layer + 1][0, :] -= right.T @ (left @ mu)
+            par[layer][0, :] -= below.T @ (above @ offsets[layer + 1])
+            par[layer + 1][0, :] -= above.T @ (below @ offsets[layer])
         return Machine(self.units, par, W)
 
     def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:

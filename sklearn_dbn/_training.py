@@ -26,6 +26,8 @@ _LARGEST_NORM = 1e6
 _LEAST_SPREAD = 10.0
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
+# Steps for which the weights pay their decay at once: it is a pass over all of them.
+_SHRINK_EVERY = 10
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
 # Rows that the record of each epoch is computed from: enough for two digits.
@@ -204,6 +206,7 @@ def train(
         When what the pass recorded is not finite, or the weights are beyond all use.
     """
     n_batches = -(-len(rows) // settings.batch_size)
+    learning_rate = run.rate(settings)
     monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])
     validation = None
     if held_out is not None and len(held_out):
@@ -211,9 +214,15 @@ def train(
     for epoch in range(n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
-            for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng)):
-                progress = (epoch + i / n_batches) / n_epochs
-                _step(run, v, weight, settings, settings.schedule(progress))
+            owed = 0.0
+            for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng), 1):
+                progress = (epoch + (i - 1) / n_batches) / n_epochs
+                owed += _step(
+                    run, v, weight, settings, learning_rate * settings.schedule(progress)
+                )
+                if i % _SHRINK_EVERY == 0 or i == n_batches:
+                    settings.update.shrink(run.machine, owed)
+                    owed = 0.0
             run.n_epochs += 1
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
@@ -230,29 +239,29 @@ def train(
         yield
 
 
-def _step(run: Run, v: Array, weight: Array, settings: Settings, factor: float) -> None:
-    """One minibatch: move the chains, follow the gradient."""
-    machine, rng = run.machine, run.rng
+def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) -> float:
+    """One minibatch: move the chains, follow the gradient; returns the length of the step."""
+    machine = run.machine
     xp = namespace(v)
     n_data = v.shape[0]
     data: States = [v] + [None] * (len(machine.par) - 1)
-    states, run.chains = settings.sampler.phases(machine, data, run.chains, rng)
+    states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
 
     total = float(xp.sum(weight))
-    positive = weight / total
-    n_negative = states[0].shape[0] - n_data
     for layer in range(1, len(states)):
-        activity = run.activity[layer]
-        activity += _ACTIVITY_RATE * (positive @ states[layer][:n_data, :] - activity)
+        means, activity = states[layer][:n_data, :], run.activity[layer]
+        activity += (weight @ means) * (_ACTIVITY_RATE / total) - _ACTIVITY_RATE * activity
         if settings.sparsity is not None:
-            states[layer][:n_data, :] += settings.sparsity.push(activity)
+            means += settings.sparsity.push(activity)
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
-    step = run.rate(settings) * factor * total / settings.batch_size
+    step = rate * total / settings.batch_size
+    n_negative = states[0].shape[0] - n_data - 1
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
-    ascent = machine.gradient(states, xp.concat([step * positive, negative]), offsets)
+    ascent = machine.gradient(states, xp.concat([weight * (step / total), negative]), offsets)
     machine.precondition(ascent, offsets)
-    settings.update.update(machine, ascent, step, run.memory)
+    settings.update.update(machine, ascent, run.memory)
+    return step
 
 
 def _record(machine: Machine, v: Array, validation: Array | None) -> dict[str, float]:

@@ -190,3 +190,8 @@ def model_rows(machine):
         v, cell = bits(n), 1.0
     states, log = _even_rows(machine, v)
     return states, cell * np.exp(log - log_Z(machine)).ravel()
+
+
+def gradient(machine, states, weight, offsets):
+    """`Machine.gradient` of states that stay as they are, without its spare row."""
+    return machine.gradient([np.concatenate([x, x[:1]]) for x in states], weight, offsets)

@@ -1,8 +1,8 @@
 """Update rules: what a gradient does to the parameters.
 
-``start(machine)`` gives the rule's memory, and ``update(machine, ascent, step, memory)`` moves
-the parameters in place, ``ascent`` being the gradient times the step. ``decay`` is the L2
-penalty, on the weights only.
+``start(machine)`` gives the rule's memory, ``update(machine, ascent, memory)`` moves the
+parameters in place, ``ascent`` being the gradient times the step, and ``shrink(machine, step)``
+takes the L2 penalty, on the weights only, for the steps since the last time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .._machine import Machine
 
 
 class Ascent:
-    """x += step * (gradient - decay W)."""
+    """x += step * gradient, and W -= step * decay W."""
 
     def __init__(self, decay: float = 0.0):
         self.decay = decay
@@ -20,16 +20,16 @@ class Ascent:
     def start(self, machine: Machine) -> Machine | None:
         return None
 
-    def update(
-        self, machine: Machine, ascent: Machine, step: float, memory: Machine | None
-    ) -> None:
-        if self.decay:
-            for W in machine.W:
-                W *= 1.0 - step * self.decay
+    def update(self, machine: Machine, ascent: Machine, memory: Machine | None) -> None:
         moves = self.displacement(ascent, memory)
         for x, dx in zip(machine.arrays(), moves, strict=True):
             x += dx
         machine.project()
+
+    def shrink(self, machine: Machine, step: float) -> None:
+        if self.decay:
+            for W in machine.W:
+                W *= 1.0 - step * self.decay
 
     def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
         """How far each parameter moves."""

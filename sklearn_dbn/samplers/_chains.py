@@ -33,8 +33,8 @@ def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chain
 
 
 def stack(first: States, second: States) -> States:
-    """Rows of ``first``, then rows of ``second``, layer by layer."""
+    """Rows of ``first``, rows of ``second``, and a spare row for `Machine.gradient`."""
     return [
-        None if x is None else namespace(x).concat([x, y])
+        None if x is None else namespace(x).concat([x, y, y[:1, :]])
         for x, y in zip(first, second, strict=True)
     ]

@@ -40,4 +40,7 @@ class PersistentContrastiveDivergence:
         chains, _ = self.step(machine, chains, rng)
         states = machine.means(machine.odd, stack(data, chains.states))
         n_data = data[0].shape[0]
-        return states, Chains([x[n_data:, ...] for x in states])
+        moved = list(chains.states)
+        for layer in machine.odd:
+            moved[layer] = states[layer][n_data:-1, :]
+        return states, Chains(moved)

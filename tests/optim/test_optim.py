@@ -49,7 +49,7 @@ def test_ascent_adds_the_step():
     machine, ascent = make_pair()
     expected = machine.map(lambda x, dx: x + dx, ascent)
     rule = Ascent()
-    rule.update(machine, ascent, STEP, rule.start(machine))
+    rule.update(machine, ascent, rule.start(machine))
     assert_same(machine, expected)
 
 
@@ -60,7 +60,8 @@ def test_decay_shrinks_the_weights_and_no_bias(make_rule):
     expected = Machine(machine.units, machine.par, [W * (1 - STEP * 0.3) for W in machine.W])
     expected = expected.copy()
     rule = make_rule(0.3)
-    rule.update(machine, nothing, STEP, rule.start(machine))
+    rule.update(machine, nothing, rule.start(machine))
+    rule.shrink(machine, STEP)
     assert_same(machine, expected)
 
 
@@ -70,7 +71,7 @@ def test_momentum_sums_the_steps_geometrically():
     memory, factors = rule.start(machine), [1.0, -0.5, 2.0]
     velocity, expected = scaled(machine, 0.0), machine.copy()
     for factor in factors:
-        rule.update(machine, scaled(ascent, factor), STEP, memory)
+        rule.update(machine, scaled(ascent, factor), memory)
         velocity = velocity.map(lambda u, dx, f=factor: 0.8 * u + f * dx, ascent)
         expected = expected.map(lambda x, u: x + u, velocity)
         assert_same(machine, expected)
@@ -83,7 +84,7 @@ def test_momentum_of_nine_tenths_moves_ten_times_as_far_as_none():
     memory = rule.start(machine)
     for _ in range(400):
         before = machine.copy()
-        rule.update(machine, ascent.copy(), STEP, memory)
+        rule.update(machine, ascent.copy(), memory)
     np.testing.assert_allclose(machine.W[0] - before.W[0], 10 * ascent.W[0])
     assert not np.array_equal(machine.W[0], start.W[0])
 
@@ -92,7 +93,7 @@ def test_momentum_of_nine_tenths_moves_ten_times_as_far_as_none():
 def test_an_update_ends_where_the_distribution_exists(rule):
     machine, ascent = make_pair()
     ascent.par[0][1] = 1e6
-    rule.update(machine, ascent, STEP, rule.start(machine))
+    rule.update(machine, ascent, rule.start(machine))
     assert np.all(np.isfinite(np.exp(machine.par[0][1])))
     assert np.all(machine.par[0][1] < 100)
 
