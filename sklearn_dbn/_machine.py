@@ -124,16 +124,19 @@ class Machine:
             energy = energy - xp.sum((states[layer] @ W) * states[layer + 1], axis=-1)
         return energy
 
-    def free_energy(self, states: States) -> Array:
-        """-log of the sum over the odd layers of exp(-E), shape (n_rows,).
+    def free_energy(self, states: States, summed: range | None = None) -> Array:
+        """-log of the sum over the layers ``summed`` of exp(-E), shape (n_rows,).
 
+        Those are ``odd`` (the default) or ``even``, and their own states are not looked at.
         For an RBM this is F(v) = E_v(v) - sum_j log_partition(field_j).
         """
-        xp = namespace(states[0])
+        summed = self.odd if summed is None else summed
+        kept = self.even if summed == self.odd else self.odd
+        xp = namespace(states[kept[0]])
         energy = 0.0
-        for layer in self.even:
+        for layer in kept:
             energy = energy + self.units[layer].energy(states[layer], self.par[layer])
-        for layer in self.odd:
+        for layer in summed:
             field = self.field(layer, states)
             energy = energy - xp.sum(
                 self.units[layer].log_partition(field, self.par[layer]), axis=-1
@@ -154,14 +157,15 @@ class Machine:
         for all other offsets it is the gradient of the same likelihood in coordinates in
         which flipping the bits of the data changes nothing.
 
-        Centring costs one more row of the product dW, and no pass over the odd layers: with
-        c the weighted deviations of the even layers, dW = c' h - (sum of c) lambda'.
+        Centring costs two rows of the product dW, and no pass over the states::
+
+            dW = <v h'> - mu <h>' - (<v> - <1> mu) lambda'
 
         Parameters
         ----------
-        states : list of arrays of shape (n_rows + 1, n_l)
-            Used up: the last row is room for the offsets, and the even layers are centred
-            where they lie.
+        states : list of arrays of shape (n_rows + n_spare, n_l)
+            Used up: two spare rows or more, which are zero in the even layers, take the
+            offsets, and the even layers are weighted where they lie.
         weight : array of shape (n_rows,)
         offsets : sequence of arrays of shape (n_l,)
 
@@ -170,16 +174,19 @@ class Machine:
         Machine
             The derivative of each parameter, in the place of that parameter.
         """
+        n_rows = weight.shape[0]
+        total = float(namespace(weight).sum(weight))
         par = []
         for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
-            rows = x[:-1, :]
-            par.append(self.units[layer].par_gradient(rows, weight, offset, self.par[layer]))
+            rows = x[:n_rows, :]
+            mean = weight @ rows
+            unit = self.units[layer]
+            par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer]))
             if layer % 2 == 0:
-                rows -= offset
                 rows *= weight[:, None]
-                x[-1, :] = namespace(x).sum(rows, axis=0)
+                x[n_rows, :], x[n_rows + 1, :] = -offset, mean - total * offset
             else:
-                x[-1, :] = -offset
+                x[n_rows, :], x[n_rows + 1, :] = mean, -offset
         W = []
         for layer, (below, above) in enumerate(itertools.pairwise(states)):
             W.append(below.T @ above)

@@ -256,7 +256,7 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = rate * total / settings.batch_size
-    n_negative = states[0].shape[0] - n_data - 1
+    n_negative = run.chains.states[0].shape[0]
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
     ascent = machine.gradient(states, xp.concat([weight * (step / total), negative]), offsets)
     machine.precondition(ascent, offsets)

@@ -193,5 +193,9 @@ def model_rows(machine):
 
 
 def gradient(machine, states, weight, offsets):
-    """`Machine.gradient` of states that stay as they are, without its spare row."""
-    return machine.gradient([np.concatenate([x, x[:1]]) for x in states], weight, offsets)
+    """`Machine.gradient` of states that stay as they are, without spare rows."""
+    return machine.gradient(with_spare_rows(states), weight, offsets)
+
+
+def with_spare_rows(states, n_spare=3):
+    return [np.concatenate([x, np.zeros_like(x, shape=(n_spare, x.shape[1]))]) for x in states]

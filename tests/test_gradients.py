@@ -9,7 +9,7 @@ from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import start, train
-from sklearn_dbn.samplers._chains import stack
+from sklearn_dbn.samplers._chains import Chains, stack
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
@@ -262,7 +262,7 @@ class FixedChains:
         self.states = states
 
     def init(self, machine, n_chains, rng):
-        return None
+        return Chains(self.states)
 
     def phases(self, machine, data, chains, rng):
         return machine.means(machine.odd, stack(data, self.states)), chains

@@ -3,7 +3,7 @@
 A sampler is a pair of functions without memory of its own: ``init(machine, n_chains, rng)``
 gives a state and ``step(machine, state, rng)`` moves it. ``phases`` is what training calls: it
 moves the chains and returns the states of the even layers with the conditional means of the
-odd ones: rows of the data, rows of the chains, and a spare row for the gradient.
+odd ones: rows of the data, rows of the chains, and spare rows for the gradient.
 """
 
 from ._chains import Chains

@@ -40,7 +40,8 @@ class PersistentContrastiveDivergence:
         chains, _ = self.step(machine, chains, rng)
         states = machine.means(machine.odd, stack(data, chains.states))
         n_data = data[0].shape[0]
+        last = n_data + chains.states[0].shape[0]
         moved = list(chains.states)
         for layer in machine.odd:
-            moved[layer] = states[layer][n_data:-1, :]
+            moved[layer] = states[layer][n_data:last, :]
         return states, Chains(moved)

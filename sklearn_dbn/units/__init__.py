@@ -7,13 +7,17 @@ plus what arrives from the neighbouring layers:
 ``independent(mean, var)``      the parameters of units with these moments and no neighbours
 ``energy(x, par)``              the layer's own energy of the states ``x``, ``(n_rows,)``
 ``log_partition(field, par)``   log of the sum over states of exp(-energy), elementwise
+``log_partition_change(...)``   its sum over units, less that of a ``start`` (a field, whose
+                                memory it may use, and ``start_par``); ``mean`` is known
+``between(start, end, share)``  parameters whose energy is (1 - share) and share of two others
 ``mean(field, par)``            the conditional mean, the derivative of ``log_partition``
 ``variance(field, par)``        the conditional variance, the derivative of ``mean``
 ``mode(field, par)``            the likeliest state
 ``draw(mean, par, rng)``        a state, given the conditional mean (whose memory it may use)
 ``sample(field, par, rng)``     a state, given the field (whose memory it may use)
 ``present(x, rng)``             an input row as a state: a Bernoulli unit draws grey levels
-``par_gradient(...)``           the derivative of the log-likelihood with respect to ``par``
+``par_gradient(mean, ...)``     the derivative of the log-likelihood with respect to ``par``,
+                                from weighted states and their sum, which is that of the bias
 ``project(par)``                ``par`` moved, in place, to where the distribution exists
 ``rescale(par, shift, scale)``  the same distribution in other units of measurement
 ``curvature(par)``              second derivative of the energy by the state

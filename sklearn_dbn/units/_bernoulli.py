@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._array_api import Array, namespace, sigmoid, softplus
 from .._random import Stream
 
@@ -27,6 +29,30 @@ class Bernoulli:
     def log_partition(self, field: Array, par: Array) -> Array:
         return softplus(field)
 
+    def log_partition_change(
+        self, field: Array, mean: Array, par: Array, start: Array, start_par: Array
+    ) -> Array:
+        xp = namespace(field)
+        start -= field
+        if float(xp.max(start)) > 1:
+            # What follows would multiply the rounding of the mean by exp of this.
+            start += field
+            return xp.sum(softplus(field) - softplus(start), axis=-1)
+        # With f and f' the fields, 1 + exp(f) = (1 + exp(f')) (1 + mean (exp(f - f') - 1)): the
+        # mean, which a draw needs in any case, spares two of the four exponentials and
+        # logarithms.
+        if xp is np:
+            np.expm1(start, out=start)
+            start *= mean
+            start += 1
+            np.log(start, out=start)
+        else:
+            start = xp.log(1 + mean * xp.expm1(start))
+        return -xp.sum(start, axis=-1)
+
+    def between(self, start: Array, end: Array, share: float) -> Array:
+        return (1 - share) * start + share * end
+
     def mean(self, field: Array, par: Array) -> Array:
         return sigmoid(field)
 
@@ -46,8 +72,10 @@ class Bernoulli:
     def present(self, x: Array, rng: Stream) -> Array:
         return rng.bernoulli(x)
 
-    def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:
-        return (weight @ x)[None, :]
+    def par_gradient(
+        self, mean: Array, x: Array, weight: Array, offset: Array, par: Array
+    ) -> Array:
+        return namespace(mean).asarray(mean[None, :], copy=True)
 
     def project(self, par: Array) -> None:
         """Every bias is allowed."""

@@ -40,6 +40,19 @@ class Gaussian:
         zeta = par[1, :]
         return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))
 
+    def log_partition_change(
+        self, field: Array, mean: Array, par: Array, start: Array, start_par: Array
+    ) -> Array:
+        change = self.log_partition(field, par) - self.log_partition(start, start_par)
+        return namespace(field).sum(change, axis=-1)
+
+    def between(self, start: Array, end: Array, share: float) -> Array:
+        # The precision mixes as the energy does, and its logarithm does not.
+        xp = namespace(start)
+        bias = (1 - share) * start[0, :] + share * end[0, :]
+        precision = (1 - share) * xp.exp(start[1, :]) + share * xp.exp(end[1, :])
+        return xp.stack([bias, xp.log(precision)])
+
     def mean(self, field: Array, par: Array) -> Array:
         return field * namespace(field).exp(-par[1, :])
 
@@ -59,14 +72,16 @@ class Gaussian:
     def present(self, x: Array, rng: Stream) -> Array:
         return x
 
-    def par_gradient(self, x: Array, weight: Array, offset: Array, par: Array) -> Array:
+    def par_gradient(
+        self, mean: Array, x: Array, weight: Array, offset: Array, par: Array
+    ) -> Array:
         # The second moment is taken about the offset, and the bias follows, so that a
         # change of precision does not move the mean.
         xp = namespace(x)
         precision = xp.exp(par[1, :])
         deviation = x - offset
         zeta = -0.5 * precision * (weight @ (deviation * deviation))
-        return xp.stack([weight @ x + precision * offset * zeta, zeta])
+        return xp.stack([mean + precision * offset * zeta, zeta])
 
     def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
         if hidden:

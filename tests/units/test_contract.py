@@ -177,7 +177,7 @@ def test_par_gradient_without_offset_is_the_slope_of_the_mean_of_minus_the_energ
     unit, par = unit_and_par(name)
     x = unit.sample(np.tile(FIELD, (5, 1)), par, Stream(2))
     weight = np.random.default_rng(0).uniform(-1, 1, len(x))
-    gradient = unit.par_gradient(x, weight, np.zeros(3), par)
+    gradient = unit.par_gradient(weight @ x, x, weight, np.zeros(3), par)
     for index in np.ndindex(par.shape):
         step = np.zeros_like(par)
         step[index] = EPS
@@ -310,7 +310,7 @@ def test_parameters_keep_the_dtype(name):
     mean, ones = np.full(3, 0.4, dtype=np.float32), np.ones(3, dtype=np.float32)
     assert unit.independent(mean, ones).dtype == np.float32
     x = np.zeros((2, 3), dtype=np.float32)
-    assert unit.par_gradient(x, ones[:2], mean, par).dtype == np.float32
+    assert unit.par_gradient(ones[:2] @ x, x, ones[:2], mean, par).dtype == np.float32
     assert unit.present(x.copy(), Stream(0)).dtype == np.float32
     if unit.continuous:
         assert unit.rescale(par, mean, ones).dtype == np.float32
