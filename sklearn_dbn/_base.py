@@ -101,8 +101,10 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
 
 def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
-    low, high = X.min(axis=0), X.max(axis=0)
+    low, high = support
     if sp.issparse(X):
-        low, high = low.toarray().ravel(), high.toarray().ravel()
-    outside = np.flatnonzero((low < support[0]) | (high > support[1]))
-    return int(outside[0]) if outside.size else None
+        # Zero is in every support. X.min(axis=0) would first make a copy by columns.
+        outside = X.indices[(X.data < low) | (X.data > high)]
+    else:
+        outside = np.flatnonzero((X.min(axis=0) < low) | (X.max(axis=0) > high))
+    return int(outside.min()) if outside.size else None

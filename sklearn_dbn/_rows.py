@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import scipy.sparse as sp
 from ._array_api import Array, namespace, take, to_numpy
 from ._machine import Machine
 from ._random import Stream
+
+# Rows are looked through in blocks of so many, and of so many values where they are dense.
+_BLOCK_ROWS, _BLOCK_VALUES = 1024, 1 << 20
 
 
 class Moments:
@@ -122,12 +126,14 @@ class Rows:
         """Means of the visible units for the rows of ``index``."""
         return self._standard(self._up(self._dense(index)))
 
-    def blocks(self, size: int = 1024) -> Iterator[tuple[Any, Array]]:
+    def blocks(self, size: int = _BLOCK_ROWS) -> Iterator[tuple[Any, Array]]:
         """All rows and their weights in order, as means and not standardised.
 
         Rows that come straight from sparse data stay sparse.
         """
-        n_rows = self.X.shape[0]
+        n_rows, width = self.X.shape
+        if not sp.issparse(self.X):
+            size = max(1, min(size, _BLOCK_VALUES // width))
         for start in range(0, n_rows, size):
             part = slice(start, min(start + size, n_rows))
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
@@ -158,8 +164,14 @@ class Rows:
         return v if self.scale is None else (v - self.shift) / self.scale
 
 
-def is_binary(X: Any) -> bool:
-    """Whether every value is 0 or 1."""
+def is_binary(X: Any, size: int = 1 << 16) -> bool:
+    """Whether every value is 0 or 1, from blocks that cost next to no memory."""
     values = X.data if sp.issparse(X) else X
     xp = namespace(values)
-    return bool(xp.all((values == 0) | (values == 1)))
+    n_rows = values.shape[0]
+    n_block = max(1, size // max(1, math.prod(values.shape[1:])))
+    for start in range(0, n_rows, n_block):
+        block = values[start : min(start + n_block, n_rows), ...]
+        if not bool(xp.all((block == 0) | (block == 1))):
+            return False
+    return True

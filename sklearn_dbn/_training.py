@@ -30,8 +30,9 @@ _SCALE_GUESS = 2.0
 _SHRINK_EVERY = 10
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
-# Rows that the record of each epoch is computed from: enough for two digits.
-_MONITOR_ROWS = 256
+# The record of each epoch is computed from at most so many rows, enough for two digits, and
+# from so many values.
+_MONITOR_ROWS, _MONITOR_VALUES = 256, 1 << 20
 
 
 class Diverged(ArithmeticError):
@@ -207,10 +208,11 @@ def train(
     """
     n_batches = -(-len(rows) // settings.batch_size)
     learning_rate = run.rate(settings)
-    monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:_MONITOR_ROWS]])
+    n_monitor = min(_MONITOR_ROWS, max(1, _MONITOR_VALUES // rows.n_columns))
+    monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:n_monitor]])
     validation = None
     if held_out is not None and len(held_out):
-        validation = rows.means(held_out[:_MONITOR_ROWS])
+        validation = rows.means(held_out[:n_monitor])
     for epoch in range(n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
