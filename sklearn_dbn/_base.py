@@ -16,6 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight
+from ._rows import has_gaps
 from .units import UNITS
 
 
@@ -37,10 +38,13 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _check_rows(self, X: Any, *, reset: bool, dtype: Any = None) -> Any:
+    def _check_rows(
+        self, X: Any, *, reset: bool, dtype: Any = None, missing: bool = True
+    ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
 
-        ``dtype`` is that of a fitted machine to go on with.
+        ``dtype`` is that of a fitted machine to go on with; NaN, for what is missing, may pass
+        or not.
         """
         if type(X).__module__.partition(".")[0] == "dask":
             raise TypeError(
@@ -49,7 +53,20 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 "X.compute()."
             )
         dtype = dtype or (np.float64, np.float32)
-        return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=reset)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=dtype,
+            reset=reset,
+            ensure_all_finite="allow-nan",
+        )
+        if not missing and has_gaps(X):
+            raise ValueError(
+                f"X has NaN in {_column(self, _column_with_gaps(X))}, and only complete rows "
+                "have a score: fill the gaps first, for instance with impute."
+            )
+        return X
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``, one number that is not negative for each row."""
@@ -89,14 +106,23 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
     low, high = UNITS[visible].support
     outside = _column_outside(X, (low, high))
     if outside is not None:
-        names = getattr(estimator, "feature_names_in_", None)
-        column = f"column {outside}" if names is None else f"column {names[outside]!r}"
         raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {column}, which visible={visible!r} "
+            f"X has values outside [{low:g}, {high:g}] in {_column(estimator, outside)}, which visible={visible!r} "
             "units cannot take: scale X, for instance with MinMaxScaler, or set "
             "visible='gaussian'."
         )
     return UNITS[visible]
+
+
+def _column_with_gaps(X: Any) -> int:
+    gaps = X.indices[np.isnan(X.data)] if sp.issparse(X) else np.flatnonzero(np.isnan(X).any(0))
+    return int(gaps.min())
+
+
+def _column(estimator: Any, index: int) -> str:
+    """A column as its user knows it."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"column {index}" if names is None else f"column {names[index]!r}"
 
 
 def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
@@ -106,5 +132,6 @@ def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
         # Zero is in every support. X.min(axis=0) would first make a copy by columns.
         outside = X.indices[(X.data < low) | (X.data > high)]
     else:
-        outside = np.flatnonzero((X.min(axis=0) < low) | (X.max(axis=0) > high))
+        lowest, highest = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+        outside = np.flatnonzero((lowest < low) | (highest > high))
     return int(outside.min()) if outside.size else None

@@ -19,7 +19,7 @@ from ._base import unchanged_on_failure, visible_unit
 from ._compat import HasMethods, _fit_context
 from ._machine import Machine
 from ._memory import DoNotKeep, remembered
-from ._random import layer_seed, seed_of
+from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
 from ._version import __version__
@@ -421,7 +421,7 @@ class DBNTransformer(SelectingGenerator):
         return X
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
-        rows = X
+        rows = self._complete(X)
         for layer in range(top + 1):
             machine = self.rbms_[layer]._machine
             unit, par = machine.units[1], machine.par[1]
@@ -436,6 +436,20 @@ class DBNTransformer(SelectingGenerator):
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self.rbms_[layer]._machine
         return machine.units[1], machine.par[1]
+
+    @property
+    def _stack(self) -> list[Machine]:
+        return [rbm._machine for rbm in self.rbms_]
+
+    @property
+    def _known(self) -> dict:
+        return self.rbms_[-1]._known
+
+    def _base(self) -> list[Any]:
+        return self.rbms_[-1]._base()
+
+    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
+        return self.rbms_[-1]._fantasies(n_rows, rng)
 
 
 class _LayerTraining:
@@ -468,7 +482,7 @@ class _LayerTraining:
         statistics = UnitStatistics(rbm.n_components)
         _take_in(statistics, rbm._machine, self.rows)
         # What training left, and none of the configuration or callbacks of the template.
-        kept = ("_run", "_machine", "_n_features_out")
+        kept = ("_run", "_machine", "_known", "_n_features_out")
         attributes = {k: v for k, v in vars(rbm).items() if k in kept or k.endswith("_")}
         if rbm.n_iter_ < passes + rbm.n_iter:
             # A callback had its way; the key of the cache speaks of the parameters alone.
@@ -478,6 +492,8 @@ class _LayerTraining:
 
 def _take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
     """Add the hidden means of ``machine`` on all rows to ``statistics``."""
+    if not rows.lower:
+        rows.bottom = machine
     for v, weight in rows.blocks():
         means = machine.means(machine.odd, [v, None])[1]
         statistics.add(machine.units[1], machine.par[1], means, weight)

@@ -88,6 +88,10 @@ class Stream:
         draw = self._generator.standard_normal(like.shape, dtype=dtype)
         return draw if xp is np else xp.asarray(draw, device=device(like))
 
+    def uniform(self, n: int) -> np.ndarray:
+        """Draw ``n`` numbers between 0 and 1."""
+        return self._generator.random(n)
+
     def permutation(self, n: int) -> np.ndarray:
         """Return a random order of ``range(n)``."""
         return self._generator.permutation(n)

@@ -10,22 +10,20 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import (
-    BaseGenerator,
-    check_columns,
-    unchanged_on_failure,
-    visible_unit,
-)
+from ._base import check_columns, unchanged_on_failure, visible_unit
 from ._compat import Interval, StrOptions, _fit_context
+from ._generator import Generator
+from ._machine import Machine
 from ._random import Stream, seed_of
 from ._rows import Rows
 from ._training import Diverged, Run, Settings, observe, start, train
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
-from .samplers import SAMPLERS
+from .likelihood import base_rates
+from .samplers import SAMPLERS, PersistentContrastiveDivergence
 from .units import UNITS
 
 
-class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
+class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
     """Restricted Boltzmann machine, trained without labels.
 
     Parameters
@@ -428,6 +426,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         return {
             "_run": run,
             "_machine": machine,
+            "_known": {},
             "_n_features_out": b.shape[1],
             "n_features_in_": a.shape[1],
             "components_": machine.W[0].T,
@@ -447,7 +446,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; grey levels are taken as they are.
+            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
+            their mean field.
 
         Returns
         -------
@@ -455,7 +455,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
             For Bernoulli hidden units the probabilities P(h = 1 | v = X).
         """
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False)
+        X = self._complete(self._check_rows(X, reset=False))
         return self._machine.means([1], [X, None])[1]
 
     def inverse_transform(self, H: Any) -> np.ndarray:
@@ -479,3 +479,22 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, BaseGenerator):
         check_is_fitted(self)
         H = check_columns(H, self._n_features_out, self.components_.dtype)
         return self._machine.means([0], [None, H])[0]
+
+    @property
+    def _stack(self) -> list[Machine]:
+        return [self._machine]
+
+    def _base(self) -> list[Any]:
+        par = self._machine.par[0]
+        moments = self._run.moments
+        mean, var = (np.asarray(x, dtype=par.dtype) for x in (moments.mean, moments.var))
+        return base_rates(self._machine, [mean], [var])
+
+    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
+        # The chains know standardised columns; their hidden units are free of units.
+        hidden = self._run.chains.states[1]
+        if hidden is None:
+            return PersistentContrastiveDivergence().init(self._machine, n_rows, rng).states
+        rows = rng.permutation(max(n_rows, len(hidden))) % len(hidden)
+        states = self._machine.draw([1], [None, hidden[rows[:n_rows]]], rng)
+        return self._machine.sample([0], states, rng)

@@ -10,11 +10,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._array_api import Array, namespace, take, to_numpy
+from ._inference import fill_in
 from ._machine import Machine
 from ._random import Stream
 
 # Rows are looked through in blocks of so many, and of so many values where they are dense.
 _BLOCK_ROWS, _BLOCK_VALUES = 1024, 1 << 20
+
+
+# Gaps are filled anew each time that a row is presented: no need to be exact.
+_PRESENTED_SWEEPS = 10
 
 
 class Moments:
@@ -29,16 +34,25 @@ class Moments:
         self.var = np.zeros(n_columns)
 
     def add(self, X: Any, weight: Array) -> None:
+        """Take in rows, NaN for what is missing of them."""
         weight = np.asarray(to_numpy(weight), dtype=np.float64)
         if not weight.any():
             return
         X = X if sp.issparse(X) else to_numpy(X)
-        count = float(weight.sum())
-        mean = (X.T @ weight) / count
-        if sp.issparse(X):
-            var = (X.multiply(X).T @ weight) / count - mean**2
-            var = np.maximum(var, 0.0)
+        if has_gaps(X):
+            X = X.toarray() if sp.issparse(X) else X
+            known = ~np.isnan(X)
+            count = np.maximum(weight @ known, np.finfo(float).tiny)
+            X = np.where(known, X, 0)
+            mean = (weight @ X) / count
+            var = (weight @ np.square(known * (X - mean))) / count
+        elif sp.issparse(X):
+            count = weight.sum()
+            mean = (X.T @ weight) / count
+            var = np.maximum((X.multiply(X).T @ weight) / count - mean**2, 0.0)
         else:
+            count = weight.sum()
+            mean = (X.T @ weight) / count
             var = (weight @ np.square(X - mean)) / count
         total = self.count + count
         delta = mean - self.mean
@@ -74,6 +88,12 @@ class Rows:
     sample : bool, default=True
         Whether presented rows are drawn: grey levels become states, and so does each hidden
         layer on the way up. Otherwise means are presented.
+
+    Attributes
+    ----------
+    bottom : Machine or None
+        The machine whose mean field fills the gaps of X, where it has any; ``None`` leaves
+        them.
     """
 
     def __init__(
@@ -86,6 +106,8 @@ class Rows:
     ):
         self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
         self.sample = sample
+        self.bottom = self.lower[0] if self.lower else None
+        self._gaps = has_gaps(X)
         self._grey = sample and not is_binary(X)
         self.index = np.flatnonzero(to_numpy(weight))
         self.shift: Array | None = None
@@ -120,11 +142,12 @@ class Rows:
         for machine in self.lower:
             means = machine.means(machine.odd, [v, None])
             v = machine.draw(machine.odd, means, rng)[1]
-        return self._standard(v)
+        return self._standard(v) if self.lower else v
 
     def means(self, index: np.ndarray) -> Array:
         """Means of the visible units for the rows of ``index``."""
-        return self._standard(self._up(self._dense(index)))
+        v = self._dense(index)
+        return self._standard(self._up(v)) if self.lower else v
 
     def blocks(self, size: int = _BLOCK_ROWS) -> Iterator[tuple[Any, Array]]:
         """All rows and their weights in order, as means and not standardised.
@@ -137,7 +160,7 @@ class Rows:
         for start in range(0, n_rows, size):
             part = slice(start, min(start + size, n_rows))
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
-            yield self._up(block), self.weight[part]
+            yield self._up(self._filled(block)), self.weight[part]
 
     def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
         """All rows, presented in random order, in batches of sizes that differ by at most one.
@@ -153,7 +176,14 @@ class Rows:
             yield self.present(index, rng), take(self.weight, index)
 
     def _dense(self, index: np.ndarray) -> Array:
-        return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
+        """Rows as the bottom machine takes them."""
+        v = self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
+        return self._filled(v if self.lower else self._standard(v), _PRESENTED_SWEEPS)
+
+    def _filled(self, v: Any, *n_sweeps: int) -> Any:
+        if not self._gaps or self.bottom is None:
+            return v
+        return fill_in(self.bottom, v.toarray() if sp.issparse(v) else v, *n_sweeps)
 
     def _up(self, v: Any) -> Any:
         for machine in self.lower:
@@ -162,6 +192,14 @@ class Rows:
 
     def _standard(self, v: Array) -> Array:
         return v if self.scale is None else (v - self.shift) / self.scale
+
+
+def has_gaps(X: Any) -> bool:
+    """Whether any value is NaN."""
+    values = X.data if sp.issparse(X) else X
+    xp = namespace(values)
+    # The least of several values is NaN as soon as one of them is.
+    return math.prod(values.shape) > 0 and bool(xp.isnan(xp.min(values)))
 
 
 def is_binary(X: Any, size: int = 1 << 16) -> bool:

@@ -206,6 +206,8 @@ def train(
     Diverged
         When what the pass recorded is not finite, or the weights are beyond all use.
     """
+    if not rows.lower:
+        rows.bottom = run.machine
     n_batches = -(-len(rows) // settings.batch_size)
     learning_rate = run.rate(settings)
     n_monitor = min(_MONITOR_ROWS, max(1, _MONITOR_VALUES // rows.n_columns))

@@ -25,7 +25,6 @@ def with_value(value):
 
 
 BAD_ROWS = {
-    "NaN": (with_value(np.nan), ValueError, "NaN"),
     "infinity": (with_value(np.inf), ValueError, "infinity"),
     "dask": (da.from_array(X.to_numpy()), TypeError, "dask Array.*call partial_fit"),
     "no rows": (X.iloc[:0], ValueError, "0 sample"),

@@ -215,3 +215,21 @@ def test_constant_columns_have_scale_one():
 def test_is_binary_knows_grey_levels(container):
     assert is_binary(container(np.eye(3)))
     assert not is_binary(container(np.eye(3) * 0.5))
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_moments_are_those_of_what_is_known(make):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(30, 4)) + 3, rng.random(30)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    X[:, 2] = np.nan
+    moments = Moments(4)
+    for part in (slice(0, 7), slice(7, 8), slice(8, 30)):
+        moments.add(make(X[part]), weight[part])
+    for column in (0, 1, 3):
+        known = ~np.isnan(X[:, column])
+        x, w = X[known, column], weight[known]
+        mean = np.average(x, weights=w)
+        np.testing.assert_allclose(moments.mean[column], mean)
+        np.testing.assert_allclose(moments.var[column], np.average((x - mean) ** 2, weights=w))
+    assert moments.scale()[2] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from .._base import BaseGenerator, check_columns
+from .._base import check_columns
 from .._compat import StrOptions, _check_feature_names_in
+from .._generator import Generator
 from ._layers import resolve_layers
 from ._scores import SCORES
 from ._units import resolve_units
@@ -34,7 +35,7 @@ class _Unchanged:
 _UNCHANGED = _Unchanged()
 
 
-class SelectingGenerator(BaseGenerator, ABC):
+class SelectingGenerator(Generator):
     """A generator whose features are units of chosen layers.
 
     A subclass keeps `_statistics`, a `UnitStatistics` for each hidden layer, and says what its
@@ -124,7 +125,8 @@ class SelectingGenerator(BaseGenerator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; grey levels are taken as they are.
+            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
+            their mean field, in `passthrough` columns too.
 
         Returns
         -------
@@ -133,7 +135,7 @@ class SelectingGenerator(BaseGenerator, ABC):
             only with `passthrough` of a sparse `X`.
         """
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False)
+        X = self._complete(self._check_rows(X, reset=False))
         blocks = self._columns(X, self.selected_layers_.tolist(), self.selected_units_)
         if not self.passthrough:
             return np.hstack(blocks)

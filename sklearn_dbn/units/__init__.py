@@ -7,8 +7,8 @@ plus what arrives from the neighbouring layers:
 ``independent(mean, var)``      the parameters of units with these moments and no neighbours
 ``energy(x, par)``              the layer's own energy of the states ``x``, ``(n_rows,)``
 ``log_partition(field, par)``   log of the sum over states of exp(-energy), elementwise
-``log_partition_change(...)``   its sum over units, less that of a ``start`` (a field, whose
-                                memory it may use, and ``start_par``); ``mean`` is known
+``log_partition_change(...)``   its sum over units at ``field``, of known ``mean``, less that at
+                                ``field + back`` with ``start_par``; may use ``back``'s memory
 ``between(start, end, share)``  parameters whose energy is (1 - share) and share of two others
 ``mean(field, par)``            the conditional mean, the derivative of ``log_partition``
 ``variance(field, par)``        the conditional variance, the derivative of ``mean``

@@ -30,25 +30,20 @@ class Bernoulli:
         return softplus(field)
 
     def log_partition_change(
-        self, field: Array, mean: Array, par: Array, start: Array, start_par: Array
+        self, field: Array, mean: Array, par: Array, back: Array, start_par: Array
     ) -> Array:
         xp = namespace(field)
-        start -= field
-        if float(xp.max(start)) > 1:
+        if float(xp.max(back)) > 1 or float(xp.min(back)) < -1:
             # What follows would multiply the rounding of the mean by exp of this.
-            start += field
-            return xp.sum(softplus(field) - softplus(start), axis=-1)
-        # With f and f' the fields, 1 + exp(f) = (1 + exp(f')) (1 + mean (exp(f - f') - 1)): the
-        # mean, which a draw needs in any case, spares two of the four exponentials and
-        # logarithms.
-        if xp is np:
-            np.expm1(start, out=start)
-            start *= mean
-            start += 1
-            np.log(start, out=start)
-        else:
-            start = xp.log(1 + mean * xp.expm1(start))
-        return -xp.sum(start, axis=-1)
+            return xp.sum(softplus(field) - softplus(field + back), axis=-1)
+        # 1 + exp(field + back) = (1 + exp(field)) (1 + mean (exp(back) - 1)): the mean, which a
+        # draw needs in any case, spares two of the four exponentials and logarithms.
+        ratio = np.expm1(back, out=back) if xp is np else xp.expm1(back)
+        ratio *= mean
+        ratio += 1
+        ratio = np.log(ratio, out=ratio) if xp is np else xp.log(ratio)
+        # A sum over rows in a third of the time.
+        return -(ratio @ xp.ones_like(ratio[0, :]))
 
     def between(self, start: Array, end: Array, share: float) -> Array:
         return (1 - share) * start + share * end

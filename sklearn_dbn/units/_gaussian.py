@@ -41,9 +41,10 @@ class Gaussian:
         return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))
 
     def log_partition_change(
-        self, field: Array, mean: Array, par: Array, start: Array, start_par: Array
+        self, field: Array, mean: Array, par: Array, back: Array, start_par: Array
     ) -> Array:
-        change = self.log_partition(field, par) - self.log_partition(start, start_par)
+        back += field
+        change = self.log_partition(field, par) - self.log_partition(back, start_par)
         return namespace(field).sum(change, axis=-1)
 
     def between(self, start: Array, end: Array, share: float) -> Array:

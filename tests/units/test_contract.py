@@ -74,6 +74,58 @@ def test_log_partition_is_the_log_of_the_integral_of_the_density(name):
     np.testing.assert_allclose(unit.log_partition(FIELD, par), np.log(total), rtol=1e-8)
 
 
+def change_of_log_partition(unit, field, par, back, start_par):
+    """Changes of the sums, in float64, by the contract and as a difference."""
+    actual = unit.log_partition_change(
+        field, unit.mean(field, par), par, back.copy(), start_par
+    )
+    field, par, back, start_par = (x.astype(float) for x in (field, par, back, start_par))
+    change = unit.log_partition(field, par) - unit.log_partition(field + back, start_par)
+    return actual, change.sum(axis=-1)
+
+
+@cases
+@dtypes
+@pytest.mark.parametrize("length", [0.0, 1e-3, 0.3, 1.0, 5.0, 30.0])
+def test_log_partition_change_is_a_difference_of_sums(name, dtype, length):
+    unit, par = unit_and_par(name, dtype)
+    rng = np.random.default_rng(0)
+    start_par = unit.between(par, (par + 0.5).astype(dtype), 0.3)
+    # Up to where the mean is rounded to 0 or 1 even in float64.
+    field = rng.uniform(-40, 40, (50, 3)).astype(dtype)
+    back = (length * rng.uniform(-1, 1, (50, 3))).astype(dtype)
+    before = [x.copy() for x in (field, par, start_par)]
+    actual, expected = change_of_log_partition(unit, field, par, back, start_par)
+    assert actual.dtype == dtype
+    tolerance = 10 * np.finfo(dtype).eps
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=200 * tolerance)
+    for x, y in zip((field, par, start_par), before, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@dtypes
+@pytest.mark.parametrize("length", [30.0, 300.0, 1000.0])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_long_changes_of_a_saturated_bernoulli_unit_are_accurate(dtype, length, sign):
+    unit, par = unit_and_par("bernoulli", dtype)
+    field = np.array([[20.0, -20.0, 0.0]], dtype=dtype)
+    back = np.full_like(field, sign * length)
+    actual, expected = change_of_log_partition(unit, field, par, back, par)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@cases
+def test_the_energy_between_two_is_their_mixture(name):
+    unit, par = unit_and_par(name)
+    end = par[:, ::-1] + 0.4
+    x = unit.sample(np.tile(FIELD, (5, 1)), par, Stream(3))
+    for share in (0.0, 0.25, 0.9, 1.0):
+        between = unit.between(par, end, share)
+        assert between.shape == par.shape
+        expected = (1 - share) * unit.energy(x, par) + share * unit.energy(x, end)
+        np.testing.assert_allclose(unit.energy(x, between), expected)
+
+
 @cases
 def test_mean_and_variance_are_those_of_the_density(name):
     unit, par = unit_and_par(name)
@@ -309,6 +361,7 @@ def test_parameters_keep_the_dtype(name):
     unit, par = unit_and_par(name, np.float32)
     mean, ones = np.full(3, 0.4, dtype=np.float32), np.ones(3, dtype=np.float32)
     assert unit.independent(mean, ones).dtype == np.float32
+    assert unit.between(par, par, 0.3).dtype == np.float32
     x = np.zeros((2, 3), dtype=np.float32)
     assert unit.par_gradient(ones[:2] @ x, x, ones[:2], mean, par).dtype == np.float32
     assert unit.present(x.copy(), Stream(0)).dtype == np.float32

@@ -1,0 +1,35 @@
+"""How probable data are under a machine, or a stack of them.
+
+``log_partition`` is what most callers want: exact where the layers of either parity can be
+enumerated, else annealed importance sampling, from above and from below. ``log_weights``
+gives the weights of a stack, and ``log_probability`` what follows from them.
+"""
+
+from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
+from ._estimates import Estimate, estimate, log_mean_exp
+from ._exact import enumerable, exact_log_partition
+from ._partition import LogPartition, log_partition
+from ._stack import CommonStream, LogProbability, log_probability, log_weight, log_weights, propose
+from ._temperatures import place
+
+__all__ = [
+    "CommonStream",
+    "Estimate",
+    "LogPartition",
+    "LogProbability",
+    "anneal",
+    "base_rates",
+    "enumerable",
+    "equilibrate",
+    "estimate",
+    "exact_log_partition",
+    "independent",
+    "log_mean_exp",
+    "log_partition",
+    "log_partition_of_base",
+    "log_probability",
+    "log_weight",
+    "log_weights",
+    "place",
+    "propose",
+]

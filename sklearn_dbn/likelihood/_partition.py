@@ -1,0 +1,162 @@
+"""The partition function, by the best means there are."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from .._array_api import Array
+from .._machine import Machine, States
+from .._random import Stream
+from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
+from ._estimates import Estimate, estimate
+from ._exact import enumerable, exact_log_partition, has_closed_form
+from ._temperatures import place
+
+METHODS = ("auto", "exact", "ais")
+
+# Up to here an exact sum takes less time than annealing.
+_QUICKLY_ENUMERATED = 20
+# In nats: a disagreement that is certain and of no consequence.
+_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class LogPartition:
+    """Log of a partition function.
+
+    Attributes
+    ----------
+    value : float
+        Of a way up and a way down, their mean.
+    standard_error : float
+        0 if ``method`` is "exact".
+    interval : tuple of float
+        Lowest and highest value within three standard errors of any estimate.
+    method : {"exact", "ais"}
+    forward, reverse : Estimate or None
+        From chains on their way up from units without neighbours, which on average gives too
+        little, and from chains on their way down from the model, which gives too much. The
+        latter is ``None`` if no states of the model were known.
+    """
+
+    value: float
+    standard_error: float
+    interval: tuple[float, float]
+    method: str
+    forward: Estimate | None = None
+    reverse: Estimate | None = None
+
+
+def log_partition(
+    machine: Machine,
+    base: Sequence[Array] | None = None,
+    method: str = "auto",
+    *,
+    rng: Stream,
+    states: States | None = None,
+    n_sweeps: int = 100,
+    betas: str | int | np.ndarray = "auto",
+    n_chains: int = 100,
+    summed: range | None = None,
+) -> LogPartition:
+    """Log of the partition function of a machine, with an interval.
+
+    Parameters
+    ----------
+    machine : Machine
+    base : list of arrays of shape (n_par, n_l), default=None
+        Parameters of the units to anneal from, as `base_rates` makes them; ``None`` stands for
+        the machine's own. Nearer to the model is better.
+    method : {"auto", "exact", "ais"}, default="auto"
+        "exact" sums over all states of the even or the odd layers, up to 25 units; "ais"
+        anneals. "auto" is exact up to 20 units and where there is a formula.
+    rng : Stream
+    states : list of arrays of shape (n_rows, n_l), default=None
+        Where the way down starts: states of the even layers from the model, such as persistent
+        chains, or from near it, such as rows of the data; ``None`` for a layer not known.
+        Without any there is only a way up, and nothing to show what its chains have missed.
+    n_sweeps : int, default=100
+        How often ``states`` are redrawn before they are used.
+    betas : "auto", int or array of shape (n_betas,), default="auto"
+        Temperatures rising from 0 to 1, the number of such evenly spaced, or "auto" to have
+        `place` choose both.
+    n_chains : int, default=100
+        Chains on the way up; on the way down there is one for each row of ``states``.
+    summed : range, default=None
+        As for `anneal`.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown; use one of {', '.join(METHODS)}.")
+    layers, n_units = enumerable(machine)
+    quick = layers is not None and n_units <= _QUICKLY_ENUMERATED
+    if method == "exact" or (method == "auto" and (quick or has_closed_form(machine))):
+        value = exact_log_partition(machine)
+        return LogPartition(value, 0.0, (value, value), "exact")
+    base = base_rates(machine) if base is None else base
+    betas = _temperatures(machine, base, betas, rng, summed)
+    start = log_partition_of_base(machine, base)
+    kept = machine.odd if summed == machine.even else machine.even
+    chains = independent(machine, base, kept, n_chains, rng)
+    forward = estimate(start, anneal(machine, base, betas, chains, rng, summed), 1)
+    if states is None:
+        return _combined(forward, None)
+    chains = equilibrate(machine, states, n_sweeps, rng)
+    reverse = estimate(start, anneal(machine, base, betas[::-1], chains, rng, summed), -1)
+    apart = abs(forward.value - reverse.value)
+    error = math.hypot(forward.standard_error, reverse.standard_error)
+    if not apart <= 3 * error + _TOLERANCE:
+        warnings.warn(
+            f"log_partition is {forward.value:.2f} on the way up and {reverse.value:.2f} on "
+            f"the way down, with a standard error of {error:.2f}; use more temperatures "
+            "(betas), more chains or more sweeps, or a model that mixes better, such as one "
+            "trained with tempering.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return _combined(forward, reverse)
+
+
+def _combined(forward: Estimate, reverse: Estimate | None) -> LogPartition:
+    ways = [forward] if reverse is None else [forward, reverse]
+    return LogPartition(
+        sum(way.value for way in ways) / len(ways),
+        math.hypot(*(way.standard_error for way in ways)) / len(ways),
+        (
+            min(way.value - 3 * way.standard_error for way in ways),
+            max(way.value + 3 * way.standard_error for way in ways),
+        ),
+        "ais",
+        forward,
+        reverse,
+    )
+
+
+def _temperatures(
+    machine: Machine,
+    base: Sequence[Array],
+    betas: str | int | np.ndarray,
+    rng: Stream,
+    summed: range | None,
+) -> np.ndarray:
+    if isinstance(betas, str):
+        if betas != "auto":
+            raise ValueError(f'betas={betas!r} is unknown; use "auto", a number or an array.')
+        return place(machine, base, rng, summed=summed)
+    if isinstance(betas, Integral):
+        if betas < 2:
+            raise ValueError(f"betas={betas!r} is too few; use at least 2 temperatures.")
+        return np.linspace(0, 1, int(betas))
+    betas = np.asarray(betas, dtype=np.float64)
+    rising = betas.ndim == 1 and len(betas) > 1 and bool(np.all(np.diff(betas) > 0))
+    if not rising or betas[0] != 0 or betas[-1] != 1:
+        raise ValueError(
+            f"betas must rise from 0 to 1, got {np.array2string(betas, threshold=6)}; sort the "
+            "temperatures and add both ends."
+        )
+    return betas
