@@ -1,0 +1,8 @@
+"""Pictures of what a fitted generator has learnt."""
+
+from ._chains import ChainsDisplay
+from ._filters import FiltersDisplay
+from ._history import HistoryDisplay
+from ._samples import SamplesDisplay
+
+__all__ = ["ChainsDisplay", "FiltersDisplay", "HistoryDisplay", "SamplesDisplay"]

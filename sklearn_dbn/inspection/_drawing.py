@@ -1,0 +1,105 @@
+"""Rows as images in a grid, and several panels in the place of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+# Inches that a new figure gives to the longer side of a grid of images.
+_SIDE = 5.0
+# Between images: neither the paper nor the ink of the scales of colours that are used.
+_GAP = "0.55"
+
+
+def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
+    """Height and width of the images that rows of ``n_features`` are; None: squares."""
+    if image_shape is None:
+        side = math.isqrt(n_features)
+        if side * side != n_features:
+            raise ValueError(
+                f"image_shape=None stands for a square, and the rows have {n_features} "
+                "features, which make none: give image_shape=(height, width)."
+            )
+        return side, side
+    is_shape = (
+        isinstance(image_shape, Sequence | np.ndarray)
+        and len(image_shape) == 2
+        and all(isinstance(n, Integral) and n > 0 for n in image_shape)
+    )
+    if not is_shape or math.prod(image_shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} does not fit rows of {n_features} features: give two "
+            "positive ints, (height, width), with that product."
+        )
+    height, width = image_shape
+    return int(height), int(width)
+
+
+def draw_images(
+    rows: Any, image_shape: Any, n_columns: int | None, ax: Any, **im_kw: Any
+) -> tuple[Any, Any]:
+    """Draw ``rows`` as one picture, in reading order, on ``ax`` or on a new figure.
+
+    One artist for all of them, so that hundreds of images stay quick to draw. Between them is
+    NaN, one pixel wide, where the axes shine through.
+
+    Returns
+    -------
+    ax, image : the axes and what was drawn on them
+    """
+    import matplotlib.pyplot as plt
+
+    rows = np.asarray(rows, dtype=float)
+    height, width = resolve_image_shape(image_shape, rows.shape[1])
+    if n_columns is None:
+        n_columns = math.ceil(math.sqrt(len(rows)))
+    elif not isinstance(n_columns, Integral) or n_columns < 1:
+        raise ValueError(f"n_columns={n_columns!r} must be a positive int, or None.")
+    n_rows = math.ceil(len(rows) / n_columns)
+    sheet = np.full((n_rows * n_columns, height + 1, width + 1), np.nan)
+    sheet[: len(rows), :-1, :-1] = rows.reshape(-1, height, width)
+    sheet = sheet.reshape(n_rows, n_columns, height + 1, width + 1).swapaxes(1, 2)
+    sheet = sheet.reshape(n_rows * (height + 1), n_columns * (width + 1))[:-1, :-1]
+    if ax is None:
+        size = np.array(sheet.shape[::-1])
+        _, ax = plt.subplots(figsize=_SIDE * size / size.max(), layout="constrained")
+    image = ax.imshow(sheet, **{"interpolation": "nearest", **im_kw})
+    ax.set(xticks=[], yticks=[], facecolor=_GAP)
+    ax.spines[:].set_visible(False)
+    return ax, image
+
+
+def make_panels(
+    ax: Any, n_panels: int, n_columns: int, figsize: tuple[float, float]
+) -> np.ndarray:
+    """Axes for each of ``n_panels``: on a new figure, in the place of ``ax``, or ``ax``."""
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
+
+    n_rows = math.ceil(n_panels / n_columns)
+    if ax is None:
+        figure = plt.figure(figsize=figsize, layout="constrained")
+        grid = figure.add_gridspec(n_rows, n_columns)
+    elif isinstance(ax, Axes) and n_panels > 1:
+        figure, place = ax.figure, ax.get_subplotspec()
+        if place is None:
+            raise ValueError(
+                f"ax={ax!r} is in no grid of subplots, so it cannot be divided: make it with "
+                f"plt.subplots, or give {n_panels} axes."
+            )
+        ax.set_axis_off()
+        grid = place.subgridspec(n_rows, n_columns)
+    else:
+        axes = np.asarray(ax, dtype=object).ravel()
+        if len(axes) != n_panels:
+            raise ValueError(
+                f"ax holds {len(axes)} axes for {n_panels} panels: give {n_panels}, or a "
+                "single one to be divided."
+            )
+        return axes
+    axes = [figure.add_subplot(grid[divmod(i, n_columns)]) for i in range(n_panels)]
+    return np.array(axes, dtype=object)

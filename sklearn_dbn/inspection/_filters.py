@@ -1,0 +1,162 @@
+"""What in the input the hidden units look for."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import check_matplotlib_support
+from ._drawing import draw_images, resolve_image_shape
+
+
+class FiltersDisplay:
+    """Filters of the units of one hidden layer, as a grid of images.
+
+    The filter of a unit of the first hidden layer is its row of weights. That of a higher unit
+    is the linear projection of its weights to the input [1]_: the sum of the filters of the
+    layer below, weighted by the unit's connections to them. What the units between do to
+    their inputs is left out.
+
+    Parameters
+    ----------
+    filters : array-like of shape (n_units, n_features)
+        Filters to show, in reading order.
+
+    image_shape : tuple of two ints or None, default=None
+        Height and width of an image; `None` stands for a square.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The grid. Each filter is divided by its largest absolute value, so that -1 and 1 are
+        the ends of the scale in all of them.
+
+    ax_ : matplotlib Axes
+        Where it is.
+
+    figure_ : matplotlib Figure
+        What these axes are in.
+
+    References
+    ----------
+    .. [1] Lee, Ekanadham, Ng (2008). Sparse deep belief net model for visual area V2. NIPS 20.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_dbn import DBNTransformer, RBMTransformer
+    >>> from sklearn_dbn.inspection import FiltersDisplay
+    >>> X = load_digits().data / 16
+    >>> rbm = RBMTransformer(n_iter=5)
+    >>> dbn = DBNTransformer((64, 32), rbm=rbm, random_state=0).fit(X)
+    >>> FiltersDisplay.from_estimator(dbn, layer=1).filters.shape
+    (32, 64)
+    """
+
+    def __init__(self, filters: Any, *, image_shape: Any = None):
+        self.filters = filters
+        self.image_shape = image_shape
+
+    def plot(
+        self, ax: Any = None, *, n_columns: int | None = None, im_kw: dict | None = None
+    ) -> FiltersDisplay:
+        """Draw the filters.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; `None` makes a figure.
+        n_columns : int, default=None
+            Filters side by side; `None` makes the grid about as high as wide.
+        im_kw : dict, default=None
+            For `imshow`.
+
+        Returns
+        -------
+        self : FiltersDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        filters = np.asarray(self.filters, dtype=float)
+        largest = np.abs(filters).max(axis=1, keepdims=True)
+        # A unit without weights stays at the middle of the scale.
+        filters = filters / np.where(largest > 0, largest, 1)
+        kw = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, **(im_kw or {})}
+        self.ax_, self.image_ = draw_images(filters, self.image_shape, n_columns, ax, **kw)
+        self.figure_ = self.ax_.figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        layer: int = 0,
+        units: Any = None,
+        image_shape: Any = None,
+        ax: Any = None,
+        n_columns: int | None = None,
+        im_kw: dict | None = None,
+    ) -> FiltersDisplay:
+        """Show the filters of a fitted generator.
+
+        Parameters
+        ----------
+        estimator : RBMTransformer or DBNTransformer
+            Fitted.
+        layer : int, default=0
+            Hidden layer; 0 is the first, -1 the last.
+        units : None, slice, index array or mask, default=None
+            Units of that layer, in this order; `None`: all.
+        image_shape : tuple of two ints or None, default=None
+            Height and width of an image; `None` stands for a square.
+        ax : matplotlib Axes, default=None
+            Where to draw; `None` makes a figure.
+        n_columns : int, default=None
+            As in `plot`.
+        im_kw : dict, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : FiltersDisplay
+
+        Raises
+        ------
+        ValueError
+            When there is no such layer or unit, or the rows are not images of `image_shape`.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        weights = [W for machine in estimator._stack for W in machine.W]
+        n = len(weights)
+        if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
+            raise ValueError(
+                f"layer={layer!r} names no hidden layer: the generator has {n}, 0 to {n - 1} "
+                f"or -{n} to -1."
+            )
+        layer = int(layer) % n
+        image_shape = resolve_image_shape(image_shape, weights[0].shape[0])
+        filters = weights[layer][:, _resolve_units(units, layer, weights[layer].shape[1])]
+        for W in reversed(weights[:layer]):
+            filters = W @ filters
+        display = cls(filters.T, image_shape=image_shape)
+        return display.plot(ax, n_columns=n_columns, im_kw=im_kw)
+
+
+def _resolve_units(units: Any, layer: int, n_units: int) -> np.ndarray:
+    if units is None:
+        units = slice(None)
+    try:
+        index = np.arange(n_units)
+        index = index[units if isinstance(units, slice) else np.atleast_1d(units)]
+    except IndexError:
+        index = np.array([])
+    if index.ndim != 1 or not len(index):
+        raise ValueError(
+            f"units={units!r} does not choose among the {n_units} units of layer {layer}: give "
+            f"indices from 0 to {n_units - 1}, a mask or a slice."
+        )
+    return index

@@ -1,0 +1,135 @@
+"""Rows drawn from a generator, as images."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import check_matplotlib_support
+from ._drawing import draw_images, resolve_image_shape
+
+
+class SamplesDisplay:
+    """Rows drawn from a generator, as a grid of images.
+
+    Make it with `from_estimator`; or with rows of data, to have these drawn in the same way
+    beside the samples.
+
+    Parameters
+    ----------
+    samples : array-like of shape (n_samples, n_features)
+        Rows to show, in reading order.
+
+    image_shape : tuple of two ints or None, default=None
+        Height and width of an image; `None` stands for a square.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The grid.
+
+    ax_ : matplotlib Axes
+        Where it is.
+
+    figure_ : matplotlib Figure
+        What these axes are in.
+
+    See Also
+    --------
+    ChainsDisplay : How far the chains behind the samples go.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_dbn import RBMTransformer
+    >>> from sklearn_dbn.inspection import SamplesDisplay
+    >>> X = load_digits().data / 16
+    >>> rbm = RBMTransformer(64, n_iter=5, random_state=0).fit(X)
+    >>> display = SamplesDisplay.from_estimator(rbm, n_samples=25, random_state=0)
+    >>> display.samples.shape
+    (25, 64)
+    """
+
+    def __init__(self, samples: Any, *, image_shape: Any = None):
+        self.samples = samples
+        self.image_shape = image_shape
+
+    def plot(
+        self, ax: Any = None, *, n_columns: int | None = None, im_kw: dict | None = None
+    ) -> SamplesDisplay:
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; `None` makes a figure.
+        n_columns : int, default=None
+            Images side by side; `None` makes the grid about as high as wide.
+        im_kw : dict, default=None
+            For `imshow`. All images share one scale of colours.
+
+        Returns
+        -------
+        self : SamplesDisplay
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        kw = {"cmap": "gray", **(im_kw or {})}
+        self.ax_, self.image_ = draw_images(self.samples, self.image_shape, n_columns, ax, **kw)
+        self.figure_ = self.ax_.figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        n_samples: int = 100,
+        image_shape: Any = None,
+        n_gibbs_steps: int = 200,
+        random_state: Any = None,
+        ax: Any = None,
+        n_columns: int | None = None,
+        im_kw: dict | None = None,
+    ) -> SamplesDisplay:
+        """Draw rows from a fitted generator, by its `sample`, and show them.
+
+        Parameters
+        ----------
+        estimator : RBMTransformer or DBNTransformer
+            Fitted.
+        n_samples : int, default=100
+            How many rows to draw.
+        image_shape : tuple of two ints or None, default=None
+            Height and width of an image; `None` stands for a square.
+        n_gibbs_steps : int, default=200
+            Sweeps of the chains before the rows are taken.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the draws.
+        ax : matplotlib Axes, default=None
+            Where to draw; `None` makes a figure.
+        n_columns : int, default=None
+            As in `plot`.
+        im_kw : dict, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : SamplesDisplay
+
+        Raises
+        ------
+        ValueError
+            When the rows are not images of `image_shape`.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be a positive int.")
+        image_shape = resolve_image_shape(image_shape, estimator.n_features_in_)
+        samples = estimator.sample(
+            n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
+        )
+        display = cls(samples, image_shape=image_shape)
+        return display.plot(ax, n_columns=n_columns, im_kw=im_kw)
