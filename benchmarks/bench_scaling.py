@@ -3,7 +3,8 @@
     python benchmarks/bench_scaling.py
 
 Seconds of a fit and the most memory that it held at once, beyond the rows it was given, with
-one BLAS thread and with two; `cost` is the time over that of half the size, 2 where it is linear.
+one BLAS thread and with two; `cost` is the time over that of half the size, 2 where it is
+linear.
 Then sparse rows beside the same rows made dense; and two processes that train at once, with
 the inner threads that joblib leaves them, beside one of them alone.
 """

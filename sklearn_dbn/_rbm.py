@@ -39,9 +39,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
     hidden : {"bernoulli", "gaussian"}, default="bernoulli"
         Type of the hidden units.
 
-    sampler : {"pcd", "cd"}, default="pcd"
-        Who draws the negative phase: persistent chains [2]_, or chains that start at each
-        minibatch [1]_.
+    sampler : {"pcd", "cd", "tempering"}, default="pcd"
+        Who draws the negative phase: persistent chains [2]_, chains that start at each
+        minibatch [1]_, or persistent chains that swap states with chains at higher
+        temperatures [4]_, and so get from one mode of the model to the next.
 
     n_gibbs_steps : int, default=1
         Gibbs sweeps of the chains for each update of the parameters.
@@ -49,6 +50,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
     n_chains : int or None, default=None
         Number of persistent chains; `None` takes as many as `batch_size`. Contrastive
         divergence has one chain for each row of the minibatch, whatever this says.
+
+    n_temperatures : int, default=10
+        Number of temperatures with `sampler="tempering"`, 2 or more. Each chain takes as
+        many chains' time.
 
     learning_rate : float or "auto", default="auto"
         Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides 1 by the
@@ -130,7 +135,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         reconstruction (of standardised columns for Gaussian units); `mean_activity` of the
         hidden units; `dead_units` and `saturated_units`, counts; `weight_norm`; and
         `free_energy_gap`, the mean free energy of held-out rows less that of training rows, in
-        nats, where `validation_fraction` is positive.
+        nats, where `validation_fraction` is positive. `swap_rate`, with
+        `sampler="tempering"`, is the share of the swaps proposed in the pass that was
+        accepted.
 
     learning_rate_ : float
         The learning rate that the last training started with.
@@ -155,6 +162,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
     .. [2] Tieleman (2008). Training restricted Boltzmann machines using approximations to the
        likelihood gradient. doi:10.1145/1390156.1390290
     .. [3] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+    .. [4] Desjardins, Courville, Bengio, Vincent, Delalleau (2010). Tempered Markov chain Monte
+       Carlo for training of restricted Boltzmann machines. AISTATS, PMLR 9:145-152.
 
     Examples
     --------
@@ -180,6 +189,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_temperatures": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
@@ -206,6 +216,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         sampler: str = "pcd",
         n_gibbs_steps: int = 1,
         n_chains: int | None = None,
+        n_temperatures: int = 10,
         learning_rate: float | str = "auto",
         schedule: str = "linear",
         momentum: float = 0.0,
@@ -228,6 +239,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         self.sampler = sampler
         self.n_gibbs_steps = n_gibbs_steps
         self.n_chains = n_chains
+        self.n_temperatures = n_temperatures
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.momentum = momentum
@@ -336,8 +348,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
                 f"unit is on, and hidden={self.hidden!r} units are not on or off: set "
                 "sparsity_target=None."
             )
+        options = {"n_temperatures": self.n_temperatures} if self.sampler == "tempering" else {}
         settings = Settings(
-            sampler=SAMPLERS[self.sampler](self.n_gibbs_steps),
+            sampler=SAMPLERS[self.sampler](self.n_gibbs_steps, **options),
             update=MomentumAscent(self.momentum, self.weight_decay)
             if self.momentum
             else Ascent(self.weight_decay),

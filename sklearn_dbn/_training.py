@@ -97,7 +97,7 @@ class Run:
         copied = copy.copy(self)
         copied.machine, copied.average = self.machine.copy(), self.average.copy()
         copied.memory = None if self.memory is None else self.memory.copy()
-        copied.chains = Chains([_copied(x) for x in self.chains.states])
+        copied.chains = self.chains.copy()
         copied.activity = [_copied(x) for x in self.activity]
         copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
         copied.history = {name: list(values) for name, values in self.history.items()}
@@ -218,12 +218,13 @@ def train(
     for epoch in range(n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
-            owed = 0.0
+            owed = swapped = 0.0
             for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng), 1):
                 progress = (epoch + (i - 1) / n_batches) / n_epochs
                 owed += _step(
                     run, v, weight, settings, learning_rate * settings.schedule(progress)
                 )
+                swapped += run.chains.swap_rate or 0.0
                 if i % _SHRINK_EVERY == 0 or i == n_batches:
                     settings.update.shrink(run.machine, owed)
                     owed = 0.0
@@ -232,6 +233,8 @@ def train(
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
             record = _record(run.average, monitor, validation)
+            if run.chains.swap_rate is not None:
+                record["swap_rate"] = swapped / n_batches
         if not (
             record["weight_norm"] < _LARGEST_NORM and all(map(math.isfinite, record.values()))
         ):

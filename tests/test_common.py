@@ -18,6 +18,7 @@ INSTANCES = [
     RBMTransformer(6, n_iter=3, hidden="gaussian", weight_decay=1e-3),
     RBMTransformer(6, n_iter=3, visible="gaussian", hidden="gaussian"),
     RBMTransformer(6, n_iter=3, sampler="cd", n_gibbs_steps=2, schedule="cosine"),
+    RBMTransformer(6, n_iter=3, sampler="tempering", n_temperatures=3),
     RBMTransformer(6, n_iter=3, validation_fraction=0.2, n_chains=3, batch_size=7),
     RBMTransformer(6, n_iter=3, sparsity_target=0.2, centered=False, sample_inputs=False),
     DBNTransformer((6,), rbm=RBM),

@@ -9,7 +9,14 @@ from ._annealing import anneal, base_rates, equilibrate, independent, log_partit
 from ._estimates import Estimate, estimate, log_mean_exp
 from ._exact import enumerable, exact_log_partition
 from ._partition import LogPartition, log_partition
-from ._stack import CommonStream, LogProbability, log_probability, log_weight, log_weights, propose
+from ._stack import (
+    CommonStream,
+    LogProbability,
+    log_probability,
+    log_weight,
+    log_weights,
+    propose,
+)
 from ._temperatures import place
 
 __all__ = [

@@ -81,6 +81,8 @@ def log_partition(
         Where the way down starts: states of the even layers from the model, such as persistent
         chains, or from near it, such as rows of the data; ``None`` for a layer not known.
         Without any there is only a way up, and nothing to show what its chains have missed.
+        What the two ways both miss does not show either: the more of the model the states
+        cover, the better.
     n_sweeps : int, default=100
         How often ``states`` are redrawn before they are used.
     betas : "auto", int or array of shape (n_betas,), default="auto"

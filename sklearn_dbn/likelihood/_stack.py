@@ -127,10 +127,10 @@ def log_weights(
     width = max(par.shape[1] for machine in machines for par in machine.par)
     size = max(1, block_bytes // (8 * width))
     for begin in range(0, n_rows, size):
-        rows = slice(begin, begin + size)
+        rows = slice(begin, min(begin + size, n_rows))
         draw = _drawn_by(CommonStream(seed))
         # The draws differ from here on; the first product is the same for all of them.
-        received = machines[0].input(1, [v[rows, :], None])
+        received = machines[0].input(1, [v[rows, :], None]) if machines[1:] else None
         for sample in range(n_samples):
             _, weight = _walk(machines, v[rows, :], received, draw)
             weights[rows, sample] = to_numpy(weight)

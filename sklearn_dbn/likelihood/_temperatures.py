@@ -22,6 +22,8 @@ from ._annealing import increments, independent
 _SMOOTH = 0.05
 # Share of the path that is laid out evenly, lest a stretch look free by chance.
 _EVEN = 0.1
+# A path as short as this is free, and its length is mostly rounding.
+_FREE = 0.01
 # How many times more temperatures than a pilot had may follow from it.
 _REACH = 4
 
@@ -83,7 +85,7 @@ def _equal_lengths(betas: np.ndarray, steps: np.ndarray, n_betas: int) -> np.nda
     near = np.convolve(rate, window, "same") / np.convolve(np.ones(n_steps), window, "same")
     length = np.sqrt(near) * np.diff(betas)
     total = length.sum()
-    if total > 0:
+    if total > _FREE:
         length = (1 - _EVEN) * length / total + _EVEN * np.diff(betas)
     else:
         length = np.diff(betas)

@@ -9,7 +9,18 @@ odd ones: rows of the data, rows of the chains, and spare rows for the gradient.
 from ._chains import Chains
 from ._contrastive import ContrastiveDivergence
 from ._persistent import PersistentContrastiveDivergence
+from ._tempering import ParallelTempering
 
-SAMPLERS = {"cd": ContrastiveDivergence, "pcd": PersistentContrastiveDivergence}
+SAMPLERS = {
+    "cd": ContrastiveDivergence,
+    "pcd": PersistentContrastiveDivergence,
+    "tempering": ParallelTempering,
+}
 
-__all__ = ["SAMPLERS", "Chains", "ContrastiveDivergence", "PersistentContrastiveDivergence"]
+__all__ = [
+    "SAMPLERS",
+    "Chains",
+    "ContrastiveDivergence",
+    "ParallelTempering",
+    "PersistentContrastiveDivergence",
+]

@@ -15,9 +15,22 @@ class Chains(NamedTuple):
     ``states`` holds states for the even layers. For the odd ones it holds their conditional
     means, or ``None`` where these have yet to be computed: the next draw of the odd layers
     needs no more than that, and training has computed them already.
+
+    With `ParallelTempering`, ``hotter`` holds the same for the chains at higher temperatures,
+    those of one temperature after those of another; ``base_means`` the means of the units at
+    the highest, arrays of shape (n_l,); and ``swap_rate`` the share of the swaps last proposed
+    that was accepted.
     """
 
     states: States
+    hotter: States | None = None
+    base_means: States | None = None
+    swap_rate: float | None = None
+
+    def copy(self) -> Chains:
+        return Chains(
+            _copied(self.states), _copied(self.hotter), _copied(self.base_means), self.swap_rate
+        )
 
 
 def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chains:
@@ -46,3 +59,9 @@ def stack(first: States, second: States) -> States:
             spare = xp.zeros((n_spare, x.shape[1]), dtype=x.dtype, device=device(x))
             stacked[layer] = xp.concat([x, y, spare])
     return stacked
+
+
+def _copied(states: States | None) -> States | None:
+    if states is None:
+        return None
+    return [None if x is None else namespace(x).asarray(x, copy=True) for x in states]

@@ -17,7 +17,9 @@ from sklearn_dbn.samplers import (
     SAMPLERS,
     Chains,
     ContrastiveDivergence,
+    ParallelTempering,
     PersistentContrastiveDivergence,
+    _tempering,
 )
 from sklearn_dbn.samplers._chains import gibbs
 from sklearn_dbn.units import Bernoulli, Gaussian
@@ -70,13 +72,55 @@ def by_training_with_cd(machine, states, n_sweeps, rng):
     return [x[N_CHAINS : 2 * N_CHAINS] for x in both]
 
 
-# Given equal streams the four make equal draws, each by code of its own.
+def with_hotter_chains(machine, states, seed=2):
+    """``states`` beside exact draws at the other temperatures, for means of our own."""
+    rng = np.random.default_rng(seed)
+    means = [rng.uniform(0.1, 0.7, par.shape[1]) for par in machine.par]
+    hotter = [
+        start(at_temperature(machine, means, beta), len(states[0]), seed + k)
+        for k, beta in enumerate(BETAS[1:])
+    ]
+    hotter = [None if x[0] is None else np.concatenate(x) for x in zip(*hotter, strict=True)]
+    return Chains(states, hotter, means)
+
+
+def at_temperature(machine, means, beta):
+    """The machine of energy (1 - beta) E_base + beta E."""
+    par = []
+    for unit, end, mean in zip(machine.units, machine.par, means, strict=True):
+        base = end.copy()
+        gaussian = unit.name == "gaussian"
+        base[0] = mean * np.exp(end[1]) if gaussian else np.log(mean / (1 - mean))
+        par.append(unit.between(base, end, beta))
+    return Machine(machine.units, par, [beta * W for W in machine.W])
+
+
+def by_tempering(machine, states, n_sweeps, rng):
+    sampler = ParallelTempering(n_sweeps, len(BETAS))
+    return sampler.step(machine, with_hotter_chains(machine, states), rng)[0].states
+
+
+def by_training_with_tempering(machine, states, n_sweeps, rng):
+    """As training does, but with means at beta = 0 that do not follow the data."""
+    sampler, chains = ParallelTempering(1, len(BETAS)), with_hotter_chains(machine, states)
+    data, means = [None if x is None else x[:10] for x in states], chains.base_means
+    for _ in range(n_sweeps):
+        both, chains = sampler.phases(machine, data, chains._replace(base_means=means), rng)
+    return [x[10 : 10 + N_CHAINS] for x in both]
+
+
+# Three temperatures, so that there are pairs of both parities.
+BETAS = np.linspace(1, 0, 3)
+# Given equal streams the first four make equal draws, each by code of its own.
 KERNELS = {
     "gibbs": by_gibbs,
     "pcd": by_pcd,
     "training-pcd": by_training_with_pcd,
     "training-cd": by_training_with_cd,
+    "tempering": by_tempering,
 }
+# Nearly all of its code is that of a step.
+TRAINING_TEMPERING = {"training-tempering": by_training_with_tempering}
 
 
 def distance_of_states(machine, layers, states):
@@ -121,11 +165,11 @@ def test_exact_draws_are_about_one_unit_away(kind):
 
 
 @pytest.mark.parametrize("n_sweeps", [1, 4, 16])
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", [*KERNELS, *TRAINING_TEMPERING])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
-    machine = make_machine(kind)
-    assert distance(KERNELS[kernel], machine, machine, n_sweeps) < THRESHOLD
+    machine, kernel = make_machine(kind), (KERNELS | TRAINING_TEMPERING)[kernel]
+    assert distance(kernel, machine, machine, n_sweeps) < THRESHOLD
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -255,3 +299,53 @@ MUTANTS = {
 def test_a_wrong_kernel_is_found_out(kind, kernel, mutant):
     machine = make_machine(kind)
     assert distance(KERNELS[kernel], machine, MUTANTS[mutant](machine), 16) > THRESHOLD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_distribution_at_each_temperature_is_stationary(kind):
+    machine = make_machine(kind)
+    chains = with_hotter_chains(machine, start(machine, N_CHAINS))
+    moved, _ = ParallelTempering(4, len(BETAS)).step(machine, chains, Stream(1))
+    for k, beta in enumerate(BETAS[1:]):
+        rows = slice(k * N_CHAINS, (k + 1) * N_CHAINS)
+        states = [x[rows] if layer % 2 == 0 else None for layer, x in enumerate(moved.hotter)]
+        cooled = at_temperature(machine, chains.base_means, beta)
+        assert distance(by_gibbs, cooled, cooled, 0, states=states) < THRESHOLD
+
+
+class SwappedTheWrongWay(_tempering._Path):
+    """Accepts what makes the states less likely."""
+
+    def log_weight(self, *args):
+        return -super().log_weight(*args)
+
+
+class BlindToTheBiases(_tempering._Path):
+    """Takes all temperatures to differ in the odd layers alone."""
+
+    def log_weight(self, states, *args):
+        return super().log_weight([x if x is None else 0 * x for x in states], *args)
+
+
+@pytest.mark.parametrize("wrong", [SwappedTheWrongWay, BlindToTheBiases])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_swap_is_found_out(kind, wrong, monkeypatch):
+    machine = make_machine(kind)
+    monkeypatch.setattr(_tempering, "_Path", wrong)
+    assert distance(by_tempering, machine, machine, 16) > THRESHOLD
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_layer_that_is_left_behind_in_a_swap_is_found_out(left, monkeypatch):
+    # The sweeps repair it, so what the last swap breaks has to be large.
+    machine = exact.make_machine(("bernoulli",) * 3, (2, 3, 2), scale=3.0)
+    assert distance(by_tempering, machine, machine, 16) < THRESHOLD
+    taken = _tempering._taken
+
+    def taken_but_one(states, order):
+        moved = taken(states, order)
+        moved[left] = states[left]
+        return moved
+
+    monkeypatch.setattr(_tempering, "_taken", taken_but_one)
+    assert distance(by_tempering, machine, machine, 16) > THRESHOLD
