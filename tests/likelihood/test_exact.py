@@ -1,0 +1,108 @@
+"""Partition functions by enumeration, against the brute force of ``exact``."""
+
+import math
+
+import exact
+import numpy as np
+import pytest
+
+from sklearn_dbn._machine import Machine
+from sklearn_dbn.likelihood import enumerable, exact_log_partition, log_partition_of_base
+from sklearn_dbn.units import UNITS
+
+MORE = {
+    "four layers": (("bernoulli",) * 4, (2, 3, 4, 2)),
+    "five layers": (("bernoulli",) * 5, (2, 3, 1, 2, 3)),
+    "bernoulli between": (("gaussian", "bernoulli", "gaussian"), (2, 3, 2)),
+    "gaussian between": (("bernoulli", "gaussian", "bernoulli"), (3, 2, 2)),
+    "wide above": (("bernoulli", "bernoulli"), (3, 9)),
+}
+KINDS = exact.KINDS | MORE
+kinds = pytest.mark.parametrize("kind", KINDS)
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
+
+@kinds
+@dtypes
+@pytest.mark.parametrize("block_bytes", [1, 200, 2**19])
+def test_the_sum_is_that_of_brute_force_in_blocks_of_any_size(kind, dtype, block_bytes):
+    machine = exact.make_machine(*KINDS[kind], dtype=dtype)
+    actual = exact_log_partition(machine, block_bytes=block_bytes)
+    assert isinstance(actual, float)
+    assert actual == pytest.approx(exact.log_Z(machine), rel=1e-12)
+
+
+@kinds
+def test_the_machine_stays_as_it_was(kind):
+    machine = exact.make_machine(*KINDS[kind])
+    before = machine.copy()
+    exact_log_partition(machine)
+    for x, y in zip(machine.arrays(), before.arrays(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_terms_that_overflow_and_vanish_add_up():
+    par = [np.full((1, 3), 900.0), np.full((1, 2), -900.0)]
+    machine = Machine((UNITS["bernoulli"],) * 2, par, [np.full((3, 2), 0.5)])
+    assert exact_log_partition(machine, block_bytes=1) == pytest.approx(2700)
+
+
+def test_without_weights_the_units_are_counted_one_by_one():
+    machine = exact.make_machine(("bernoulli", "bernoulli"), (30, 12), scale=0.0)
+    expected = sum(np.logaddexp(0, par).sum() for par in machine.par)
+    assert exact_log_partition(machine) == pytest.approx(expected, rel=1e-12)
+    assert log_partition_of_base(machine, machine.par) == pytest.approx(expected, rel=1e-12)
+
+
+def test_other_blocks_give_the_same_for_more_units_than_brute_force_could_take():
+    machine = exact.make_machine(("bernoulli",) * 3, (9, 20, 6), scale=0.4)
+    expected = exact_log_partition(machine)
+    for block_bytes in (2**12, 2**16):
+        actual = exact_log_partition(machine, block_bytes=block_bytes)
+        assert actual == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes", "expected"),
+    [
+        (("bernoulli", "bernoulli"), (4, 3), (range(1, 2, 2), 3)),
+        (("bernoulli", "bernoulli"), (3, 4), (range(0, 2, 2), 3)),
+        (("gaussian", "bernoulli"), (2, 7), (range(1, 2, 2), 7)),
+        (("bernoulli", "gaussian"), (7, 2), (range(0, 2, 2), 7)),
+        (("bernoulli",) * 3, (4, 7, 2), (range(0, 3, 2), 6)),
+        (("gaussian", "bernoulli", "bernoulli"), (2, 7, 2), (range(1, 3, 2), 7)),
+        (("gaussian", "gaussian", "bernoulli"), (1, 1, 2), (None, 0)),
+    ],
+)
+def test_the_smaller_parity_that_has_finite_support_is_enumerated(names, sizes, expected):
+    assert enumerable(exact.make_machine(names, sizes, scale=0.1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("bernoulli", "bernoulli"), (30, 26)),
+        (("gaussian", "bernoulli"), (3, 26)),
+        (("gaussian", "gaussian", "bernoulli"), (2, 2, 2)),
+    ],
+)
+def test_what_cannot_be_enumerated_is_refused_with_the_sizes(names, sizes):
+    machine = exact.make_machine(names, sizes, scale=0.1)
+    even, odd = sum(sizes[::2]), sum(sizes[1::2])
+    with pytest.raises(ValueError, match=rf"{even} even .* and {odd} odd .*max_units=25"):
+        exact_log_partition(machine)
+
+
+def test_fewer_units_can_be_asked_for():
+    machine = exact.make_machine(("bernoulli", "bernoulli"), (5, 4))
+    with pytest.raises(ValueError, match="max_units=3"):
+        exact_log_partition(machine, max_units=3)
+
+
+def test_real_valued_layers_that_diverge_are_refused():
+    machine = exact.make_machine(("gaussian", "gaussian"), (1, 1))
+    machine.W[0][:] = 10
+    with pytest.raises(ValueError, match="no partition function"):
+        exact_log_partition(machine)
+    machine.W[0][:] = 0
+    assert math.isfinite(exact_log_partition(machine))

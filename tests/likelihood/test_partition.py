@@ -1,0 +1,147 @@
+"""Which way ``log_partition`` takes, and what it says of the result."""
+
+import warnings
+
+import exact
+import numpy as np
+import pytest
+
+from sklearn_dbn._random import Stream
+from sklearn_dbn.likelihood import base_rates, exact_log_partition, log_partition
+
+BINARY = ("bernoulli", "bernoulli")
+
+
+def states_of(machine, n=60):
+    return exact.sample(machine, n, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", exact.KINDS)
+def test_small_machines_are_summed(kind):
+    machine = exact.make_machine(*exact.KINDS[kind])
+    result = log_partition(machine, rng=Stream(0))
+    assert result.method == "exact"
+    assert result.value == pytest.approx(exact.log_Z(machine))
+    assert result.standard_error == 0
+    assert result.interval == (result.value, result.value)
+    assert result.forward is None
+    assert result.reverse is None
+
+
+@pytest.mark.parametrize("kind", exact.KINDS)
+def test_both_ways_agree_and_the_interval_covers_the_truth(kind):
+    machine = exact.make_machine(*exact.KINDS[kind])
+    rng = Stream(0)
+    result = log_partition(machine, method="ais", rng=rng, states=states_of(machine))
+    forward, reverse = result.forward, result.reverse
+    assert result.method == "ais"
+    assert forward.n_chains == 100
+    assert reverse.n_chains == 60
+    for way in (forward, reverse):
+        assert 0.5 * way.n_chains < way.effective_size <= way.n_chains + 1e-9
+        assert result.interval[0] <= way.value - 3 * way.standard_error
+        assert result.interval[1] >= way.value + 3 * way.standard_error
+    assert result.value == pytest.approx((forward.value + reverse.value) / 2)
+    error = np.hypot(forward.standard_error, reverse.standard_error) / 2
+    assert result.standard_error == pytest.approx(error)
+    assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
+
+
+def test_from_twenty_one_units_on_auto_anneals_and_exact_still_sums():
+    small = exact.make_machine(BINARY, (22, 20), scale=0.2)
+    large = exact.make_machine(BINARY, (21, 21), scale=0.2)
+    assert log_partition(small, rng=Stream(0)).method == "exact"
+    result = log_partition(large, rng=Stream(0), states=[np.ones((100, 21)), None])
+    assert result.method == "ais"
+    summed = log_partition(large, method="exact", rng=Stream(0))
+    assert summed.method == "exact"
+    assert summed.value == exact_log_partition(large)
+    assert result.interval[0] < summed.value < result.interval[1]
+
+
+def test_without_states_there_is_only_the_way_up():
+    machine = exact.make_machine(BINARY, (5, 4))
+    result = log_partition(machine, method="ais", rng=Stream(0), betas=30)
+    assert result.reverse is None
+    assert result.value == result.forward.value
+    assert result.standard_error == result.forward.standard_error
+    low, high = result.interval
+    assert (low + high) / 2 == pytest.approx(result.value)
+    assert high - low == pytest.approx(6 * result.standard_error)
+
+
+@pytest.mark.parametrize("summed", ["odd", "even"])
+def test_layers_to_sum_out_and_a_base_can_be_given(summed):
+    machine = exact.make_machine(("bernoulli", "bernoulli", "bernoulli"), (4, 3, 2))
+    mean = np.full(4, 0.4)
+    base = base_rates(machine, [mean], [mean * (1 - mean)])
+    result = log_partition(
+        machine,
+        base,
+        "ais",
+        rng=Stream(0),
+        # The upper layer is not known, as beside rows of data.
+        states=[states_of(machine)[0], None, None],
+        betas=np.linspace(0, 1, 40) ** 2,
+        summed=getattr(machine, summed),
+    )
+    assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
+
+
+def two_wells():
+    """Nearly all units on, as in the model, or nearly all off, as in its base."""
+    machine = exact.make_machine(BINARY, (8, 6), scale=0.0)
+    machine.W[0][:] = 1.5
+    machine.par[0][:] = -1.5 * 6 / 2
+    machine.par[1][:] = -1.5 * 8 / 2
+    machine.par[0][0, 0] += 3
+    return machine
+
+
+def test_ways_that_disagree_are_told_and_covered_by_the_interval():
+    machine, states = two_wells(), [np.ones((100, 8)), None]
+    with pytest.warns(RuntimeWarning, match=r"way up .* way down.* more temperatures"):
+        result = log_partition(machine, method="ais", rng=Stream(0), states=states, betas=30)
+    assert result.forward.value < exact.log_Z(machine) - 2
+    assert result.interval[0] < result.forward.value < result.interval[1]
+    assert result.interval[0] < result.reverse.value < result.interval[1]
+    assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
+
+
+def test_ways_that_agree_are_passed_over_in_silence():
+    machine = exact.make_machine(BINARY, (5, 4))
+    for seed in range(20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            log_partition(
+                machine, method="ais", rng=Stream(seed), states=states_of(machine), betas=20
+            )
+
+
+def test_equal_seeds_give_equal_results():
+    machine = exact.make_machine(BINARY, (5, 4))
+    first, second, other = (
+        log_partition(machine, method="ais", rng=Stream(seed), states=states_of(machine))
+        for seed in (0, 0, 1)
+    )
+    assert first == second
+    assert first.value != other.value
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "annealing"}, "method='annealing' is unknown; use one of auto, exact, ais"),
+        ({"betas": "many"}, "betas='many' is unknown"),
+        ({"betas": 1}, "betas=1 is too few"),
+        ({"betas": [0, 0.5]}, "betas must rise from 0 to 1"),
+        ({"betas": [1, 0.5, 0]}, "betas must rise from 0 to 1"),
+        ({"betas": [0, 0.7, 0.5, 1]}, "betas must rise from 0 to 1"),
+        ({"betas": [0, np.nan, 1]}, "betas must rise from 0 to 1"),
+        ({"betas": [[0, 1]]}, "betas must rise from 0 to 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given, message):
+    machine = exact.make_machine(BINARY, (5, 4))
+    with pytest.raises(ValueError, match=message):
+        log_partition(machine, **{"method": "ais", "rng": Stream(0)} | given)
