@@ -102,9 +102,10 @@ def sparse_rows(turns):
     dense = few.toarray()
     rbm = RBMTransformer(256, batch_size=100, n_iter=1, visible="bernoulli", random_state=0)
     with threadpool_limits(1):
-        ratios = []
-        for _ in range(turns):
-            ratios.append(seconds(lambda: rbm.fit(few)) / seconds(lambda: rbm.fit(dense)))
+        ratios = [
+            seconds(lambda: rbm.fit(few)) / seconds(lambda: rbm.fit(dense))
+            for _ in range(turns)
+        ]
         held = peak(lambda: rbm.fit(X))
     ratio = median(ratios)
     given = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes

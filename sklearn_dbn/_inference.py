@@ -57,10 +57,10 @@ def conditional_draws(
 ) -> Iterator[tuple[Array, Array]]:
     """Rows with their missing entries drawn anew at each sweep, given the known ones.
 
-    A single machine is swept by Gibbs sampling. In a deeper stack the hidden layers below the top are
-    proposed from their recognition distribution, and accepted by Metropolis and Hastings, so
-    that p(missing, hidden | known) is left as it is; then the missing entries are drawn given
-    the layer above.
+    A single machine is swept by Gibbs sampling. In a deeper stack the hidden layers below the
+    top are proposed from their recognition distribution, and accepted by Metropolis and
+    Hastings, so that p(missing, hidden | known) is left as it is; then the missing entries are
+    drawn given the layer above.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ from ._machine import Machine
 from ._random import Stream, seed_of
 from ._rows import Rows
 from ._training import Diverged, Run, Settings, observe, start, train
-from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .likelihood import base_rates
+from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS, PersistentContrastiveDivergence
 from .units import UNITS
 
