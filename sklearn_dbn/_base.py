@@ -106,8 +106,9 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
     low, high = UNITS[visible].support
     outside = _column_outside(X, (low, high))
     if outside is not None:
+        column = _column(estimator, outside)
         raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {_column(estimator, outside)}, which visible={visible!r} "
+            f"X has values outside [{low:g}, {high:g}] in {column}, which visible={visible!r} "
             "units cannot take: scale X, for instance with MinMaxScaler, or set "
             "visible='gaussian'."
         )

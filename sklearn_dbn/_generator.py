@@ -29,8 +29,8 @@ class Generator(BaseGenerator, ABC):
     """Likelihood in nats, samples and missing values, for a stack of machines.
 
     A subclass says what its machines are (`_stack`), what units without neighbours are like
-    the top one in training (`_base`), and where its chains stand (`_fantasies`). `_known` is emptied by
-    every training.
+    the top one in training (`_base`), and where its chains stand (`_fantasies`). `_known` is
+    emptied by every training.
     """
 
     _known: dict
@@ -93,8 +93,8 @@ class Generator(BaseGenerator, ABC):
 
         References
         ----------
-        .. [1] Salakhutdinov, Murray (2008). On the quantitative analysis of deep belief networks.
-           doi:10.1145/1390156.1390266
+        .. [1] Salakhutdinov, Murray (2008). On the quantitative analysis of deep belief
+           networks. doi:10.1145/1390156.1390266
         .. [2] Burda, Grosse, Salakhutdinov (2015). Accurate and conservative estimates of MRF
            log-likelihood using reverse annealing. arXiv:1412.8566
         """
@@ -211,8 +211,8 @@ class Generator(BaseGenerator, ABC):
             `n_samples`.
         n_gibbs_steps : int, default=200
             Sweeps of the chains: from where training left them, or from the mean field of the
-            missing entries. In a deep belief network the chains move in the top machine, and one
-            pass down gives the rows.
+            missing entries. In a deep belief network the chains move in the top machine, and
+            one pass down gives the rows.
         random_state : int, RandomState instance or None, default=None
             Fixes the draws.
 
