@@ -21,6 +21,7 @@ from sklearn_dbn.likelihood import (
     log_partition_of_base,
     place,
 )
+from sklearn_dbn.likelihood._annealing import increments
 from sklearn_dbn.units import UNITS, Bernoulli, Gaussian
 
 N_MACHINES, N_CHAINS = 300, 200
@@ -322,6 +323,20 @@ def test_temperatures_are_placed_so_that_the_weights_spread_as_asked():
         assert len(betas) > 50
 
 
+def test_chains_that_lag_behind_get_more_temperatures():
+    """Neighbouring steps then have errors of one sign, more than their sum of squares."""
+    machine = exact.make_machine(("bernoulli", "bernoulli"), (16, 12), scale=0.0)
+    machine.W[0][:], machine.par[0][:], machine.par[1][:] = 0.5, -3.0, -4.0
+    base = [0 * par for par in machine.par]
+    betas = place(machine, base, Stream(0), spread=0.2)
+    rng = Stream(5)
+    states = independent(machine, base, machine.even, 400, rng)
+    steps = np.stack(list(increments(machine, base, betas, states, rng)))
+    spread = steps.sum(axis=0).std()
+    assert spread > 1.3 * np.sqrt(steps.var(axis=1).sum())
+    assert 0.12 < spread < 0.27
+
+
 def test_temperatures_are_dense_where_the_energy_varies():
     """From units that spread far too widely, nearly all of the change is at the start."""
     machine = exact.make_machine(("gaussian", "bernoulli"), (10, 5), scale=0.1)
@@ -334,6 +349,11 @@ def test_temperatures_are_dense_where_the_energy_varies():
         up(machine, base, machine.odd, 1, 400, way).std() for way in (betas, even)
     )
     assert placed < 0.8 * spaced
+    rng = Stream(2)
+    states = independent(machine, base, machine.even, 400, rng)
+    steps = np.stack(list(increments(machine, base, betas, states, rng)))
+    first, *_, last = np.array_split(steps.std(axis=1), 5)
+    assert 0.5 < first.mean() / last.mean() < 2
 
 
 @pytest.mark.parametrize(("fewest", "most"), [(7, 9), (30, 1000)])

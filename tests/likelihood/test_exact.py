@@ -41,6 +41,29 @@ def test_the_machine_stays_as_it_was(kind):
         np.testing.assert_array_equal(x, y)
 
 
+class Spin:
+    """Units that are -2 or 1: neither state has no energy."""
+
+    support = (-2.0, 1.0)
+    continuous = False
+
+    def energy(self, x, par):
+        return -(x @ par[0])
+
+    def log_partition(self, field, par):
+        return np.logaddexp(-2 * field, field)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 100, 2**19])
+def test_states_are_those_of_the_support(block_bytes):
+    machine = exact.make_machine(("bernoulli",) * 3, (3, 4, 2))
+    machine = Machine((Spin(),) * 3, machine.par, machine.W)
+    x = -2 + 3 * exact.bits(9)
+    energy = machine.energy([x[:, :3], x[:, 3:7], x[:, 7:]])
+    actual = exact_log_partition(machine, block_bytes=block_bytes)
+    assert actual == pytest.approx(np.log(np.exp(-energy).sum()), rel=1e-12)
+
+
 def test_terms_that_overflow_and_vanish_add_up():
     par = [np.full((1, 3), 900.0), np.full((1, 2), -900.0)]
     machine = Machine((UNITS["bernoulli"],) * 2, par, [np.full((3, 2), 0.5)])

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.likelihood import base_rates, exact_log_partition, log_partition
+from sklearn_dbn.likelihood import (
+    _partition,
+    base_rates,
+    exact_log_partition,
+    log_mean_exp,
+    log_partition,
+)
 
 BINARY = ("bernoulli", "bernoulli")
 
@@ -88,24 +94,72 @@ def test_layers_to_sum_out_and_a_base_can_be_given(summed):
     assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
 
 
-def two_wells():
-    """Nearly all units on, as in the model, or nearly all off, as in its base."""
+def two_wells(depth, tilt):
+    """Nearly all units on, or nearly all off as in the base; ``tilt`` prefers the former."""
     machine = exact.make_machine(BINARY, (8, 6), scale=0.0)
-    machine.W[0][:] = 1.5
-    machine.par[0][:] = -1.5 * 6 / 2
-    machine.par[1][:] = -1.5 * 8 / 2
-    machine.par[0][0, 0] += 3
+    machine.W[0][:] = depth
+    machine.par[0][:] = -depth * 6 / 2
+    machine.par[1][:] = -depth * 8 / 2
+    machine.par[0][0, 0] += tilt
     return machine
 
 
 def test_ways_that_disagree_are_told_and_covered_by_the_interval():
-    machine, states = two_wells(), [np.ones((100, 8)), None]
+    machine, states = two_wells(1.5, 3), [np.ones((100, 8)), None]
     with pytest.warns(RuntimeWarning, match=r"way up .* way down.* more temperatures"):
         result = log_partition(machine, method="ais", rng=Stream(0), states=states, betas=30)
     assert result.forward.value < exact.log_Z(machine) - 2
     assert result.interval[0] < result.forward.value < result.interval[1]
     assert result.interval[0] < result.reverse.value < result.interval[1]
     assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
+
+
+@pytest.mark.parametrize("noisy", [0, 1])
+@pytest.mark.parametrize("of_the_limit", [0.9, 1.1])
+def test_the_limit_is_three_standard_errors_of_both_and_a_little(
+    monkeypatch, noisy, of_the_limit
+):
+    noise = np.log(np.tile([0.8, 1.2], 50))
+    value, error, _ = log_mean_exp(noise)
+    apart = of_the_limit * (3 * float(error) + 0.05)
+    weights = [np.zeros(100), np.full(100, apart)]
+    weights[noisy] = weights[noisy] + noise - value
+    results = iter(weights)
+    monkeypatch.setattr(_partition, "anneal", lambda *args: next(results))
+    machine = exact.make_machine(BINARY, (5, 4))
+
+    def run():
+        return log_partition(
+            machine, method="ais", rng=Stream(0), states=states_of(machine), betas=5
+        )
+
+    if of_the_limit < 1:
+        result = run()
+    else:
+        with pytest.warns(RuntimeWarning, match="on the way up"):
+            result = run()
+    assert result.reverse.value - result.forward.value == pytest.approx(-apart)
+
+
+def test_states_are_swept_before_they_are_used():
+    machine, unlikely = two_wells(0.4, 2), [np.zeros((100, 8)), None]
+
+    def reverse(n_sweeps):
+        return log_partition(
+            machine,
+            method="ais",
+            rng=Stream(0),
+            states=unlikely,
+            betas=30,
+            n_sweeps=n_sweeps,
+        ).reverse
+
+    with pytest.warns(RuntimeWarning, match="more sweeps"):
+        started = reverse(0)
+    swept = reverse(20)
+    log_z = exact.log_Z(machine)
+    assert abs(started.value - log_z) > 6 * started.standard_error
+    assert abs(swept.value - log_z) < 3 * swept.standard_error
 
 
 def test_ways_that_agree_are_passed_over_in_silence():
