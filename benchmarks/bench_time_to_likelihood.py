@@ -6,7 +6,7 @@ BernoulliRBM trains for 40 passes at each of several learning rates, and is meas
 way; its best is that of the highest log-likelihood of the validation rows. Then RBMTransformer,
 in runs of more and more passes, with settings chosen by the validation rows too. log Z is the
 mean of forward and reverse annealed importance sampling (100 chains each way; the reverse ones
-start from training rows after 1,000 sweeps), and `gap` their difference: forward alone
+start from training rows after 1,000 sweeps), and `gap` their difference: one alone
 flatters. Measuring is not part of the time. An interrupted run goes on with what is missing.
 """
 
