@@ -6,8 +6,8 @@ The published table that needs no trust in annealed importance sampling: with 23
 the partition function is a sum of 2^23 terms. Test log-likelihood in nats from Uria et al.
 (2016, JMLR 17:205, after Larochelle, Bengio, Turian 2010, doi:10.1162/neco.2010.10-08-885).
 Each candidate trains on the training rows; the one of the highest validation log-likelihood is
-the one whose test log-likelihood counts. (The test rows of adult are those of the published file
-that are in neither of the other parts.) An interrupted run goes on with what is missing.
+the one whose test log-likelihood counts. (The test rows of adult are those of the published
+file that are in neither of the other parts.) An interrupted run goes on with what is missing.
 """
 
 import time

@@ -3,9 +3,9 @@
     python benchmarks/bench_training_step.py
 
 Seconds of a pass of many steps, centring, averaging and history included, divided by the
-number of steps; the three are run in turn, and the ratios are medians over the turns. The bare
-products are those of a step: hidden fields of data and chains, visible fields of the chains,
-and the gradient of the weights.
+number of steps; the three are run in turn, and the ratios are medians over the turns, with one
+BLAS thread and with two. The bare products are those of a step: hidden fields of data and
+chains, visible fields of the chains, and the gradient of the weights.
 """
 
 import time
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from _data import arguments, digits, load, save
 from sklearn.neural_network import BernoulliRBM
+from threadpoolctl import threadpool_limits
 
 from sklearn_dbn import RBMTransformer
 
@@ -46,31 +47,44 @@ def per_pass(model, X, passes):
     return (more - once) / passes
 
 
+def compare(title, X, batch_size, n_hidden, turns):
+    """Ours, theirs and the bare products, one after the other, again and again."""
+    n_steps = -(-X.shape[0] // batch_size)
+    passes = max(1, 150 // n_steps) if X.shape[1] < 20_000 else 1
+    ours = RBMTransformer(n_hidden, batch_size=batch_size, random_state=0)
+    theirs = BernoulliRBM(n_hidden, batch_size=batch_size, random_state=0)
+    times = []
+    for _ in range(turns):
+        step = per_pass(ours, X, passes) / n_steps
+        other = per_pass(theirs, X, passes) / n_steps
+        bare = seconds(partial(products, X.shape[1], n_hidden, batch_size, n_steps)) / n_steps
+        times.append((1e6 * step, other / step, step / bare))
+    figures = (median(values) for values in zip(*times, strict=True))
+    return {"case": title} | dict(
+        zip(("microseconds", "speed", "excess"), figures, strict=True)
+    )
+
+
 def main():
     args = arguments(__doc__.splitlines()[0], turns=5)
     data = load(args.data, "binarized_mnist")
     X = (digits()[0] > 0.5).astype(np.float32) if data is None else data["train"][:10_240]
     rows = []
-    print(f"{'shape':<26}{'step, us':>10}{'BernoulliRBM /':>16}{'/ products':>12}")
+    print(f"{'':<26}{'threads':>8}{'step, us':>10}{'BernoulliRBM /':>16}{'/ products':>12}")
     cases = [(f"{b}, {X.shape[1]} x {h}", X, b, h) for b, h in SHAPES]
     wide = sp.random_array((2560, 20_000), density=0.01, format="csr", rng=0, dtype=np.float32)
     wide.data[:] = 1
     cases += [("100, 20000 x 256 sparse", wide, 100, 256)]
     cases += [("100, 20000 x 256 dense", wide.toarray(), 100, 256)]
-    for title, X_case, batch_size, n_hidden in cases:
-        n_steps = -(-X_case.shape[0] // batch_size)
-        passes = max(1, 300 // n_steps) if X_case.shape[1] < 20_000 else 1
-        ours = RBMTransformer(n_hidden, batch_size=batch_size, random_state=0)
-        theirs = BernoulliRBM(n_hidden, batch_size=batch_size, random_state=0)
-        turns = []
-        for _ in range(args.turns):
-            step = per_pass(ours, X_case, passes) / n_steps
-            other = per_pass(theirs, X_case, passes) / n_steps
-            bare = seconds(partial(products, X_case.shape[1], n_hidden, batch_size, n_steps))
-            turns.append((step, other / step, step * n_steps / bare))
-        step, speed, excess = (median(values) for values in zip(*turns, strict=True))
-        rows.append({"case": title, "step": step, "speed": speed, "excess": excess})
-        print(f"{title:<26}{1e6 * step:>10.0f}{speed:>16.2f}{excess:>12.2f}", flush=True)
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            for case in cases:
+                rows.append(compare(*case, turns=args.turns) | {"threads": threads})
+                print(
+                    "{case:<26}{threads:>8}{microseconds:>10.0f}{speed:>16.2f}"
+                    "{excess:>12.2f}".format(**rows[-1]),
+                    flush=True,
+                )
     save("bench_training_step", rows)
 
 
