@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,18 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         return _check_sample_weight(
             sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
         )
+
+
+def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
+    """The number of units of each hidden layer."""
+    several = isinstance(hidden_layer_sizes, Sequence | np.ndarray)
+    sizes = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
+    if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} must hold a positive int for "
+            "each hidden layer, and at least one."
+        )
+    return [int(n) for n in sizes]
 
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:

@@ -15,8 +15,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from ._base import unchanged_on_failure, visible_unit
+from ._base import layer_sizes, unchanged_on_failure, visible_unit
 from ._compat import HasMethods, _fit_context
+from ._fitting import training_parameters
 from ._machine import Machine
 from ._memory import DoNotKeep, remembered
 from ._random import Stream, layer_seed, seed_of
@@ -27,8 +28,6 @@ from .selection import SelectingGenerator, UnitStatistics
 
 # partial_fit scores units on about so many of the last rows.
 _MEMORY_ROWS = 10_000
-# Parameters of a layer that leave its trained weights as they are.
-_NOT_TRAINING = ("random_state", "verbose", "warm_start")
 
 
 class DBNTransformer(SelectingGenerator):
@@ -299,7 +298,7 @@ class DBNTransformer(SelectingGenerator):
             task = context.subcontext(task_name=f"layer {layer}")
             trainer = _LayerTraining(self, task, rbm, rows)
             if memory is not None:
-                training = {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
+                training = training_parameters(rbm)
                 key = joblib.hash((key, __version__, training, rbm.random_state))
             attributes, statistics = remembered(memory, key, trainer)
             vars(rbm).update(attributes)
@@ -362,13 +361,7 @@ class DBNTransformer(SelectingGenerator):
 
     def _templates(self) -> list[RBMTransformer]:
         """An unfitted RBM for each layer."""
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if isinstance(sizes, Sequence | np.ndarray) else [sizes]
-        if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold a positive int for "
-                "each hidden layer, and at least one."
-            )
+        sizes = layer_sizes(self.hidden_layer_sizes)
         if isinstance(self.rbm, list | tuple):
             rbms = list(self.rbm)
         else:
@@ -385,8 +378,7 @@ class DBNTransformer(SelectingGenerator):
                     f"rbm must be an RBMTransformer, a sequence of them or None, got {rbm!r}."
                 )
         templates = [
-            clone(rbm).set_params(n_components=int(n))
-            for rbm, n in zip(rbms, sizes, strict=True)
+            clone(rbm).set_params(n_components=n) for rbm, n in zip(rbms, sizes, strict=True)
         ]
         for template in templates:
             template._validate_params()

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import BaseGenerator
 from ._inference import conditional_draws, fill_in, pass_down
 from ._machine import Machine
+from ._mean_field import mean_field, means_below
 from ._random import Stream, seed_of
 from ._rows import has_gaps
 from .likelihood import CommonStream, LogPartition, equilibrate, log_partition, log_probability
@@ -121,10 +122,10 @@ class Generator(BaseGenerator, ABC):
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-likelihood of each row, in nats.
 
-        Of one machine it is exact but for its partition function, which is found at the first
-        call (see `log_partition`). Of a stack it is estimated from 100 draws of the hidden
-        layers, the same for every row and every call; the estimate is a little too low on
-        average, and never depends on the other rows.
+        With one hidden layer it is exact but for the partition function, which is found at the
+        first call (see `log_partition`). With several it is estimated from 100 draws of the
+        hidden layers, the same for every row and every call; the estimate is a little too low
+        on average, and never depends on the other rows.
 
         Parameters
         ----------
@@ -167,7 +168,7 @@ class Generator(BaseGenerator, ABC):
         Returns
         -------
         bound : ndarray of shape (n_samples,), float64
-            Equal to `score_samples` for one machine with one hidden layer.
+            Equal to `score_samples` with one hidden layer.
         """
         check_is_fitted(self)
         return self._log_likelihood(X).bound
@@ -183,7 +184,7 @@ class Generator(BaseGenerator, ABC):
         Returns
         -------
         free_energy : ndarray of shape (n_samples,), float64
-            Estimated for a stack, as `score_samples` is.
+            Estimated with several hidden layers, as `score_samples` is.
         """
         check_is_fitted(self)
         return -self._log_likelihood(X, log_z=0.0).value
@@ -298,9 +299,9 @@ class Generator(BaseGenerator, ABC):
         check_is_fitted(self)
         states = self._complete(self._check_rows(X, reset=False))
         for machine in self._stack:
-            states = machine.means([1], [states, None])[1]
+            states = mean_field(machine, states).means(machine)[-1]
         for machine in reversed(self._stack):
-            states = machine.means([0], [None, states])[0]
+            states = means_below(machine, len(machine.W), states)[0]
         return states
 
     def _dense(self, X: Any) -> np.ndarray:

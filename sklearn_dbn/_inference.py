@@ -13,6 +13,7 @@ import numpy as np
 
 from ._array_api import Array
 from ._machine import Machine, States
+from ._mean_field import settle
 from ._random import Stream
 from .likelihood import independent, log_weight, propose
 
@@ -23,32 +24,36 @@ _MAX_SWEEPS = 500
 def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
     """Rows whose missing entries, NaN, are their mean field given the others.
 
-    Coordinate ascent on the bound of log p(known entries), v_i = E[v_i | h] and h = E[h | v] in
-    turn. Each row stops when no entry of it moves by more than a ten-thousandth of the unit's
-    spread, whatever the other rows of its batch do.
+    Coordinate ascent on the bound of log p(known entries), the odd layers and the even ones in
+    turn, v_i = E[v_i | h_1] among these. Each row stops when no entry of its even layers moves
+    by more than a ten-thousandth of the unit's spread, whatever the other rows of its batch do.
 
     Parameters
     ----------
     machine : Machine
-        With one hidden layer.
     v : array of shape (n_rows, n_0)
     max_sweeps : int
     """
     missing = np.isnan(v)
-    unit, par = machine.units[0], machine.par[0]
-    spread = np.sqrt(unit.curvature(par)) ** -1 if unit.continuous else 1.0
     neutral = np.full((1, machine.W[0].shape[1]), machine.units[1].neutral, dtype=v.dtype)
     v = np.where(missing, machine.means([0], [None, neutral])[0], v)
     active = np.flatnonzero(missing.any(axis=1))
+    states = settle(machine, v[active], 0)
     for _ in range(max_sweeps):
         if not len(active):
             break
-        before = v[active]
-        h = machine.means([1], [before, None])[1]
-        after = machine.means([0], [None, h])[0]
-        after = np.where(missing[active], after, before)
-        v[active] = after
-        active = active[(np.abs(after - before) > _TOLERANCE * spread).any(axis=1)]
+        before = states
+        states = machine.means(machine.odd, before)
+        states = machine.means(machine.even, states)
+        states[0] = np.where(missing[active], states[0], before[0])
+        v[active] = states[0]
+        moving = np.zeros(len(active), dtype=bool)
+        for layer in machine.even:
+            unit, par = machine.units[layer], machine.par[layer]
+            spread = unit.curvature(par) ** -0.5 if unit.continuous else 1.0
+            moved = np.abs(states[layer] - before[layer])
+            moving |= (moved > _TOLERANCE * spread).any(axis=1)
+        active, states = active[moving], [x[moving] for x in states]
     return v
 
 

@@ -24,8 +24,9 @@ round: a *sweep* draws all of one parity, then all of the other.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._array_api import Array, device, namespace, times_transposed
@@ -67,10 +68,10 @@ class Machine:
 
     def map(self, function: Any, *others: Machine) -> Machine:
         """Apply ``function`` to each parameter array, beside those of ``others``."""
-        return Machine(
-            self.units,
-            [function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
-            [function(*w) for w in zip(self.W, *(m.W for m in others), strict=True)],
+        return replace(
+            self,
+            par=[function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
+            W=[function(*w) for w in zip(self.W, *(m.W for m in others), strict=True)],
         )
 
     def arrays(self) -> list[Array]:
@@ -216,7 +217,8 @@ class Machine:
 
         Between two layers of real-valued units it exists while the energy is convex in both:
         while the weights, each divided by the root of both curvatures, have a spectral norm
-        below 1. All other weights are allowed.
+        below 1. In a row of n such layers it surely exists below 1 / (2 cos(pi / (n + 1))),
+        the norm of n numbers that each add their neighbours. All other weights are allowed.
         """
         for unit, par in zip(self.units, self.par, strict=True):
             unit.project(par)
@@ -226,14 +228,24 @@ class Machine:
                 left = below.curvature(self.par[layer]) ** -0.5
                 right = above.curvature(self.par[layer + 1]) ** -0.5
                 scale = left[:, None] * right
+                most = _CONVEX / (2 * math.cos(math.pi / (self._n_continuous(layer) + 1)))
                 for _ in range(_DEFLATIONS):
                     norm, x, y = _largest_singular(scale * W)
-                    if norm <= _CONVEX:
+                    if norm <= most:
                         break
                     # The other directions stay as they are.
-                    W -= (norm - _CONVEX) * x[:, None] * y / scale
+                    W -= (norm - most) * x[:, None] * y / scale
                 else:
-                    W *= min(1.0, _CONVEX / _largest_singular(scale * W)[0])
+                    W *= min(1.0, most / _largest_singular(scale * W)[0])
+
+    def _n_continuous(self, layer: int) -> int:
+        """How many layers of real-valued units there are in a row about ``layer``."""
+        first = last = layer
+        while first > 0 and self.units[first - 1].continuous:
+            first -= 1
+        while last + 1 < len(self.units) and self.units[last + 1].continuous:
+            last += 1
+        return last - first + 1
 
     def rescale(self, shift: Array, scale: Array) -> Machine:
         """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""
@@ -241,10 +253,10 @@ class Machine:
         unit, par, W = self.units[0], self.par[0], self.W[0] / scale[:, None]
         upper = xp.asarray(self.par[1], copy=True)
         upper[0, :] -= shift @ W
-        return Machine(
-            self.units,
-            [unit.rescale(par, shift, scale), upper, *self.par[2:]],
-            [W, *self.W[1:]],
+        return replace(
+            self,
+            par=[unit.rescale(par, shift, scale), upper, *self.par[2:]],
+            W=[W, *self.W[1:]],
         )
 
 

@@ -12,18 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import check_columns, unchanged_on_failure, visible_unit
 from ._compat import Interval, StrOptions, _fit_context
-from ._generator import Generator
-from ._machine import Machine
-from ._random import Stream, seed_of
+from ._fitting import MachineGenerator, continued, given_to_callbacks, new_run, settings_of
 from ._rows import Rows
-from ._training import Diverged, Run, Settings, observe, start, train
-from .likelihood import base_rates
-from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
-from .samplers import SAMPLERS, PersistentContrastiveDivergence
+from ._training import Run, Settings
+from .optim import SCHEDULES
+from .samplers import SAMPLERS
 from .units import UNITS
 
 
-class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
+class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     """Restricted Boltzmann machine, trained without labels.
 
     Parameters
@@ -342,115 +339,50 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         self, rows: Rows, go_on: bool, schedule: str | None = None
     ) -> tuple[Run, Settings]:
         """The run to go on with, a new one unless ``go_on``, and how to train it."""
-        if self.sparsity_target is not None and UNITS[self.hidden].support != (0, 1):
+        settings = settings_of(self, schedule)
+        if not go_on:
+            sizes = [self.n_components]
+            return new_run(self, rows, settings, sizes, self.random_state), settings
+        n_fitted = self._run.machine.W[0].shape[1]
+        if self.n_components != n_fitted:
             raise ValueError(
-                f"sparsity_target={self.sparsity_target} is a share of the rows in which a "
-                f"unit is on, and hidden={self.hidden!r} units are not on or off: set "
-                "sparsity_target=None."
+                f"n_components={self.n_components}, but the fitted machine to go on with "
+                f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
             )
-        options = {"n_temperatures": self.n_temperatures} if self.sampler == "tempering" else {}
-        settings = Settings(
-            sampler=SAMPLERS[self.sampler](self.n_gibbs_steps, **options),
-            update=MomentumAscent(self.momentum, self.weight_decay)
-            if self.momentum
-            else Ascent(self.weight_decay),
-            schedule=SCHEDULES[schedule or self.schedule],
-            learning_rate=None if self.learning_rate == "auto" else self.learning_rate,
-            batch_size=self.batch_size,
-            averaging=self.averaging,
-            centered=self.centered,
-            sparsity=None
-            if self.sparsity_target is None
-            else Sparsity(self.sparsity_target, self.sparsity_cost),
-        )
-        if go_on:
-            n_fitted = self._run.machine.W[0].shape[1]
-            if self.n_components != n_fitted:
-                raise ValueError(
-                    f"n_components={self.n_components}, but the fitted machine to go on with "
-                    f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
-                )
-            fitted = [unit.name for unit in self._run.machine.units]
-            for name, asked, unit in zip(
-                ("visible", "hidden"), (self.visible, self.hidden), fitted, strict=True
-            ):
-                if asked not in ("auto", unit):
-                    raise ValueError(
-                        f"{name}={asked!r}, but the fitted machine to go on with has {unit} "
-                        f"{name} units: fit a clone, or set {name}={unit!r}."
-                    )
-            # A copy, so that a failure leaves the fitted run as it was.
-            run = self._run.copy()
-            memory = settings.update.start(run.machine)
-            if run.memory is None or memory is None:
-                run.memory = memory
-            observe(run, rows)
-        else:
-            visible = rows.lower[-1].units[1] if rows.lower else rows.unit
-            units = (visible, UNITS[self.hidden])
-            sizes = [rows.n_columns, self.n_components]
-            n_chains = self.n_chains or self.batch_size
-            rng = Stream(seed_of(self.random_state))
-            run = start(units, sizes, rows, settings, n_chains, rng)
-        return run, settings
+        return continued(self._run, self, rows, settings), settings
 
     def _train(
         self, run: Run, rows: Rows, settings: Settings, n_epochs: int, held_out: Any = None
     ) -> None:
-        """Drive the training loop, pass by pass, with a callback task for each."""
-        # Called only by a callback that asks for the rows: a stack has to compute them.
-        X = (lambda: rows.means(rows.index)) if rows.lower else rows.X
-        metadata = {"sample_weight": rows.weight}
+        given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, metadata=metadata)
-        epochs = train(run, rows, settings, n_epochs, held_out)
-        for _ in range(n_epochs):
-            epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, X=X, metadata=metadata)
-            try:
-                next(epochs)
-            except Diverged:
-                rate = run.rate(settings)
-                raise ValueError(
-                    f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
-                    f"try learning_rate={rate / 10:g}."
-                ) from None
-            if self.verbose:
-                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
-                print(f"[{type(self).__name__}] pass {run.n_epochs}: {record}")
-            if epoch.call_on_fit_task_end(
-                estimator=self,
-                X=X,
-                metadata=metadata,
-                reconstruction_attributes=lambda: self._fitted_attributes(run),
-            ):
-                break
+        context.call_on_fit_task_begin(estimator=self, **given)
+        self._pass_over(
+            context,
+            run,
+            rows,
+            settings,
+            n_epochs,
+            held_out=held_out,
+            verbose=self.verbose,
+            attributes=self._fitted_attributes,
+        )
         for name, value in self._fitted_attributes(run).items():
             setattr(self, name, value)
         self.learning_rate_ = run.rate(settings)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, metadata=metadata, reconstruction_attributes=dict
-        )
+        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """What a user of the fitted estimator finds, in the notation of scikit-learn."""
-        machine = run.result()
-        (visible, hidden), (a, b) = machine.units, machine.par
-        return {
-            "_run": run,
-            "_machine": machine,
-            "_known": {},
+        shared = self._attributes_of(run)
+        machine = shared["_machine"]
+        hidden, (a, b) = machine.units[1], machine.par
+        return shared | {
             "_n_features_out": b.shape[1],
-            "n_features_in_": a.shape[1],
             "components_": machine.W[0].T,
             "intercept_visible_": a[0],
             "intercept_hidden_": b[0],
-            "visible_variance_": visible.variance(a[:1], a)[0] if visible.continuous else None,
             "hidden_variance_": hidden.variance(b[:1], b)[0] if hidden.continuous else None,
-            "visible_units_": visible.name,
-            "hidden_units_": hidden.name,
-            "history_": run.history,
-            "n_iter_": run.n_epochs,
         }
 
     def transform(self, X: Any) -> np.ndarray:
@@ -492,22 +424,3 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, Generator):
         check_is_fitted(self)
         H = check_columns(H, self._n_features_out, self.components_.dtype)
         return self._machine.means([0], [None, H])[0]
-
-    @property
-    def _stack(self) -> list[Machine]:
-        return [self._machine]
-
-    def _base(self) -> list[Any]:
-        par = self._machine.par[0]
-        moments = self._run.moments
-        mean, var = (np.asarray(x, dtype=par.dtype) for x in (moments.mean, moments.var))
-        return base_rates(self._machine, [mean], [var])
-
-    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
-        # The chains know standardised columns; their hidden units are free of units.
-        hidden = self._run.chains.states[1]
-        if hidden is None:
-            return PersistentContrastiveDivergence().init(self._machine, n_rows, rng).states
-        rows = rng.permutation(max(n_rows, len(hidden))) % len(hidden)
-        states = self._machine.draw([1], [None, hidden[rows[:n_rows]]], rng)
-        return self._machine.sample([0], states, rng)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ._array_api import Array, device, namespace
-from ._machine import Machine, States
+from ._machine import Machine
+from ._mean_field import free_energy_bound, settle
 from ._random import Stream
 from ._rows import Moments, Rows
 from .optim import Ascent, Sparsity, blend
@@ -30,6 +31,9 @@ _SCALE_GUESS = 2.0
 _SHRINK_EVERY = 10
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
+# The same for fields that come from hidden units. From 1 on, two layers of equal width would
+# hold one another in states that have nothing to do with the data, and units would die there.
+_INITIAL_UPPER_FIELD = 0.5
 # The record of each epoch is computed from at most so many rows, enough for two digits, and
 # from so many values.
 _MONITOR_ROWS, _MONITOR_VALUES = 256, 1 << 20
@@ -51,6 +55,7 @@ class Settings:
     averaging: float
     centered: bool
     sparsity: Sparsity | None
+    n_mean_field_steps: int = 5
 
 
 @dataclass
@@ -74,7 +79,8 @@ class Run:
         How the visible columns are standardised.
     rng : Stream
     spread : float
-        Variance of the visible units as they are presented, summed over them.
+        Variance of the visible units as they are presented, summed over them; with several
+        hidden layers, the geometric mean over those that have another above them.
     n_epochs : int
         Passes over data so far.
     """
@@ -115,7 +121,13 @@ class Run:
 
 
 def start(
-    units: tuple, sizes: list[int], rows: Rows, settings: Settings, n_chains: int, rng: Stream
+    units: tuple,
+    sizes: list[int],
+    rows: Rows,
+    settings: Settings,
+    n_chains: int,
+    rng: Stream,
+    kind: type[Machine] = Machine,
 ) -> Run:
     """A run before its first step: random weights, biases that fit the mean row."""
     like = rows.weight
@@ -134,18 +146,19 @@ def start(
         means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
         variances.append(xp.ones_like(means[-1]))
     par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
-    spread = _spread(units[0], par[0])
+    spread = _mean_spread(units, par)
     W = []
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
         # Random features that already tell the rows apart: the fields have this spread.
-        std = _INITIAL_FIELD / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
+        field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
+        std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
     for layer, weights in enumerate(W):
         # At rest, that is at the means, no unit hears of the weights.
         par[layer][0, :] -= weights @ means[layer + 1]
         par[layer + 1][0, :] -= means[layer] @ weights
-    machine = Machine(units, par, W)
+    machine = kind(units, par, W)
     machine.project()
     return Run(
         machine=machine,
@@ -176,7 +189,7 @@ def observe(run: Run, rows: Rows) -> None:
     visible = run.machine.units[0]
     if run.scale is None:
         run.activity[0] = mean
-        run.spread = _spread(visible, visible.independent(mean, var))
+        run.spread = _spread_with(run.machine, visible.independent(mean, var))
         return
     scale = _array(run.moments.scale(), like)
     # An old standardised column is (new - back) / ratio of the new one.
@@ -188,7 +201,8 @@ def observe(run: Run, rows: Rows) -> None:
     run.machine = run.machine.rescale(back, ratio)
     run.average = run.average.rescale(back, ratio)
     run.shift, run.scale = mean, scale
-    run.spread = _spread(visible, visible.independent(mean - mean, var / (scale * scale)))
+    standard = visible.independent(mean - mean, var / (scale * scale))
+    run.spread = _spread_with(run.machine, standard)
     rows.standardize(mean, scale)
 
 
@@ -232,7 +246,7 @@ def train(
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
-            record = _record(run.average, monitor, validation)
+            record = _record(run.average, monitor, validation, settings.n_mean_field_steps)
             if run.chains.swap_rate is not None:
                 record["swap_rate"] = swapped / n_batches
         if not (
@@ -251,7 +265,7 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     machine = run.machine
     xp = namespace(v)
     n_data = v.shape[0]
-    data: States = [v] + [None] * (len(machine.par) - 1)
+    data = settle(machine, v, settings.n_mean_field_steps)
     states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
 
     total = float(xp.sum(weight))
@@ -271,28 +285,49 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     return step
 
 
-def _record(machine: Machine, v: Array, validation: Array | None) -> dict[str, float]:
+def _record(
+    machine: Machine, v: Array, validation: Array | None, n_sweeps: int
+) -> dict[str, float]:
     """The state of a machine on a few rows, for the history."""
     xp = namespace(v)
-    states = machine.means(machine.odd, [v] + [None] * (len(machine.par) - 1))
+    states = machine.means(machine.odd, settle(machine, v, n_sweeps))
     v_mean = machine.means([0], states)[0]
-    dead, saturated = machine.units[1].idle(states[1], machine.par[1])
+    hidden = zip(machine.units, machine.par, states, strict=True)
+    idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
     record = {
         "reconstruction_error": xp.mean((v - v_mean) ** 2),
-        "mean_activity": xp.mean(states[1]),
-        "weight_norm": xp.sqrt(xp.sum(machine.W[0] ** 2)),
-        "dead_units": xp.sum(xp.astype(dead, v.dtype)),
-        "saturated_units": xp.sum(xp.astype(saturated, v.dtype)),
+        "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
+        "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
+        "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
+        "saturated_units": sum(xp.sum(xp.astype(always, v.dtype)) for _, always in idle),
     }
     if validation is not None:
-        held_out = machine.free_energy([validation, *states[1:]])
-        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(machine.free_energy(states))
+        held_out = free_energy_bound(machine, settle(machine, validation, n_sweeps))
+        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(
+            free_energy_bound(machine, states)
+        )
     return {name: float(value) for name, value in record.items()}
 
 
 def _spread(unit: Any, par: Array) -> float:
     """Variance of units that have no neighbours, summed over them."""
     return float(namespace(par).sum(unit.variance(par[:1, :], par)))
+
+
+def _mean_spread(units: tuple, par: list[Array]) -> float:
+    """Geometric mean over the layers that have another above them.
+
+    The weights above a layer bear a step of 1 over its spread, and all take the same one.
+    """
+    return math.prod(map(_spread, units[:-1], par[:-1])) ** (1 / (len(units) - 1))
+
+
+def _spread_with(machine: Machine, visible: Array) -> float:
+    par = [visible]
+    for unit, x in zip(machine.units[1:], machine.par[1:], strict=True):
+        rest = 0 * x[0, :]
+        par.append(unit.independent(rest + unit.neutral, rest + 1))
+    return _mean_spread(machine.units, par)
 
 
 def _copied(x: Array | None) -> Array | None:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_dbn import DBNTransformer, RBMTransformer
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
 RBM = RBMTransformer(n_iter=2)
 INSTANCES = [
@@ -29,6 +29,13 @@ INSTANCES = [
     DBNTransformer((6, 5, 4), rbm=RBM, layers=slice(1, None), output="binary"),
     DBNTransformer((6, 5), rbm=[RBM, RBMTransformer(n_iter=1)], unit_score="variance", units=2),
     DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging=1.0)),
+    DBMTransformer(6, rbm=RBM),
+    DBMTransformer((6, 5), rbm=RBM, layers=0, units=3, output="logit"),
+    DBMTransformer((6, 5, 4), rbm=RBM, layers=[2, 0], units=0.5, passthrough=True),
+    DBMTransformer((6, 5), rbm=RBM, layers="all", inference="single_pass", output="binary"),
+    DBMTransformer((6, 5, 4), rbm=RBM, pretrain=2, units=SelectKBest(f_classif, k=2)),
+    DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
+    DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
 ]
 WEIGHTS = "sample_weight is not equivalent to removing/repeating samples."
 
@@ -51,7 +58,12 @@ def test_scikit_learn_check(estimator, check):
 
 
 @pytest.mark.parametrize(
-    "estimator", [RBMTransformer(4, n_iter=1), DBNTransformer((4,), rbm=RBM)]
+    "estimator",
+    [
+        RBMTransformer(4, n_iter=1),
+        DBNTransformer((4,), rbm=RBM),
+        DBMTransformer((4, 3), rbm=RBM),
+    ],
 )
 def test_weights_are_routed_through_a_pipeline(estimator):
     X, y = load_digits(return_X_y=True)

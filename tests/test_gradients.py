@@ -3,13 +3,12 @@
 import exact
 import numpy as np
 import pytest
-from training import make_settings
+from training import FixedChains, make_settings
 
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import start, train
-from sklearn_dbn.samplers._chains import Chains, stack
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
@@ -253,19 +252,6 @@ def test_a_row_of_weight_two_is_two_rows(kind):
     weighted = exact.gradient(machine, *phases(machine, v, repeats), offsets)
     repeated = exact.gradient(machine, *phases(machine, np.repeat(v, repeats, axis=0)), offsets)
     assert_same(weighted, repeated, atol=1e-12)
-
-
-class FixedChains:
-    """A sampler whose chains stand still."""
-
-    def __init__(self, states):
-        self.states = states
-
-    def init(self, machine, n_chains, rng):
-        return Chains(self.states)
-
-    def phases(self, machine, data, chains, rng):
-        return machine.means(machine.odd, stack(data, self.states)), chains
 
 
 @pytest.mark.parametrize("n_chains", [1, 4, 9])

@@ -8,10 +8,10 @@ import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import sklearn_dbn
-from sklearn_dbn import DBNTransformer, RBMTransformer
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
 PUBLIC = [name for name in sklearn_dbn.__all__ if name != "__version__"]
-ESTIMATORS = [RBMTransformer, DBNTransformer]
+ESTIMATORS = [RBMTransformer, DBNTransformer, DBMTransformer]
 
 
 def documented(section):

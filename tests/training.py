@@ -3,6 +3,7 @@
 from sklearn_dbn._training import Settings
 from sklearn_dbn.optim import SCHEDULES, Ascent
 from sklearn_dbn.samplers import SAMPLERS
+from sklearn_dbn.samplers._chains import Chains, stack
 
 
 def make_settings(**changes):
@@ -18,3 +19,16 @@ def make_settings(**changes):
         "sparsity": None,
     }
     return Settings(**(plain | changes))
+
+
+class FixedChains:
+    """A sampler whose chains stand still."""
+
+    def __init__(self, states):
+        self.states = states
+
+    def init(self, machine, n_chains, rng):
+        return Chains(self.states)
+
+    def phases(self, machine, data, chains, rng):
+        return machine.means(machine.odd, stack(data, self.states)), chains

@@ -20,6 +20,7 @@ import numpy as np
 
 from .._array_api import Array, device, namespace, sigmoid, to_numpy
 from .._machine import Machine, States
+from .._mean_field import settle
 from .._random import Stream
 from ._estimates import log_mean_exp
 
@@ -27,7 +28,7 @@ from ._estimates import log_mean_exp
 Choice = Callable[[Machine, int, Array], Array]
 
 _BLOCK_BYTES = 2**24
-# For each layer of the top machine whose posterior is not known in one step.
+# For each even layer above the visible one of the top machine.
 _MEAN_FIELD_SWEEPS = 10
 
 
@@ -131,8 +132,9 @@ def log_weights(
         draw = _drawn_by(CommonStream(seed))
         # The draws differ from here on; the first product is the same for all of them.
         received = machines[0].input(1, [v[rows, :], None]) if machines[1:] else None
+        posterior = None if machines[1:] else _posterior(machines[0], v[rows, :])
         for sample in range(n_samples):
-            _, weight = _walk(machines, v[rows, :], received, draw)
+            _, weight = _walk(machines, v[rows, :], received, draw, posterior)
             weights[rows, sample] = to_numpy(weight)
     return weights
 
@@ -169,11 +171,16 @@ def _drawn_by(rng: Stream) -> Choice:
 
 
 def _walk(
-    machines: Sequence[Machine], v: Array, received: Array | None, choose: Choice
+    machines: Sequence[Machine],
+    v: Array,
+    received: Array | None,
+    choose: Choice,
+    posterior: list | None = None,
 ) -> tuple[States, Array]:
     """Go up layer by layer, each as ``choose`` has it; the layers and their log weights.
 
-    ``received`` is what the first of them receives from ``v``, if that is known.
+    ``received`` is what the first of them receives from ``v``, if that is known, and
+    ``posterior`` what the even layers of the last machine do.
     """
     total: Array = 0.0
     hidden: States = []
@@ -187,8 +194,7 @@ def _walk(
         x, received = h, None
     top = machines[-1]
     states: States = [x, *[None] * (len(top.par) - 1)]
-    above = [layer for layer in top.even if layer > 0]
-    for layer, received in _posterior(top, states, above):
+    for layer, received in _posterior(top, x) if posterior is None else posterior:
         states[layer] = choose(top, layer, received)
         total = total - _log_density(top, layer, states[layer], received)
         hidden.append(states[layer])
@@ -196,17 +202,11 @@ def _walk(
     return hidden, total - namespace(energy).astype(energy, namespace(energy).float64)
 
 
-def _posterior(machine: Machine, states: States, above: Sequence[int]) -> list:
-    """What the even layers ``above`` the visible one receive when all means agree."""
-    xp, x = namespace(states[0]), states[0]
-    states = list(states)
-    for layer in above:
-        unit, par = machine.units[layer], machine.par[layer]
-        rows = xp.zeros((x.shape[0], 1), dtype=x.dtype, device=device(x))
-        states[layer] = unit.mean(rows + par[0, :], par)
-    for _ in range(_MEAN_FIELD_SWEEPS * len(above)):
-        states = machine.means(machine.odd, states)
-        states = machine.means(above, states)
+def _posterior(machine: Machine, x: Array) -> list:
+    """The even layers above the visible one, and what they receive in the mean field."""
+    above = machine.even[1:]
+    states = settle(machine, x, _MEAN_FIELD_SWEEPS * len(above))
+    states = machine.means(machine.odd, states)
     return [(layer, machine.input(layer, states)) for layer in above]
 
 

@@ -1,0 +1,520 @@
+"""A deep Boltzmann machine as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from ._base import layer_sizes, unchanged_on_failure, visible_unit
+from ._compat import HasMethods, Interval, StrOptions, _fit_context
+from ._fitting import (
+    MachineGenerator,
+    continued,
+    given_to_callbacks,
+    new_run,
+    settings_of,
+    training_parameters,
+)
+from ._mean_field import MeanField, mean_field, means_below
+from ._memory import DoNotKeep, remembered
+from ._pretraining import Doubled, compose
+from ._random import layer_seed, seed_of
+from ._rbm import RBMTransformer
+from ._rows import Rows
+from ._training import Run
+from ._version import __version__
+from .selection import SelectingGenerator, UnitStatistics
+
+# partial_fit scores units on about so many of the last rows.
+_MEMORY_ROWS = 10_000
+
+
+class DBMTransformer(SelectingGenerator, MachineGenerator):
+    """Deep Boltzmann machine, trained without labels, with features from any of its layers.
+
+    All layers are trained together, and each hears from both its neighbours: the features of
+    a layer depend on those above it [1]_. They are means of the mean-field posterior. With
+    one hidden layer it is the `RBMTransformer`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+        Number of units of each hidden layer, the first one first.
+
+    rbm : RBMTransformer or None, default=None
+        How the machine is trained: a template with the parameters of the training, of which
+        `n_components`, `random_state` and `warm_start` are not looked at. The gradient is
+        centred there by default, which is what makes training from random weights work [2]_.
+        `None` takes `RBMTransformer(n_gibbs_steps=5)`: chains in several layers move slowly.
+
+    n_mean_field_steps : int, default=5
+        Sweeps of the mean field over each minibatch, after one pass upwards.
+
+    inference : {"mean_field", "single_pass"}, default="mean_field"
+        Where features come from: the mean field, or its first pass upwards alone, in which
+        each layer but the last hears the one below twice in place of the one above. That pass
+        takes about as long as a deep belief network of the same size.
+
+    tol : float, default=0.0001
+        The mean field of a row has arrived when no mean moves by more than this in a sweep;
+        for real-valued units in standard deviations. Each row is decided on its own.
+
+    max_mean_field_steps : int, default=500
+        Sweeps over a row at most.
+
+    damping : float, default=0.0
+        Share of its old value that a mean keeps in a sweep, in [0, 1). Sweeps arrive without.
+
+    pretrain : bool or int, default=False
+        Whether to train the layers one after the other before training them together [1]_, in
+        as many passes as the template says or in so many.
+
+    layers : int, slice, sequence of int or "all", default=-1
+        As in `DBNTransformer`.
+
+    units : None, int, float, mapping or feature selector, default=None
+        As in `DBNTransformer`.
+
+    unit_score : {"information", "variance"} or callable, default="information"
+        As in `DBNTransformer`.
+
+    passthrough : bool, default=False
+        Whether to append the input columns.
+
+    output : {"probability", "logit", "binary"}, default="probability"
+        Give the posterior means of the units, the inputs to them, or their likeliest states.
+
+    memory : str, object with the joblib.Memory interface or None, default=None
+        Where to keep trained machines. One is found again by its data, its training
+        parameters and its seed; choices of layers and units do not train it again. With
+        `random_state=None`, with `warm_start` and where a callback stopped the training,
+        nothing is kept.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters, chains and averages of the last one.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the training. Only an int lets `memory` find a machine again.
+
+    Attributes
+    ----------
+    weights_ : list of ndarray of shape (n_l, n_{l+1})
+        Between each layer and the next, the visible one first.
+
+    intercepts_ : list of ndarray of shape (n_l,)
+        Biases of each layer, the visible one first; for Gaussian units the natural parameter,
+        the mean divided by the variance.
+
+    visible_variance_ : ndarray of shape (n_features,) or None
+        Conditional variance of Gaussian visible units.
+
+    visible_units_, hidden_units_ : str
+        The types of units that were used.
+
+    selected_layers_ : ndarray of int
+        The layers that give features.
+
+    selected_units_ : list of int arrays
+        The units of each of them.
+
+    unit_selector_ : feature selector or None
+        The fitted clone of `units`, where that is a feature selector.
+
+    history_ : dict of lists of float
+        As in `RBMTransformer`, over all hidden layers together; with several of them
+        `free_energy_gap` is that of the variational bound.
+
+    learning_rate_ : float
+        The learning rate that the last training started with.
+
+    n_iter_ : int
+        Passes made over data, in all calls that continued one another, without those of
+        `pretrain`.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNTransformer : Layers that are trained one after the other.
+    RBMTransformer : One layer, and all parameters of its training.
+
+    References
+    ----------
+    .. [1] Salakhutdinov, Hinton (2009). Deep Boltzmann machines. AISTATS, PMLR 5:448-455.
+    .. [2] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+
+    Examples
+    --------
+    The units of both layers together are easier to separate by a plane than the pixels are:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_dbn import DBMTransformer, RBMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> dbm = DBMTransformer(
+    ...     (64, 32), rbm=RBMTransformer(n_iter=20), layers="all", random_state=0
+    ... )
+    >>> model = make_pipeline(dbm, LogisticRegression(max_iter=1000))
+    >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": "no_validation",
+        "rbm": "no_validation",
+        "n_mean_field_steps": [Interval(Integral, 0, None, closed="left")],
+        "inference": [StrOptions({"mean_field", "single_pass"})],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
+        "damping": [Interval(Real, 0, 1, closed="left")],
+        "pretrain": ["boolean", Interval(Integral, 1, None, closed="left")],
+        **SelectingGenerator._selection_constraints,
+        "memory": [str, HasMethods(["cache"]), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        *,
+        rbm: RBMTransformer | None = None,
+        n_mean_field_steps: int = 5,
+        inference: str = "mean_field",
+        tol: float = 1e-4,
+        max_mean_field_steps: int = 500,
+        damping: float = 0.0,
+        pretrain: bool | int = False,
+        layers: int | slice | Sequence[int] | str = -1,
+        units: Any = None,
+        unit_score: Any = "information",
+        passthrough: bool = False,
+        output: str = "probability",
+        memory: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.rbm = rbm
+        self.n_mean_field_steps = n_mean_field_steps
+        self.inference = inference
+        self.tol = tol
+        self.max_mean_field_steps = max_mean_field_steps
+        self.damping = damping
+        self.pretrain = pretrain
+        self.layers = layers
+        self.units = units
+        self.unit_score = unit_score
+        self.passthrough = passthrough
+        self.output = output
+        self.memory = memory
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+        """Train the machine, then select layers and units.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Sparse data is made dense one minibatch at a time.
+        y : array-like of shape (n_samples,), default=None
+            For a feature selector or a score function alone; training sees no labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in training and in the label-free scores; only their
+            proportions count.
+
+        Returns
+        -------
+        self : DBMTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            When `X` or a parameter is not as documented, or when training diverges. The
+            estimator is then as it was before.
+        """
+        with unchanged_on_failure(self):
+            go_on = self.warm_start and hasattr(self, "_run")
+            rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+            rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
+            self._fit_rows(rbm, sizes, rows, y, go_on)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+        """Pass over `X` once, at the full learning rate, then select layers and units.
+
+        The first call starts from random weights, whatever `pretrain` says. The scores of the
+        units are those of the last 10,000 rows or so; a feature selector or a score function
+        sees the rows of this call alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data, any number of rows.
+        y : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `RBMTransformer.partial_fit`.
+
+        Returns
+        -------
+        self : DBMTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        with unchanged_on_failure(self):
+            go_on = hasattr(self, "_run")
+            rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+            rows = Rows(X, weight, unit, (), rbm.sample_inputs)
+            self._partial_fit_rows(rbm, sizes, rows, y, go_on)
+        return self
+
+    def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
+        """The template, the sizes of the hidden layers, the rows, their unit and weights."""
+        sizes = layer_sizes(self.hidden_layer_sizes)
+        rbm = RBMTransformer(n_gibbs_steps=5) if self.rbm is None else self.rbm
+        if not isinstance(rbm, RBMTransformer):
+            raise TypeError(
+                f"rbm must be an RBMTransformer or None, got {rbm!r}: the layers are trained "
+                "together, so give one template for all of them."
+            )
+        rbm = clone(rbm)
+        rbm._validate_params()
+        if self.pretrain and rbm.hidden == "gaussian":
+            raise ValueError(
+                f"pretrain={self.pretrain!r} doubles weights, and with hidden='gaussian' in "
+                "the template there may be no distribution with twice the weights: set "
+                "pretrain=False."
+            )
+        if go_on and sizes != self._sizes:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the fitted machine to "
+                f"go on with has layers of {self._sizes} units: fit a clone, or set it back."
+            )
+        dtype = self.weights_[0].dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype)
+        unit = visible_unit(self, self.visible_units_ if go_on else rbm.visible, X)
+        return rbm, sizes, X, unit, self._check_weight(sample_weight, X)
+
+    @with_callbacks
+    def _fit_rows(
+        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
+    ) -> None:
+        """`fit` once the rows are validated."""
+        passes = rbm.n_iter if self.pretrain is True else int(self.pretrain)
+        if go_on or len(sizes) == 1:
+            passes = 0
+        keep = isinstance(self.random_state, Integral) and not self.warm_start
+        memory = check_memory(self.memory) if keep and self.memory is not None else None
+        seed = None if go_on else seed_of(self.random_state)
+        key = scores = ""
+        if memory is not None:
+            training = training_parameters(rbm) | {"n_components": sizes}
+            training |= {"n_mean_field_steps": self.n_mean_field_steps, "pretrain": passes}
+            key = joblib.hash((rows.X, rows.weight, __version__, training, seed))
+            inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
+            scores = joblib.hash((key, inference))
+        given = given_to_callbacks(rows)
+        n_subtasks = rbm.n_iter + (len(sizes) if passes else 0)
+        context = self._init_callback_context(max_subtasks=n_subtasks)
+        context.call_on_fit_task_begin(estimator=self, **given)
+
+        def train() -> dict[str, Any]:
+            nonlocal memory
+            settings = settings_of(rbm, n_mean_field_steps=self.n_mean_field_steps)
+            held_out, whole = None, True
+            if go_on:
+                run = continued(self._run, rbm, rows, settings)
+            else:
+                run = new_run(rbm, rows, settings, sizes, seed)
+            if rbm.validation_fraction:
+                held_out = rows.hold_out(rbm.validation_fraction, run.rng)
+            if passes:
+                whole = self._pretrain(context, run, rbm, rows, passes, seed)
+            whole &= self._pass_over(
+                context,
+                run,
+                rows,
+                settings,
+                rbm.n_iter,
+                held_out=held_out,
+                verbose=rbm.verbose,
+                attributes=partial(self._usable, rows=rows, y=y),
+            )
+            attributes = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
+            if not whole:
+                # A callback had its way; the key of the cache speaks of the parameters alone.
+                memory = None
+                raise DoNotKeep(attributes)
+            return attributes
+
+        vars(self).update(remembered(memory, key, train))
+        self._statistics = remembered(memory, scores, lambda: self._taken_in(rows))
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(rows.X, y)
+        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
+
+    @with_callbacks
+    def _partial_fit_rows(
+        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
+    ) -> None:
+        settings = settings_of(rbm, "constant", self.n_mean_field_steps)
+        if go_on:
+            run = continued(self._run, rbm, rows, settings)
+            statistics = copy.deepcopy(self._statistics)
+        else:
+            run = new_run(rbm, rows, settings, sizes, self.random_state)
+            statistics = None
+        given = given_to_callbacks(rows)
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self, **given)
+        usable = partial(self._usable, rows=rows, y=y)
+        self._pass_over(context, run, rows, settings, 1, verbose=rbm.verbose, attributes=usable)
+        vars(self).update(self._fitted_attributes(run), learning_rate_=run.rate(settings))
+        for seen in statistics or []:
+            seen.forget(_MEMORY_ROWS / (_MEMORY_ROWS + rows.X.shape[0]))
+        self._statistics = self._taken_in(rows, statistics)
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(rows.X, y)
+        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
+
+    def _pretrain(
+        self, context: Any, run: Run, rbm: RBMTransformer, rows: Rows, passes: int, seed: int
+    ) -> bool:
+        """Put ``run`` where layer-wise training leads; whether no callback cut it short."""
+        settings = settings_of(rbm)
+        sizes = [W.shape[1] for W in run.machine.W]
+        whole, runs, lower = True, [], []
+        for layer, size in enumerate(sizes):
+            below = Rows(rows.X, rows.weight, rows.unit, lower, rbm.sample_inputs)
+            below.index = rows.index
+            kind = partial(
+                Doubled,
+                up=1.0 if layer == len(sizes) - 1 else 2.0,
+                down=1.0 if layer == 0 else 2.0,
+            )
+            alone = new_run(rbm, below, settings, [size], layer_seed(seed, layer), kind)
+            alone.machine.come_to_rest(alone.activity)
+            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=passes)
+            task.call_on_fit_task_begin(estimator=self, X=rows.X)
+            whole &= self._pass_over(
+                task, alone, below, settings, passes, verbose=rbm.verbose, task_name="pass"
+            )
+            whole &= not task.call_on_fit_task_end(estimator=self, X=rows.X)
+            runs.append(alone)
+            lower = [*lower, alone.result()]
+        run.machine = compose(runs)
+        run.average = run.machine.copy()
+        run.activity = [run.activity[0], *(alone.activity[1] for alone in runs)]
+        n_chains = run.chains.states[0].shape[0]
+        run.chains = settings.sampler.init(run.machine, n_chains, run.rng)
+        return whole
+
+    def _fitted_attributes(self, run: Run) -> dict[str, Any]:
+        """What a user of the fitted estimator finds."""
+        shared = self._attributes_of(run)
+        machine = shared["_machine"]
+        return shared | {
+            "weights_": machine.W,
+            "intercepts_": [par[0] for par in machine.par],
+        }
+
+    def _usable(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
+        """What an estimator in the middle of a training needs to transform."""
+        view = copy.copy(self)
+        vars(view).update(self._fitted_attributes(run))
+        view._statistics = view._taken_in(rows)
+        view._choose(rows.X, y)
+        chosen = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
+        return self._fitted_attributes(run) | {name: vars(view)[name] for name in chosen}
+
+    def _taken_in(
+        self, rows: Rows, statistics: list[UnitStatistics] | None = None
+    ) -> list[UnitStatistics]:
+        """Statistics of the units of each layer, with the means on all rows added."""
+        machine = self._machine
+        if statistics is None:
+            statistics = [UnitStatistics(W.shape[1]) for W in machine.W]
+        # Training goes on filling gaps by the machine that moves.
+        moving, rows.bottom = rows.bottom, machine
+        for v, weight in rows.blocks():
+            fields = self._fields(v, len(statistics) - 1)
+            for seen, (unit, par, field) in zip(statistics, fields, strict=True):
+                seen.add(unit, par, unit.mean(field, par), weight)
+        rows.bottom = moving
+        return statistics
+
+    def mean_field(self, X: Any) -> Bunch:
+        """Posterior means of all hidden layers, and how far their sweeps have come.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as in `transform`.
+
+        Returns
+        -------
+        posterior : Bunch
+            With `means`, a list of arrays of shape (n_samples, n_units), the first hidden layer
+            first; `n_sweeps`, the sweeps that each row took after the first pass; and
+            `residual`, how far a mean of the row moved in its last sweep, at most. With one
+            hidden layer no sweep is needed and the residual is 0.
+        """
+        check_is_fitted(self)
+        found = self._posterior(self._complete(self._check_rows(X, reset=False)))
+        means = found.means(self._machine)[1:]
+        return Bunch(means=means, n_sweeps=found.n_sweeps, residual=found.residual)
+
+    def _posterior(self, X: Any) -> MeanField:
+        swept = self.inference == "mean_field"
+        n_sweeps = self.max_mean_field_steps if swept else 0
+        found = mean_field(self._machine, X, self.tol, n_sweeps, self.damping)
+        n_late = int(np.sum(found.residual > self.tol))
+        if n_late:
+            warnings.warn(
+                f"max_mean_field_steps={self.max_mean_field_steps} sweeps were too few for "
+                f"{n_late} rows to come within tol={self.tol:g}: raise either.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return found
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
+        fields = self._posterior(self._complete(X)).fields
+        for layer in range(top + 1):
+            yield *self._unit(layer), fields[layer + 1]
+
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        return means_below(self._machine, layer + 1, states)[layer]
+
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        return self._machine.units[layer + 1], self._machine.par[layer + 1]
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [W.shape[1] for W in self._machine.W]

@@ -1,0 +1,180 @@
+"""From the parameters of an estimator to a training, and from a run to fitted attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._generator import Generator
+from ._machine import Machine
+from ._random import Stream, seed_of
+from ._rows import Rows
+from ._training import Diverged, Run, Settings, observe, start, train
+from .likelihood import base_rates
+from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
+from .samplers import SAMPLERS, PersistentContrastiveDivergence
+from .units import UNITS
+
+# Parameters of a training that leave its result as it is.
+_NOT_TRAINING = ("random_state", "verbose", "warm_start")
+
+
+def training_parameters(rbm: Any) -> dict[str, Any]:
+    """What of the parameters of ``rbm`` a trained machine depends on, its seed aside."""
+    return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
+
+
+def settings_of(rbm: Any, schedule: str | None = None, n_mean_field_steps: int = 0) -> Settings:
+    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train."""
+    if rbm.sparsity_target is not None and UNITS[rbm.hidden].support != (0, 1):
+        raise ValueError(
+            f"sparsity_target={rbm.sparsity_target} is a share of the rows in which a "
+            f"unit is on, and hidden={rbm.hidden!r} units are not on or off: set "
+            "sparsity_target=None."
+        )
+    options = {"n_temperatures": rbm.n_temperatures} if rbm.sampler == "tempering" else {}
+    return Settings(
+        sampler=SAMPLERS[rbm.sampler](rbm.n_gibbs_steps, **options),
+        update=MomentumAscent(rbm.momentum, rbm.weight_decay)
+        if rbm.momentum
+        else Ascent(rbm.weight_decay),
+        schedule=SCHEDULES[schedule or rbm.schedule],
+        learning_rate=None if rbm.learning_rate == "auto" else rbm.learning_rate,
+        batch_size=rbm.batch_size,
+        averaging=rbm.averaging,
+        centered=rbm.centered,
+        sparsity=None
+        if rbm.sparsity_target is None
+        else Sparsity(rbm.sparsity_target, rbm.sparsity_cost),
+        n_mean_field_steps=n_mean_field_steps,
+    )
+
+
+def new_run(
+    rbm: Any,
+    rows: Rows,
+    settings: Settings,
+    hidden_sizes: Sequence[int],
+    random_state: Any,
+    kind: type[Machine] = Machine,
+) -> Run:
+    """A training of the units that ``rbm`` asks for, before its first step."""
+    visible = rows.lower[-1].units[1] if rows.lower else rows.unit
+    units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
+    sizes = [rows.n_columns, *hidden_sizes]
+    n_chains = rbm.n_chains or rbm.batch_size
+    return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
+
+
+def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
+    """A copy of a run, to go on with on other rows and as ``rbm`` now says."""
+    fitted = [unit.name for unit in run.machine.units[:2]]
+    for name, asked, unit in zip(
+        ("visible", "hidden"), (rbm.visible, rbm.hidden), fitted, strict=True
+    ):
+        if asked not in ("auto", unit):
+            raise ValueError(
+                f"{name}={asked!r}, but the fitted machine to go on with has {unit} "
+                f"{name} units: fit a clone, or set {name}={unit!r}."
+            )
+    # A copy, so that a failure leaves the fitted run as it was.
+    run = run.copy()
+    memory = settings.update.start(run.machine)
+    if run.memory is None or memory is None:
+        run.memory = memory
+    observe(run, rows)
+    return run
+
+
+class MachineGenerator(Generator):
+    """A generator that is one machine: an RBM, or a deep Boltzmann machine."""
+
+    _run: Run
+    _machine: Machine
+
+    def _pass_over(
+        self,
+        context: Any,
+        run: Run,
+        rows: Rows,
+        settings: Settings,
+        n_epochs: int,
+        *,
+        held_out: Any = None,
+        verbose: int = 0,
+        task_name: str = "epoch",
+        attributes: Callable[[Run], dict[str, Any]] | None = None,
+    ) -> bool:
+        """Drive the training loop, pass by pass, with a callback task for each.
+
+        ``attributes`` makes of the run what a fitted estimator has, for callbacks that ask.
+        Returns whether no callback cut it short.
+        """
+        given = given_to_callbacks(rows)
+        epochs, last = train(run, rows, settings, n_epochs, held_out), run.n_epochs + n_epochs
+        for _ in range(n_epochs):
+            epoch = context.subcontext(task_name=task_name)
+            epoch.call_on_fit_task_begin(estimator=self, **given)
+            try:
+                next(epochs)
+            except Diverged:
+                rate = run.rate(settings)
+                raise ValueError(
+                    f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
+                    f"try learning_rate={rate / 10:g}."
+                ) from None
+            if verbose:
+                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
+                print(f"[{type(self).__name__}] pass {run.n_epochs}: {record}")
+            fitted = (
+                {}
+                if attributes is None
+                else {"reconstruction_attributes": lambda: attributes(run)}
+            )
+            if epoch.call_on_fit_task_end(estimator=self, **given, **fitted):
+                return run.n_epochs == last
+        return True
+
+    def _attributes_of(self, run: Run) -> dict[str, Any]:
+        """What every fitted machine has."""
+        machine = run.result()
+        visible, a = machine.units[0], machine.par[0]
+        return {
+            "_run": run,
+            "_machine": machine,
+            "_known": {},
+            "n_features_in_": a.shape[1],
+            "visible_variance_": visible.variance(a[:1], a)[0] if visible.continuous else None,
+            "visible_units_": visible.name,
+            "hidden_units_": machine.units[1].name,
+            "history_": run.history,
+            "n_iter_": run.n_epochs,
+        }
+
+    @property
+    def _stack(self) -> list[Machine]:
+        return [self._machine]
+
+    def _base(self) -> list[Any]:
+        par = self._machine.par[0]
+        moments = self._run.moments
+        mean, var = (np.asarray(x, dtype=par.dtype) for x in (moments.mean, moments.var))
+        return base_rates(self._machine, [mean], [var])
+
+    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
+        # The chains know standardised columns; their hidden units are free of units.
+        machine, states = self._machine, self._run.chains.states
+        if states[1] is None:
+            return PersistentContrastiveDivergence().init(machine, n_rows, rng).states
+        rows = rng.permutation(max(n_rows, len(states[1]))) % len(states[1])
+        odd = [x[rows[:n_rows]] if layer % 2 else None for layer, x in enumerate(states)]
+        return machine.sample(machine.even, machine.draw(machine.odd, odd, rng), rng)
+
+
+def given_to_callbacks(rows: Rows) -> dict[str, Any]:
+    """The data of a training as its callbacks are given it."""
+    # Called only by a callback that asks for the rows: a stack has to compute them.
+    X = (lambda: rows.means(rows.index)) if rows.lower else rows.X
+    return {"X": X, "metadata": {"sample_weight": rows.weight}}
