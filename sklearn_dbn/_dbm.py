@@ -29,7 +29,7 @@ from ._fitting import (
 )
 from ._mean_field import MeanField, mean_field, means_below
 from ._memory import DoNotKeep, remembered
-from ._pretraining import Doubled, compose
+from ._pretraining import SCHEMES, adopt, kinds
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
@@ -77,9 +77,13 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     damping : float, default=0.0
         Share of its old value that a mean keeps in a sweep, in [0, 1). Sweeps arrive without.
 
-    pretrain : bool or int, default=False
-        Whether to train the layers one after the other before training them together [1]_, in
-        as many passes as the template says or in so many.
+    pretrain : {"first_layer", "doubled"} or None, default="first_layer"
+        What is trained before all layers are trained together. "first_layer": the first layer
+        as an RBM, to which the others are then added; "doubled": each layer as an RBM of
+        doubled weights [1]_; `None`: nothing. See docs/decisions/deep-boltzmann.md.
+
+    pretrain_rbm : RBMTransformer or None, default=None
+        How those are trained: a template like `rbm`, which `None` stands for.
 
     layers : int, slice, sequence of int or "all", default=-1
         As in `DBNTransformer`.
@@ -186,7 +190,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
         "damping": [Interval(Real, 0, 1, closed="left")],
-        "pretrain": ["boolean", Interval(Integral, 1, None, closed="left")],
+        "pretrain": [StrOptions(set(SCHEMES)), None],
+        "pretrain_rbm": "no_validation",
         **SelectingGenerator._selection_constraints,
         "memory": [str, HasMethods(["cache"]), None],
         "warm_start": ["boolean"],
@@ -203,7 +208,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         tol: float = 1e-4,
         max_mean_field_steps: int = 500,
         damping: float = 0.0,
-        pretrain: bool | int = False,
+        pretrain: str | None = "first_layer",
+        pretrain_rbm: RBMTransformer | None = None,
         layers: int | slice | Sequence[int] | str = -1,
         units: Any = None,
         unit_score: Any = "information",
@@ -221,6 +227,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self.max_mean_field_steps = max_mean_field_steps
         self.damping = damping
         self.pretrain = pretrain
+        self.pretrain_rbm = pretrain_rbm
         self.layers = layers
         self.units = units
         self.unit_score = unit_score
@@ -265,7 +272,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Pass over `X` once, at the full learning rate, then select layers and units.
 
-        The first call starts from random weights, whatever `pretrain` says. The scores of the
+        The first call starts from random weights, whatever `pretrain` is. The scores of the
         units are those of the last 10,000 rows or so; a feature selector or a score function
         sees the rows of this call alone.
 
@@ -297,19 +304,11 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
         """The template, the sizes of the hidden layers, the rows, their unit and weights."""
         sizes = layer_sizes(self.hidden_layer_sizes)
-        rbm = RBMTransformer(n_gibbs_steps=5) if self.rbm is None else self.rbm
-        if not isinstance(rbm, RBMTransformer):
-            raise TypeError(
-                f"rbm must be an RBMTransformer or None, got {rbm!r}: the layers are trained "
-                "together, so give one template for all of them."
-            )
-        rbm = clone(rbm)
-        rbm._validate_params()
-        if self.pretrain and rbm.hidden == "gaussian":
+        rbm = self._template("rbm", RBMTransformer(n_gibbs_steps=5))
+        if self.pretrain == "doubled" and rbm.hidden == "gaussian":
             raise ValueError(
-                f"pretrain={self.pretrain!r} doubles weights, and with hidden='gaussian' in "
-                "the template there may be no distribution with twice the weights: set "
-                "pretrain=False."
+                "pretrain='doubled', but with hidden='gaussian' in the template there may be "
+                "no distribution with twice the weights: set pretrain='first_layer'."
             )
         if go_on and sizes != self._sizes:
             raise ValueError(
@@ -321,27 +320,42 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         unit = visible_unit(self, self.visible_units_ if go_on else rbm.visible, X)
         return rbm, sizes, X, unit, self._check_weight(sample_weight, X)
 
+    def _template(self, name: str, default: RBMTransformer) -> RBMTransformer:
+        rbm = default if getattr(self, name) is None else getattr(self, name)
+        if not isinstance(rbm, RBMTransformer):
+            raise TypeError(
+                f"{name} must be an RBMTransformer or None, got {rbm!r}: give one template for "
+                "all layers."
+            )
+        rbm = clone(rbm)
+        rbm._validate_params()
+        return rbm
+
     @with_callbacks
     def _fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
         """`fit` once the rows are validated."""
-        passes = rbm.n_iter if self.pretrain is True else int(self.pretrain)
-        if go_on or len(sizes) == 1:
-            passes = 0
+        n_before, before = 0, None
+        if self.pretrain and not go_on and len(sizes) > 1:
+            before = self._template("pretrain_rbm", rbm)
+            # What is trained is part of the machine that `rbm` describes.
+            before.set_params(visible=rbm.visible, hidden=rbm.hidden)
+            n_before = len(kinds(self.pretrain, len(sizes)))
         keep = isinstance(self.random_state, Integral) and not self.warm_start
         memory = check_memory(self.memory) if keep and self.memory is not None else None
         seed = None if go_on else seed_of(self.random_state)
         key = scores = ""
         if memory is not None:
             training = training_parameters(rbm) | {"n_components": sizes}
-            training |= {"n_mean_field_steps": self.n_mean_field_steps, "pretrain": passes}
+            training |= {"n_mean_field_steps": self.n_mean_field_steps}
+            if before is not None:
+                training |= {"pretrain": (self.pretrain, training_parameters(before))}
             key = joblib.hash((rows.X, rows.weight, __version__, training, seed))
             inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
             scores = joblib.hash((key, inference))
         given = given_to_callbacks(rows)
-        n_subtasks = rbm.n_iter + (len(sizes) if passes else 0)
-        context = self._init_callback_context(max_subtasks=n_subtasks)
+        context = self._init_callback_context(max_subtasks=rbm.n_iter + n_before)
         context.call_on_fit_task_begin(estimator=self, **given)
 
         def train() -> dict[str, Any]:
@@ -354,8 +368,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
                 run = new_run(rbm, rows, settings, sizes, seed)
             if rbm.validation_fraction:
                 held_out = rows.hold_out(rbm.validation_fraction, run.rng)
-            if passes:
-                whole = self._pretrain(context, run, rbm, rows, passes, seed)
+            if before is not None:
+                whole = self._pretrain(context, run, before, rows, seed)
             whole &= self._pass_over(
                 context,
                 run,
@@ -404,35 +418,25 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
 
     def _pretrain(
-        self, context: Any, run: Run, rbm: RBMTransformer, rows: Rows, passes: int, seed: int
+        self, context: Any, run: Run, rbm: RBMTransformer, rows: Rows, seed: int
     ) -> bool:
-        """Put ``run`` where layer-wise training leads; whether no callback cut it short."""
+        """Start ``run`` from RBMs that ``rbm`` describes; whether no callback cut one short."""
         settings = settings_of(rbm)
-        sizes = [W.shape[1] for W in run.machine.W]
         whole, runs, lower = True, [], []
-        for layer, size in enumerate(sizes):
+        for layer, kind in enumerate(kinds(self.pretrain, len(run.machine.W))):
             below = Rows(rows.X, rows.weight, rows.unit, lower, rbm.sample_inputs)
             below.index = rows.index
-            kind = partial(
-                Doubled,
-                up=1.0 if layer == len(sizes) - 1 else 2.0,
-                down=1.0 if layer == 0 else 2.0,
-            )
-            alone = new_run(rbm, below, settings, [size], layer_seed(seed, layer), kind)
-            alone.machine.come_to_rest(alone.activity)
-            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=passes)
+            size, layer_state = run.machine.W[layer].shape[1], layer_seed(seed, layer)
+            alone = new_run(rbm, below, settings, [size], layer_state, kind)
+            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=rbm.n_iter)
             task.call_on_fit_task_begin(estimator=self, X=rows.X)
             whole &= self._pass_over(
-                task, alone, below, settings, passes, verbose=rbm.verbose, task_name="pass"
+                task, alone, below, settings, rbm.n_iter, verbose=rbm.verbose, task_name="pass"
             )
             whole &= not task.call_on_fit_task_end(estimator=self, X=rows.X)
             runs.append(alone)
             lower = [*lower, alone.result()]
-        run.machine = compose(runs)
-        run.average = run.machine.copy()
-        run.activity = [run.activity[0], *(alone.activity[1] for alone in runs)]
-        n_chains = run.chains.states[0].shape[0]
-        run.chains = settings.sampler.init(run.machine, n_chains, run.rng)
+        adopt(run, runs)
         return whole
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:

@@ -137,14 +137,18 @@ def means_below(machine: Machine, layer: int, states: Array) -> States:
 
 
 def free_energy_bound(machine: Machine, states: States) -> Array:
-    """Upper bound on the free energy of each row, up to a constant, shape (n_rows,).
+    """Upper bound on the free energy of each row, shape (n_rows,).
 
     The free energy itself in a machine with one hidden layer; above, the odd layers are summed
     out given the means of the even ones, whose entropy counts.
     """
     energy = machine.free_energy(states)
     for layer in machine.even[1:]:
-        entropy = machine.units[layer].conditional_entropy(states[layer], machine.par[layer])
+        unit = machine.units[layer]
+        entropy = unit.conditional_entropy(states[layer], machine.par[layer])
+        if unit.continuous:
+            # The energy of a real-valued unit at its mean lacks that of its deviations from it.
+            entropy = entropy - 0.5
         energy = energy - namespace(entropy).sum(entropy, axis=-1)
     return energy
 

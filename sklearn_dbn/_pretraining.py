@@ -1,22 +1,47 @@
-"""Layer-wise pre-training of a deep Boltzmann machine with doubled weights.
+"""Where the joint training of a deep Boltzmann machine may start from, other than chance.
 
-A unit between two others hears from both sides, while in an RBM of its own it would hear from
-one. So each RBM counts what a hidden layer receives twice, in place of what will come from
-above, and what its visible layer receives twice, in place of what will come from below; only
-the first visible layer and the last hidden one have one neighbour each, and hear it once
-(Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448-455). The fields of the machine that is put
-together are then the means of those of the two RBMs that share a layer.
+"first_layer": the first layer is that of an RBM, and the layers above hardly speak yet. The
+machine is then the RBM, its mean field is exact, and training goes on from there.
+
+"doubled": one RBM after the other, with doubled weights. A unit between two others hears from
+both sides, while in an RBM of its own it would hear from one. So each RBM counts what a hidden
+layer receives twice, in place of what will come from above, and what its visible layer
+receives twice, in place of what will come from below; only the first visible layer and the
+last hidden one have one neighbour each, and hear it once (Salakhutdinov, Hinton 2009, AISTATS,
+PMLR 5:448-455). The fields of the machine that is put together are then the means of those of
+the two RBMs that share a layer.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from ._array_api import Array
+from ._array_api import Array, namespace
 from ._machine import Machine, States
+from ._mean_field import settle
 from ._training import Run
+from .samplers import Chains
+
+SCHEMES = ("first_layer", "doubled")
+
+# What the layers above the first say at first, as a share of what random weights would.
+_HUSHED = 0.2
+# Sweeps of the mean field where the chains start.
+_SWEEPS = 5
+
+
+def kinds(scheme: str, n_layers: int) -> list[Callable[..., Machine]]:
+    """The machine of each RBM to be trained before all layers are, the lowest first."""
+    if scheme == "first_layer":
+        return [Machine]
+    last = n_layers - 1
+    return [
+        partial(Doubled, up=1.0 if i == last else 2.0, down=1.0 if i == 0 else 2.0)
+        for i in range(n_layers)
+    ]
 
 
 @dataclass
@@ -45,20 +70,48 @@ class Doubled(Machine):
         gradient.par[1][0, :] -= (self.up - 1) * (offsets[0] @ dW)
         return gradient
 
-    def come_to_rest(self, means: Sequence[Array]) -> None:
-        """Take from the biases what is heard, beyond once, when all units are at ``means``."""
-        W = self.W[0]
-        self.par[0][0, :] -= (self.down - 1) * (W @ means[1])
-        self.par[1][0, :] -= (self.up - 1) * (means[0] @ W)
+
+def adopt(run: Run, runs: Sequence[Run]) -> None:
+    """Let a run that has yet to begin start from the runs of its RBMs, the lowest first."""
+    machine = run.machine
+    if len(runs) == len(machine.W):
+        compose(machine, runs)
+    else:
+        hush(machine, run.activity, runs[0])
+    for layer, alone in enumerate(runs, start=1):
+        run.activity[layer][:] = alone.activity[1]
+    machine.project()
+    run.average = machine.copy()
+    v, n_chains = runs[0].chains.states[0], run.chains.states[0].shape[0]
+    v = namespace(v).concat([v] * -(-n_chains // v.shape[0]))[:n_chains, :]
+    above = machine.even[1:]
+    run.chains = Chains(machine.draw(above, settle(machine, v, _SWEEPS), run.rng))
 
 
-def compose(runs: Sequence[Run]) -> Machine:
-    """One machine, over standardised columns, from the runs of its RBMs, the lowest first."""
+def compose(machine: Machine, runs: Sequence[Run]) -> None:
+    """Take weights from the RBMs, and means of the biases that two of them have for a layer."""
     layers = [run.average for run in runs]
-    par = [layers[0].par[0]]
-    for below, above in itertools.pairwise(layers):
-        par.append((below.par[1] + above.par[0]) / 2)
-    par.append(layers[-1].par[1])
-    units = (layers[0].units[0], *(layer.units[1] for layer in layers))
-    machine = Machine(units, par, [layer.W[0] for layer in layers])
-    return machine.copy()
+    machine.par[0][...] = layers[0].par[0]
+    for i, (below, above) in enumerate(itertools.pairwise(layers), start=1):
+        machine.par[i][...] = (below.par[1] + above.par[0]) / 2
+    machine.par[-1][...] = layers[-1].par[1]
+    for W, layer in zip(machine.W, layers, strict=True):
+        W[...] = layer.W[0]
+
+
+def hush(machine: Machine, activity: Sequence[Array], first: Run) -> None:
+    """Take the first layer from an RBM, and let those above say little, and nothing at rest.
+
+    ``activity`` is where the units of the machine rest.
+    """
+    rest: States = [x[None, :] for x in activity]
+    fields = [machine.field(layer, rest) for layer in range(1, len(rest))]
+    rest[1] = first.activity[1][None, :]
+    for layer in (0, 1):
+        machine.par[layer][...] = first.average.par[layer]
+    machine.W[0][...] = first.average.W[0]
+    fields[0] = machine.par[1][:1, :] + rest[0] @ machine.W[0]
+    for W in machine.W[1:]:
+        W *= _HUSHED
+    for layer, field in enumerate(fields, start=1):
+        machine.par[layer][0, :] += (field - machine.field(layer, rest))[0, :]

@@ -80,7 +80,7 @@ class Run:
     rng : Stream
     spread : float
         Variance of the visible units as they are presented, summed over them; with several
-        hidden layers, the geometric mean over those that have another above them.
+        hidden layers, the largest of those that have another above them.
     n_epochs : int
         Passes over data so far.
     """
@@ -146,7 +146,7 @@ def start(
         means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
         variances.append(xp.ones_like(means[-1]))
     par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
-    spread = _mean_spread(units, par)
+    spread = _widest(units, par)
     W = []
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
         # Random features that already tell the rows apart: the fields have this spread.
@@ -154,11 +154,10 @@ def start(
         std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
-    for layer, weights in enumerate(W):
+    machine, rest = kind(units, par, W), [mean[None, :] for mean in means]
+    for layer, x in enumerate(par):
         # At rest, that is at the means, no unit hears of the weights.
-        par[layer][0, :] -= weights @ means[layer + 1]
-        par[layer + 1][0, :] -= means[layer] @ weights
-    machine = kind(units, par, W)
+        x[0, :] -= machine.input(layer, rest)[0, :]
     machine.project()
     return Run(
         machine=machine,
@@ -314,12 +313,12 @@ def _spread(unit: Any, par: Array) -> float:
     return float(namespace(par).sum(unit.variance(par[:1, :], par)))
 
 
-def _mean_spread(units: tuple, par: list[Array]) -> float:
-    """Geometric mean over the layers that have another above them.
+def _widest(units: tuple, par: list[Array]) -> float:
+    """The largest spread of the layers that have another above them.
 
     The weights above a layer bear a step of 1 over its spread, and all take the same one.
     """
-    return math.prod(map(_spread, units[:-1], par[:-1])) ** (1 / (len(units) - 1))
+    return max(map(_spread, units[:-1], par[:-1]))
 
 
 def _spread_with(machine: Machine, visible: Array) -> float:
@@ -327,7 +326,7 @@ def _spread_with(machine: Machine, visible: Array) -> float:
     for unit, x in zip(machine.units[1:], machine.par[1:], strict=True):
         rest = 0 * x[0, :]
         par.append(unit.independent(rest + unit.neutral, rest + 1))
-    return _mean_spread(machine.units, par)
+    return _widest(machine.units, par)
 
 
 def _copied(x: Array | None) -> Array | None:

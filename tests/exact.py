@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 from sklearn_dbn._machine import Machine
 from sklearn_dbn.units import UNITS
 
-# (name, unit types, sizes): one machine of each kind that can be enumerated.
+# (unit types, sizes): one machine of each kind that can be enumerated.
 PAIRS = [
     (("bernoulli", "bernoulli"), (4, 3)),
     (("bernoulli", "gaussian"), (4, 3)),
@@ -28,10 +28,22 @@ PAIRS = [
     (("gaussian", "gaussian"), (2, 3)),
 ]
 DEEP = (("bernoulli", "bernoulli", "bernoulli"), (4, 3, 2))
+# Two and three hidden layers of each kind. Real-valued even layers are integrated on a grid,
+# so there are few units in them.
+MORE_DEEP = [
+    (("bernoulli", "gaussian", "gaussian"), (4, 2, 1)),
+    (("gaussian", "bernoulli", "bernoulli"), (2, 3, 2)),
+    (("gaussian", "gaussian", "gaussian"), (2, 2, 1)),
+    (("bernoulli",) * 4, (4, 3, 2, 2)),
+    (("bernoulli", "gaussian", "gaussian", "gaussian"), (4, 2, 1, 2)),
+    (("gaussian", "bernoulli", "bernoulli", "bernoulli"), (2, 3, 2, 2)),
+    (("gaussian",) * 4, (2, 2, 1, 2)),
+]
 KINDS = {"-".join(names): (names, sizes) for names, sizes in [*PAIRS, DEEP]}
+DEEP_KINDS = {"-".join(names): (names, sizes) for names, sizes in [DEEP, *MORE_DEEP]}
 
-# Grid of a Gaussian visible unit. The trapezoid rule on a smooth density that has died away
-# at both ends is exact to rounding.
+# Grid of a Gaussian unit of an even layer. The trapezoid rule on a smooth density that has died
+# away at both ends is exact to rounding.
 _STEP = 0.4
 _GRID = np.arange(-12.0, 12.0 + _STEP, _STEP)
 
@@ -45,6 +57,8 @@ def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
         if name == "gaussian":
             rows.append(rng.uniform(0.4, 1.0, n))
         par.append(np.stack(rows).astype(dtype))
+    # In a row of real-valued layers the couplings add up.
+    scale *= 0.5 if (("gaussian",) * 3) == tuple(names[-3:]) else 1.0
     W = [
         (scale * rng.standard_normal(shape)).astype(dtype)
         for shape in itertools.pairwise(sizes)
@@ -152,27 +166,35 @@ def sample(machine, n, rng):
     return [x[:, layer] for layer in Form(machine).layers]
 
 
-def visible_moments(machine):
-    """Mean and covariance of Gaussian visible units."""
+def moments(machine, layers):
+    """Mean and covariance of the Gaussian units of ``layers``, side by side."""
     log, x, free, covariance = _sum_out(machine, {})
-    v = Form(machine).layers[0]
+    units = np.concatenate([Form(machine).layers[layer] for layer in layers])
     p = np.exp(log[0] - logsumexp(log))
-    mean = p @ x[:, v]
-    between = (p * (x[:, v] - mean).T) @ (x[:, v] - mean)
-    within = covariance[np.ix_(np.isin(free, v), np.isin(free, v))]
+    mean = p @ x[:, units]
+    between = (p * (x[:, units] - mean).T) @ (x[:, units] - mean)
+    within = covariance[np.ix_(np.isin(free, units), np.isin(free, units))]
     return mean, within + between
 
 
+def _table(unit, n):
+    """Every state of a layer, on a grid if it is Gaussian, and the measure of each."""
+    if unit.name == "gaussian":
+        return np.stack(np.meshgrid(*[_GRID] * n), axis=-1).reshape(-1, n), _STEP**n
+    return bits(n), 1.0
+
+
 def _even_rows(machine, v):
-    """Each row of ``v`` beside each state of the even layers above, which are Bernoulli."""
-    above = [layer for layer in machine.even if layer > 0]
-    ends = np.cumsum([0] + [machine.par[layer].shape[1] for layer in above])
-    table = bits(ends[-1])
-    given = {0: np.repeat(v, len(table), axis=0)}
-    for layer, (start, end) in zip(above, itertools.pairwise(ends), strict=True):
-        given[layer] = np.tile(table[:, start:end], (len(v), 1))
-    states = [given.get(layer) for layer in range(len(machine.par))]
-    return states, log_weight(machine, given).reshape(len(v), -1)
+    """Each row of ``v`` beside each state of the even layers above."""
+    states, log_measure = [v, *[None] * len(machine.W)], 0.0
+    for layer in machine.even[1:]:
+        table, cell = _table(machine.units[layer], machine.par[layer].shape[1])
+        n_rows = len(states[0])
+        states = [None if x is None else np.repeat(x, len(table), axis=0) for x in states]
+        states[layer] = np.tile(table, (n_rows, 1))
+        log_measure += np.log(cell)
+    given = {layer: states[layer] for layer in machine.even}
+    return states, log_measure + log_weight(machine, given).reshape(len(v), -1)
 
 
 def data_rows(machine, v):
@@ -183,11 +205,7 @@ def data_rows(machine, v):
 
 def model_rows(machine):
     """States of the even layers, with weights that give expectations under the model."""
-    n = machine.par[0].shape[1]
-    if machine.units[0].name == "gaussian":
-        v, cell = np.stack(np.meshgrid(*[_GRID] * n), axis=-1).reshape(-1, n), _STEP**n
-    else:
-        v, cell = bits(n), 1.0
+    v, cell = _table(machine.units[0], machine.par[0].shape[1])
     states, log = _even_rows(machine, v)
     return states, cell * np.exp(log - log_Z(machine)).ravel()
 

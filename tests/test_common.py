@@ -31,9 +31,11 @@ INSTANCES = [
     DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging=1.0)),
     DBMTransformer(6, rbm=RBM),
     DBMTransformer((6, 5), rbm=RBM, layers=0, units=3, output="logit"),
-    DBMTransformer((6, 5, 4), rbm=RBM, layers=[2, 0], units=0.5, passthrough=True),
+    DBMTransformer(
+        (6, 5, 4), rbm=RBM, pretrain=None, layers=[2, 0], units=0.5, passthrough=True
+    ),
     DBMTransformer((6, 5), rbm=RBM, layers="all", inference="single_pass", output="binary"),
-    DBMTransformer((6, 5, 4), rbm=RBM, pretrain=2, units=SelectKBest(f_classif, k=2)),
+    DBMTransformer((6, 5, 4), rbm=RBM, pretrain="doubled", units=SelectKBest(f_classif, k=2)),
     DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
 ]

@@ -17,7 +17,7 @@ from training import FixedChains, make_settings
 
 import sklearn_dbn._generator as generator
 from sklearn_dbn import DBMTransformer, RBMTransformer
-from sklearn_dbn._random import Stream
+from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import start, train
 from sklearn_dbn.units import UNITS
@@ -48,7 +48,8 @@ def small_dbm(n_layers, n_iter=60, **changes):
     """A fitted machine with few enough units to sum over all states of."""
     rbm = RBMTransformer(n_iter=n_iter, learning_rate=0.1, weight_decay=0, n_gibbs_steps=5)
     sizes = (3, 3, 2)[:n_layers]
-    dbm = DBMTransformer(sizes, rbm=rbm, random_state=0).set_params(**changes)
+    dbm = DBMTransformer(sizes, rbm=rbm, pretrain=None, random_state=0)
+    dbm.set_params(**changes)
     return dbm.fit(two_patterns())
 
 
@@ -73,9 +74,7 @@ def steep_dbm(n_layers):
 )
 def test_with_one_hidden_layer_it_is_the_rbm(template, call):
     rbm = clone(template).set_params(n_components=9, random_state=3)
-    dbm = DBMTransformer(
-        9, rbm=template, random_state=3, pretrain=template.hidden != "gaussian"
-    )
+    dbm = DBMTransformer(9, rbm=template, random_state=3)
     for model in (rbm, dbm):
         getattr(model, call)(X)
     assert np.array_equal(dbm.weights_[0].T, rbm.components_)
@@ -124,8 +123,8 @@ def test_a_single_pass_hears_the_layer_below_twice(dbm):
 
 
 def test_a_row_does_not_depend_on_its_batch():
-    dbm = DBMTransformer((40, 30), rbm=RBMTransformer(n_iter=10), pretrain=2, random_state=0)
-    dbm.set_params(layers="all").fit(DIGITS[:400])
+    dbm = DBMTransformer((40, 30), rbm=RBMTransformer(n_iter=10), random_state=0)
+    dbm.set_params(layers="all", pretrain="doubled").fit(DIGITS[:400])
     alone = np.vstack([dbm.transform(row[None]) for row in X])
     np.testing.assert_allclose(alone, dbm.transform(X), atol=1e-10)
     counts = dbm.mean_field(X)
@@ -166,18 +165,18 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
 
 
 @pytest.mark.parametrize("sampler", ["pcd", "cd", "tempering"])
-@pytest.mark.parametrize("changes", [{}, {"pretrain": 20}], ids=["random", "pretrained"])
+@pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 @pytest.mark.parametrize("n_layers", [2, 3])
-def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, changes, sampler):
+def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, pretrain, sampler):
     test = two_patterns(300, seed=1)
     before = small_dbm(n_layers, n_iter=0)
     rbm = clone(before.rbm).set_params(n_iter=60, sampler=sampler, n_temperatures=3)
-    after = small_dbm(n_layers, rbm=rbm, **changes)
+    after = small_dbm(n_layers, rbm=rbm, pretrain=pretrain)
     gain = [exact.log_p(dbm._machine, test).mean() for dbm in (before, after)]
     assert gain[1] > gain[0] + 0.3
 
 
-@pytest.mark.parametrize("pretrain", [False, 5])
+@pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 def test_units_of_all_layers_live(pretrain):
     rbm = RBMTransformer(n_iter=15, n_gibbs_steps=5)
     dbm = DBMTransformer((64, 48), rbm=rbm, layers="all", pretrain=pretrain, random_state=0)
@@ -266,7 +265,9 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, monkeyp
         return original(self, context, run, *args, **options)
 
     monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
-    fitted = dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain=3).fit(X)
+    fitted = dbm.set_params(
+        rbm=RBMTransformer(n_iter=0), pretrain="doubled", pretrain_rbm=RBMTransformer(n_iter=3)
+    ).fit(X)
     first, second, third, joint = made
     v, h1, h2, h3 = (np.random.default_rng(0).random((4, n)) for n in (64, 7, 6, 5))
     states = [v, h1, h2, h3]
@@ -285,6 +286,32 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, monkeyp
     np.testing.assert_allclose(fields[2][1], h2 @ third.average.W[0] + third.average.par[1][0])
     assert [run.n_epochs for run in made] == [3, 3, 3, 0]
     assert np.array_equal(fitted.weights_[0], machine.W[0])
+
+
+def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, monkeypatch):
+    made = []
+    original = DBMTransformer._pass_over
+
+    def watching(self, context, run, *args, **options):
+        made.append(run)
+        return original(self, context, run, *args, **options)
+
+    monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
+    before = RBMTransformer(n_iter=3, learning_rate=0.1)
+    dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before).fit(X)
+    first, joint = made
+    machine, rbm = joint.machine, first.average
+    seed = layer_seed(0, 0)
+    alone = clone(before).set_params(n_components=7, random_state=seed).fit(X)
+    np.testing.assert_allclose(machine.W[0], alone.components_.T)
+    np.testing.assert_allclose(machine.par[0], alone._machine.par[0])
+    h1 = joint.activity[1]
+    np.testing.assert_allclose(h1, first.activity[1])
+    rest = [X, np.tile(h1, (len(X), 1)), np.full((len(X), 6), 0.5), np.full((len(X), 5), 0.5)]
+    np.testing.assert_allclose(machine.field(1, rest), rbm.field(1, [X, None]))
+    for layer in (2, 3):
+        np.testing.assert_allclose(machine.field(layer, rest), 0, atol=1e-12)
+        assert 0 < np.abs(machine.W[layer - 1]).max() < 0.3
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
@@ -309,7 +336,7 @@ def test_partial_fit_goes_on_over_chunks(dbm):
 
 
 def test_a_pickled_machine_goes_on_as_if_it_had_stayed(dbm):
-    loaded = pickle.loads(pickle.dumps(dbm.set_params(pretrain=1).fit(X)))
+    loaded = pickle.loads(pickle.dumps(dbm.fit(X)))
     assert np.array_equal(loaded.partial_fit(X).transform(X), dbm.partial_fit(X).transform(X))
 
 
@@ -323,7 +350,7 @@ def test_a_machine_is_trained_once(dbm, inference, tmp_path, monkeypatch):
         return original(self, *args, **options)
 
     monkeypatch.setattr(DBMTransformer, "_pass_over", counting)
-    dbm.set_params(memory=str(tmp_path), inference=inference)
+    dbm.set_params(memory=str(tmp_path), inference=inference, pretrain=None)
     pipe = make_pipeline(dbm, LogisticRegression(max_iter=300))
     grid = {"dbmtransformer__layers": [0, 1, "all"], "dbmtransformer__units": [None, 3]}
     search = GridSearchCV(pipe, grid, cv=2).fit(X, y)
@@ -366,7 +393,12 @@ class Stop:
 def test_each_pass_is_a_task_and_what_a_callback_stops_is_not_kept(dbm, stop, tmp_path):
     callback = Stop()
     callback.stop = stop
-    dbm.set_params(memory=str(tmp_path), hidden_layer_sizes=(7, 6), pretrain=1)
+    dbm.set_params(
+        memory=str(tmp_path),
+        hidden_layer_sizes=(7, 6),
+        pretrain="doubled",
+        pretrain_rbm=RBMTransformer(n_iter=1),
+    )
     clone(dbm).set_callbacks(callback).fit(X)
     passes = ["epoch"] if stop else ["epoch"] * 2
     assert callback.names == ["pass", "layer 0", "pass", "layer 1", *passes, "fit"]
@@ -394,11 +426,11 @@ def test_units_are_selected_as_from_a_stack(dbm):
 
 def test_inverse_transform_takes_any_selection_and_is_close_to_the_rows():
     rbm = RBMTransformer(n_iter=60)
-    dbm = DBMTransformer((40, 30), rbm=rbm, layers="all", pretrain=10, random_state=0).fit(X)
-    for layers, share in (("all", 0.4), (0, 0.4), (1, 0.95)):
+    dbm = DBMTransformer((40, 30), rbm=rbm, pretrain="doubled", random_state=0).fit(X)
+    for layers, share in (("all", 0.4), (0, 0.4), (1, 0.8)):
         view = dbm.select(layers=layers)
         error = ((view.inverse_transform(view.transform(X)) - X) ** 2).mean()
-        assert error < share * ((X - X.mean(axis=0)) ** 2).mean()
+        assert error < share * ((X - X.mean(axis=0)) ** 2).mean(), layers
     top = dbm.select(layers=-1)
     np.testing.assert_allclose(
         top.inverse_transform(top.transform(X)), dbm.reconstruct(X), atol=1e-3
@@ -408,7 +440,7 @@ def test_inverse_transform_takes_any_selection_and_is_close_to_the_rows():
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_sparse_rows_and_float32(dbm, visible):
-    dbm.set_params(rbm=RBMTransformer(n_iter=2, visible=visible), pretrain=1)
+    dbm.set_params(rbm=RBMTransformer(n_iter=2, visible=visible))
     dense, sparse = (clone(dbm).fit(rows) for rows in (X, sp.csr_array(X)))
     np.testing.assert_allclose(dense.transform(X), sparse.transform(X), atol=1e-6)
     narrow = clone(dbm).fit(X.astype(np.float32))
@@ -432,11 +464,13 @@ def test_real_valued_layers_in_a_row_keep_a_distribution(visible):
 def test_what_cannot_be_is_said(dbm):
     with pytest.raises(TypeError, match="rbm must be an RBMTransformer or None"):
         clone(dbm).set_params(rbm=[RBM, RBM]).fit(X)
+    with pytest.raises(TypeError, match="pretrain_rbm must be an RBMTransformer or None"):
+        clone(dbm).set_params(pretrain_rbm=3).fit(X)
     with pytest.raises(ValueError, match="hidden_layer_sizes=\\(3, 0\\) must hold"):
         clone(dbm).set_params(hidden_layer_sizes=(3, 0)).fit(X)
     gaussian = RBMTransformer(hidden="gaussian")
-    with pytest.raises(ValueError, match="pretrain=True doubles weights"):
-        clone(dbm).set_params(rbm=gaussian, pretrain=True).fit(X)
+    with pytest.raises(ValueError, match="pretrain='doubled', but with hidden='gaussian'"):
+        clone(dbm).set_params(rbm=gaussian, pretrain="doubled").fit(X)
     with pytest.raises(ValueError, match="'inference' parameter"):
         clone(dbm).set_params(inference="exact").fit(X)
     dbm.fit(X)

@@ -13,10 +13,12 @@ from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
 kinds = pytest.mark.parametrize("kind", exact.KINDS)
+ALL = exact.KINDS | exact.DEEP_KINDS
+all_kinds = pytest.mark.parametrize("kind", ALL)
 
 
 def machine_and_data(kind, n_rows=5):
-    names, sizes = exact.KINDS[kind]
+    names, sizes = ALL[kind]
     machine = exact.make_machine(names, sizes)
     # From another machine: at the maximum of the likelihood all gradients would be 0.
     teacher = exact.make_machine(names, sizes, seed=1)
@@ -69,7 +71,7 @@ def assert_same(first, second, **tolerance):
         np.testing.assert_allclose(x, y, **tolerance)
 
 
-@kinds
+@all_kinds
 def test_gradient_is_the_slope_of_the_exact_log_likelihood(kind):
     machine, v = machine_and_data(kind)
     gradient = exact.gradient(machine, *phases(machine, v), zero_offsets(machine))
@@ -100,7 +102,7 @@ def _move_biases(machine, offsets, sign):
     return moved
 
 
-@kinds
+@all_kinds
 def test_centred_gradient_is_the_plain_one_in_centred_coordinates(kind):
     machine, v = machine_and_data(kind)
     states, weight = phases(machine, v)

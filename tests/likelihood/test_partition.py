@@ -16,6 +16,7 @@ from sklearn_dbn.likelihood import (
 )
 
 BINARY = ("bernoulli", "bernoulli")
+KINDS = exact.KINDS | exact.DEEP_KINDS
 
 
 def states_of(machine, n=60):
@@ -34,9 +35,9 @@ def test_small_machines_are_summed(kind):
     assert result.reverse is None
 
 
-@pytest.mark.parametrize("kind", exact.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_both_ways_agree_and_the_interval_covers_the_truth(kind):
-    machine = exact.make_machine(*exact.KINDS[kind])
+    machine = exact.make_machine(*KINDS[kind])
     rng = Stream(0)
     result = log_partition(machine, method="ais", rng=rng, states=states_of(machine))
     forward, reverse = result.forward, result.reverse
@@ -199,3 +200,30 @@ def test_what_makes_no_sense_is_refused(given, message):
     machine = exact.make_machine(BINARY, (5, 4))
     with pytest.raises(ValueError, match=message):
         log_partition(machine, **{"method": "ais", "rng": Stream(0)} | given)
+
+
+@pytest.mark.parametrize("loud", [0, 1])
+def test_the_layers_that_leave_less_variance_are_summed_out(loud, monkeypatch):
+    machine = exact.make_machine(("bernoulli",) * 3, (4, 4, 3))
+    runs = []
+
+    def annealed(machine, base, betas, chains, rng, summed):
+        runs.append((len(betas), list(summed)))
+        return np.random.default_rng(0).normal(size=50) * (1 + (summed[0] == loud))
+
+    monkeypatch.setattr(_partition, "anneal", annealed)
+    log_partition(machine, method="ais", betas=7, rng=Stream(0))
+    assert runs[:2] == [(100, [1]), (100, [0, 2])]
+    assert runs[2:] == [(7, [0, 2] if loud else [1])]
+
+
+def test_with_one_hidden_layer_it_is_the_hidden_one(monkeypatch):
+    runs, original = [], _partition.anneal
+
+    def annealed(*args):
+        runs.append(list(args[-1]))
+        return original(*args)
+
+    monkeypatch.setattr(_partition, "anneal", annealed)
+    log_partition(exact.make_machine(BINARY, (4, 3)), method="ais", betas=7, rng=Stream(0))
+    assert runs == [[1]]

@@ -35,10 +35,21 @@ KINDS = {
     "gaussian-gaussian": ((3, 2), 0.6),
     "bernoulli-bernoulli-bernoulli": ((4, 3, 2), 2.0),
 }
+# A layer between two others, in all types and depths.
+DEEP_SCALES = {
+    "bernoulli-gaussian-gaussian": 0.9,
+    "gaussian-bernoulli-bernoulli": 0.8,
+    "gaussian-gaussian-gaussian": 0.8,
+    "bernoulli-bernoulli-bernoulli-bernoulli": 1.2,
+    "bernoulli-gaussian-gaussian-gaussian": 1.3,
+    "gaussian-bernoulli-bernoulli-bernoulli": 0.8,
+    "gaussian-gaussian-gaussian-gaussian": 0.9,
+}
+DEEP_KINDS = {kind: (exact.DEEP_KINDS[kind][1], scale) for kind, scale in DEEP_SCALES.items()}
 
 
 def make_machine(kind):
-    sizes, scale = KINDS[kind]
+    sizes, scale = (KINDS | DEEP_KINDS)[kind]
     return exact.make_machine(kind.split("-"), sizes, scale=scale)
 
 
@@ -133,10 +144,11 @@ def distance_of_states(machine, layers, states):
     return np.abs(observed - p).sum() / floor.sum()
 
 
-def distance_of_moments(machine, v):
+def distance_of_moments(machine, layers, states):
     """Mean absolute error of the first and second moments, over its expectation."""
-    mean, covariance = exact.visible_moments(machine)
-    z = np.linalg.solve(np.linalg.cholesky(covariance), (v - mean).T)
+    mean, covariance = exact.moments(machine, layers)
+    x = np.concatenate([states[layer] for layer in layers], axis=1)
+    z = np.linalg.solve(np.linalg.cholesky(covariance), (x - mean).T)
     n, dim = z.shape[1], len(z)
     first = z.mean(axis=1)
     second = (z @ z.T / n - np.eye(dim)) / np.sqrt(1 + np.eye(dim))
@@ -148,13 +160,16 @@ def distance(kernel, machine, moved_by, n_sweeps, seed=0, states=None):
     """How far from the distribution of ``machine`` the kernel of ``moved_by`` leads."""
     states, rng = states or start(machine, N_CHAINS, seed), Stream(seed + 1)
     states = kernel(moved_by, states, n_sweeps, rng)
-    if machine.units[0].name == "bernoulli":
-        return distance_of_states(machine, list(machine.even), states)
-    of_moments = distance_of_moments(machine, states[0])
-    if machine.units[1].name == "gaussian":
-        return of_moments
-    h = machine.sample([1], [states[0], None], rng)
-    return max(of_moments, distance_of_states(machine, [1], h))
+    layers = list(machine.even)
+    if machine.units[0].name == "gaussian" != machine.units[1].name:
+        states = machine.sample(machine.odd, states, rng)
+        layers = range(len(machine.units))
+    by_type = {"bernoulli": distance_of_states, "gaussian": distance_of_moments}
+    return max(
+        distance_of(machine, [i for i in layers if machine.units[i].name == name], states)
+        for name, distance_of in by_type.items()
+        if any(machine.units[i].name == name for i in layers)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +181,7 @@ def test_exact_draws_are_about_one_unit_away(kind):
 
 @pytest.mark.parametrize("n_sweeps", [1, 4, 16])
 @pytest.mark.parametrize("kernel", [*KERNELS, *TRAINING_TEMPERING])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *DEEP_KINDS])
 def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
     machine, kernel = make_machine(kind), (KERNELS | TRAINING_TEMPERING)[kernel]
     assert distance(kernel, machine, machine, n_sweeps) < THRESHOLD
@@ -291,7 +306,7 @@ MUTANTS = {
     ("kind", "mutant"),
     [
         (kind, mutant)
-        for kind in KINDS
+        for kind in [*KINDS, *DEEP_KINDS]
         for mutant in MUTANTS
         if MUTANTS[mutant] is not noisier or "gaussian" in kind
     ],
