@@ -16,7 +16,7 @@ import time
 import warnings
 
 import numpy as np
-from _data import RESULTS, arguments, digits, load, save
+from _data import RESULTS, arguments, digits, load, save, saved
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_dbn import DBMTransformer, RBMTransformer
@@ -101,7 +101,11 @@ def main():
     )
     start = time.perf_counter()
     dbm.fit(data["train"])
-    row = {"seconds": time.perf_counter() - start} | nats(dbm, data)
+    row = {"seconds": time.perf_counter() - start}
+    # From the cache it takes no time.
+    row["seconds"] = max(earlier["seconds"] for earlier in [row, *saved(NAME)])
+    save(NAME, [row], settings=[first, joint])
+    row |= nats(dbm, data)
     print({k: round(v, 2) for k, v in row.items()}, flush=True)
     row["idle"] = alive(dbm, data["test"])
     print(row["idle"], flush=True)

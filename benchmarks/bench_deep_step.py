@@ -8,6 +8,7 @@ that. The bare products of `transform` are those of each row's own sweeps, in bl
 rows. Ratios are medians over turns in which both are run.
 """
 
+import itertools
 import time
 from statistics import median
 
@@ -28,7 +29,7 @@ def seconds(function, *args):
 def matrices(n_columns, n_rows):
     rng = np.random.default_rng(0)
     sizes = (n_columns, *SIZES)
-    W = [rng.random(shape, dtype=np.float32) for shape in zip(sizes, sizes[1:], strict=False)]
+    W = [rng.random(shape, dtype=np.float32) for shape in itertools.pairwise(sizes)]
     return W, [rng.random((n_rows, n), dtype=np.float32) for n in sizes]
 
 

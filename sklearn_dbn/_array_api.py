@@ -86,6 +86,16 @@ def take(x: Array, index: np.ndarray) -> Array:
     return xp.take(x, xp.asarray(index, device=device(x)), axis=0)
 
 
+def put(x: Array, index: np.ndarray, rows: Array) -> None:
+    """Overwrite the rows of ``x`` that ``index`` names."""
+    if isinstance(x, np.ndarray):
+        x[index] = rows
+        return
+    # The standard assigns to slices alone.
+    for position, i in enumerate(index.tolist()):
+        x[i, :] = rows[position, :]
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """Return ``x`` as a NumPy array, copied from its device where needed."""
     if isinstance(x, np.ndarray):

@@ -14,15 +14,16 @@ posterior, and there is nothing to sweep.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ._array_api import Array, namespace, take, times_transposed, to_numpy
+from ._array_api import Array, device, namespace, put, take, times_transposed, to_numpy
 from ._machine import Machine, States
 
-# Rows that are swept together, at least half and at most one and a half times as many.
-_ROWS = 512
+# Rows that are swept together.
+_ROWS = 256
 
 
 class MeanField(NamedTuple):
@@ -78,37 +79,61 @@ def mean_field(
         return MeanField(fields, np.zeros(n_rows, dtype=int), np.full(n_rows, residual))
     n_rows = v.shape[0]
     n_sweeps, residual = np.zeros(n_rows, dtype=int), np.zeros(n_rows)
-    order, parts, begin = [np.arange(0)], [_upwards(machine, _received(machine, v[:0, :]))], 0
-    pending, received, states = np.arange(0), None, None
-    while len(pending) or begin < n_rows:
-        if begin < n_rows and len(pending) <= _ROWS // 2:
-            # Rows that have arrived make room for others: the working set stays in the cache,
-            # and the products have many rows until the last of them.
-            rows = np.arange(begin, min(begin + _ROWS, n_rows))
-            begin += _ROWS
-            more = _received(machine, v[rows[0] : rows[-1] + 1, :])
-            new = _means(machine, _upwards(machine, more))
-            received = _joined([received], [more])[0] if len(pending) else more
-            states = _joined(states, new) if len(pending) else new
-            pending = np.concatenate([pending, rows])
-        before = states
-        fields, states = _sweep(machine, received, states, damping)
-        moved = _moved(machine, before, states) / (1 - damping)
+    like = _received(machine, v[:0, :])
+    xp = namespace(like)
+    found: States = [None]
+    for par in machine.par[1:]:
+        shape = (n_rows, par.shape[1])
+        found.append(xp.empty(shape, dtype=like.dtype, device=device(like)))
+    waiting = _Waiting(machine, v)
+    pending, held = waiting.next(_ROWS)
+    while len(pending):
+        received, *before = held
+        fields, states = _sweep(machine, received, [None, *before], damping)
+        moved = _moved(machine, before, states[1:]) / (1 - damping)
         n_sweeps[pending] += 1
-        done = (moved <= tolerance) | (n_sweeps[pending] == max_sweeps)
-        if not done.any():
+        ready = np.flatnonzero((moved <= tolerance) | (n_sweeps[pending] == max_sweeps))
+        held = [received, *states[1:]]
+        if not len(ready):
             continue
-        ready, left = np.flatnonzero(done), np.flatnonzero(~done)
-        order.append(pending[ready])
-        parts.append(_taken(fields, ready))
+        for x, field in zip(found[1:], fields[1:], strict=True):
+            put(x, pending[ready], take(field, ready))
         residual[pending[ready]] = moved[ready]
-        pending, received = pending[left], take(received, left)
-        states = _taken(states, left)
-    back, joined = np.argsort(np.concatenate(order)), [None]
-    for layer in range(1, len(machine.par)):
-        field = namespace(parts[0][layer]).concat([part[layer] for part in parts])
-        joined.append(take(field, back))
-    return MeanField(joined, n_sweeps, residual)
+        # Others take the places of rows that have arrived, as long as there are any.
+        while len(ready) and waiting:
+            rows, fresh = waiting.next(len(ready))
+            places, ready = ready[: len(rows)], ready[len(rows) :]
+            pending[places] = rows
+            for x, y in zip(held, fresh, strict=True):
+                put(x, places, y)
+        if len(ready):
+            left = np.delete(np.arange(len(pending)), ready)
+            pending, held = pending[left], [take(x, left) for x in held]
+    return MeanField(found, n_sweeps, residual)
+
+
+class _Waiting:
+    """Rows that have yet to be swept; their first pass is made for many at a time."""
+
+    def __init__(self, machine: Machine, v: Array):
+        self.machine, self.v = machine, v
+        self.rows, self.begin, self.block = np.arange(0), 0, []
+
+    def __bool__(self) -> bool:
+        return len(self.rows) > 0 or self.begin < self.v.shape[0]
+
+    def next(self, n: int) -> tuple[np.ndarray, list]:
+        """Numbers of at most ``n`` rows; what they receive, and the means of their layers."""
+        if not len(self.rows):
+            end = min(self.begin + _ROWS, self.v.shape[0])
+            received = _received(self.machine, self.v[self.begin : end, :])
+            means = _means(self.machine, _upwards(self.machine, received))
+            self.rows, self.block = np.arange(self.begin, end), [received, *means[1:]]
+            self.begin = end
+        n = min(n, len(self.rows))
+        rows, self.rows = self.rows[:n], self.rows[n:]
+        taken, self.block = [x[:n, :] for x in self.block], [x[n:, :] for x in self.block]
+        return rows, taken
 
 
 def settle(machine: Machine, v: Array, n_sweeps: int) -> States:
@@ -190,27 +215,20 @@ def _sweep(
     return fields, states
 
 
-def _moved(machine: Machine, before: States, after: States) -> np.ndarray:
-    """How far any mean of a row moved, at most."""
+def _moved(machine: Machine, before: Sequence[Array], after: Sequence[Array]) -> np.ndarray:
+    """How far any mean of a row moved in the hidden layers, at most."""
     largest = []
-    for layer in range(1, len(after)):
-        x = after[layer] - before[layer]
-        xp, unit = namespace(x), machine.units[layer]
+    for layer, (x, y) in enumerate(zip(before, after, strict=True), start=1):
+        change, unit = y - x, machine.units[layer]
         if unit.continuous:
-            x = x * unit.curvature(machine.par[layer]) ** 0.5
-        largest.append(to_numpy(xp.max(xp.abs(x), axis=-1)))
+            change *= unit.curvature(machine.par[layer]) ** 0.5
+        xp = namespace(change)
+        # Two readings take less time than to write absolute values.
+        largest.append(to_numpy(xp.max(change, axis=-1)))
+        largest.append(to_numpy(-xp.min(change, axis=-1)))
     return np.max(np.stack(largest).astype(np.float64), axis=0)
 
 
 def _means(machine: Machine, fields: States) -> States:
     hidden = zip(machine.units, machine.par, fields, strict=True)
     return [None if field is None else unit.mean(field, par) for unit, par, field in hidden]
-
-
-def _joined(first: States, second: States) -> States:
-    pairs = zip(first, second, strict=True)
-    return [None if x is None else namespace(x).concat([x, y]) for x, y in pairs]
-
-
-def _taken(states: States, index: np.ndarray) -> States:
-    return [None if x is None else take(x, index) for x in states]
