@@ -29,7 +29,7 @@ from ._fitting import (
 )
 from ._mean_field import MeanField, mean_field, means_below
 from ._memory import DoNotKeep, remembered
-from ._pretraining import SCHEMES, adopt, kinds
+from ._pretraining import SCHEMES, adopt, chosen, kinds
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
@@ -62,6 +62,10 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     n_mean_field_steps : int, default=5
         Sweeps of the mean field over each minibatch, after one pass upwards.
 
+    negative_phase : {"sampled", "partial_mean_field"}, default="sampled"
+        What the chains say of the even layers above the visible one: their states, or their
+        means given the means of the odd ones, which vary less and are a little biased.
+
     inference : {"mean_field", "single_pass"}, default="mean_field"
         Where features come from: the mean field, or its first pass upwards alone, in which
         each layer but the last hears the one below twice in place of the one above. That pass
@@ -77,10 +81,12 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     damping : float, default=0.0
         Share of its old value that a mean keeps in a sweep, in [0, 1). Sweeps arrive without.
 
-    pretrain : {"first_layer", "doubled"} or None, default="first_layer"
-        What is trained before all layers are trained together. "first_layer": the first layer
-        as an RBM, to which the others are then added; "doubled": each layer as an RBM of
-        doubled weights [1]_; `None`: nothing. See docs/decisions/deep-boltzmann.md.
+    pretrain : {"auto", "doubled", "first_layer"} or None, default="auto"
+        What is trained before all layers are trained together. "doubled": each layer as an RBM
+        of doubled weights [1]_, which gives the upper layers most to say; "first_layer": the
+        first layer as an RBM, to which the others are then added, which gave the highest
+        likelihood; `None`: nothing. "auto" is "doubled", and "first_layer" for real-valued
+        hidden units. See docs/decisions/deep-boltzmann.md.
 
     pretrain_rbm : RBMTransformer or None, default=None
         How those are trained: a template like `rbm`, which `None` stands for.
@@ -186,6 +192,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         "hidden_layer_sizes": "no_validation",
         "rbm": "no_validation",
         "n_mean_field_steps": [Interval(Integral, 0, None, closed="left")],
+        "negative_phase": [StrOptions({"sampled", "partial_mean_field"})],
         "inference": [StrOptions({"mean_field", "single_pass"})],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
@@ -204,11 +211,12 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         *,
         rbm: RBMTransformer | None = None,
         n_mean_field_steps: int = 5,
+        negative_phase: str = "sampled",
         inference: str = "mean_field",
         tol: float = 1e-4,
         max_mean_field_steps: int = 500,
         damping: float = 0.0,
-        pretrain: str | None = "first_layer",
+        pretrain: str | None = "auto",
         pretrain_rbm: RBMTransformer | None = None,
         layers: int | slice | Sequence[int] | str = -1,
         units: Any = None,
@@ -222,6 +230,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.rbm = rbm
         self.n_mean_field_steps = n_mean_field_steps
+        self.negative_phase = negative_phase
         self.inference = inference
         self.tol = tol
         self.max_mean_field_steps = max_mean_field_steps
@@ -305,11 +314,6 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         """The template, the sizes of the hidden layers, the rows, their unit and weights."""
         sizes = layer_sizes(self.hidden_layer_sizes)
         rbm = self._template("rbm", RBMTransformer(n_gibbs_steps=5))
-        if self.pretrain == "doubled" and rbm.hidden == "gaussian":
-            raise ValueError(
-                "pretrain='doubled', but with hidden='gaussian' in the template there may be "
-                "no distribution with twice the weights: set pretrain='first_layer'."
-            )
         if go_on and sizes != self._sizes:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the fitted machine to "
@@ -331,26 +335,33 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         rbm._validate_params()
         return rbm
 
+    def _deep_settings(self) -> dict[str, Any]:
+        return {
+            "n_mean_field_steps": self.n_mean_field_steps,
+            "partial_mean_field": self.negative_phase == "partial_mean_field",
+        }
+
     @with_callbacks
     def _fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
         """`fit` once the rows are validated."""
         n_before, before = 0, None
-        if self.pretrain and not go_on and len(sizes) > 1:
+        scheme = chosen(self.pretrain, rbm.hidden)
+        if scheme and not go_on and len(sizes) > 1:
             before = self._template("pretrain_rbm", rbm)
             # What is trained is part of the machine that `rbm` describes.
             before.set_params(visible=rbm.visible, hidden=rbm.hidden)
-            n_before = len(kinds(self.pretrain, len(sizes)))
+            n_before = len(kinds(scheme, len(sizes)))
         keep = isinstance(self.random_state, Integral) and not self.warm_start
         memory = check_memory(self.memory) if keep and self.memory is not None else None
         seed = None if go_on else seed_of(self.random_state)
         key = scores = ""
         if memory is not None:
             training = training_parameters(rbm) | {"n_components": sizes}
-            training |= {"n_mean_field_steps": self.n_mean_field_steps}
+            training |= self._deep_settings()
             if before is not None:
-                training |= {"pretrain": (self.pretrain, training_parameters(before))}
+                training |= {"pretrain": (scheme, training_parameters(before))}
             key = joblib.hash((rows.X, rows.weight, __version__, training, seed))
             inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
             scores = joblib.hash((key, inference))
@@ -360,7 +371,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
 
         def train() -> dict[str, Any]:
             nonlocal memory
-            settings = settings_of(rbm, n_mean_field_steps=self.n_mean_field_steps)
+            settings = settings_of(rbm, **self._deep_settings())
             held_out, whole = None, True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
@@ -369,7 +380,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             if rbm.validation_fraction:
                 held_out = rows.hold_out(rbm.validation_fraction, run.rng)
             if before is not None:
-                whole = self._pretrain(context, run, before, rows, seed)
+                whole = self._pretrain(context, run, before, rows, seed, scheme)
             whole &= self._pass_over(
                 context,
                 run,
@@ -397,7 +408,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     def _partial_fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
-        settings = settings_of(rbm, "constant", self.n_mean_field_steps)
+        settings = settings_of(rbm, "constant", **self._deep_settings())
         if go_on:
             run = continued(self._run, rbm, rows, settings)
             statistics = copy.deepcopy(self._statistics)
@@ -418,12 +429,18 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
 
     def _pretrain(
-        self, context: Any, run: Run, rbm: RBMTransformer, rows: Rows, seed: int
+        self,
+        context: Any,
+        run: Run,
+        rbm: RBMTransformer,
+        rows: Rows,
+        seed: int,
+        scheme: str,
     ) -> bool:
         """Start ``run`` from RBMs that ``rbm`` describes; whether no callback cut one short."""
         settings = settings_of(rbm)
         whole, runs, lower = True, [], []
-        for layer, kind in enumerate(kinds(self.pretrain, len(run.machine.W))):
+        for layer, kind in enumerate(kinds(scheme, len(run.machine.W))):
             below = Rows(rows.X, rows.weight, rows.unit, lower, rbm.sample_inputs)
             below.index = rows.index
             size, layer_state = run.machine.W[layer].shape[1], layer_seed(seed, layer)

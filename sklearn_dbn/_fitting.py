@@ -26,8 +26,11 @@ def training_parameters(rbm: Any) -> dict[str, Any]:
     return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
 
 
-def settings_of(rbm: Any, schedule: str | None = None, n_mean_field_steps: int = 0) -> Settings:
-    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train."""
+def settings_of(rbm: Any, schedule: str | None = None, **deep: Any) -> Settings:
+    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train.
+
+    ``deep`` holds what matters with several hidden layers alone.
+    """
     if rbm.sparsity_target is not None and UNITS[rbm.hidden].support != (0, 1):
         raise ValueError(
             f"sparsity_target={rbm.sparsity_target} is a share of the rows in which a "
@@ -48,7 +51,7 @@ def settings_of(rbm: Any, schedule: str | None = None, n_mean_field_steps: int =
         sparsity=None
         if rbm.sparsity_target is None
         else Sparsity(rbm.sparsity_target, rbm.sparsity_cost),
-        n_mean_field_steps=n_mean_field_steps,
+        **deep,
     )
 
 

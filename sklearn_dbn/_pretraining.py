@@ -25,12 +25,27 @@ from ._mean_field import settle
 from ._training import Run
 from .samplers import Chains
 
-SCHEMES = ("first_layer", "doubled")
+SCHEMES = ("auto", "doubled", "first_layer")
 
 # What the layers above the first say at first, as a share of what random weights would.
 _HUSHED = 0.2
 # Sweeps of the mean field where the chains start.
 _SWEEPS = 5
+
+
+def chosen(scheme: str | None, hidden: str) -> str | None:
+    """What "auto" stands for.
+
+    Real-valued units with twice the weights may have no distribution.
+    """
+    if scheme == "auto":
+        return "first_layer" if hidden == "gaussian" else "doubled"
+    if scheme == "doubled" and hidden == "gaussian":
+        raise ValueError(
+            "pretrain='doubled', but with hidden='gaussian' in the template there may be no "
+            "distribution with twice the weights: set pretrain='first_layer'."
+        )
+    return scheme
 
 
 def kinds(scheme: str, n_layers: int) -> list[Callable[..., Machine]]:

@@ -55,7 +55,8 @@ class Settings:
     averaging: float
     centered: bool
     sparsity: Sparsity | None
-    n_mean_field_steps: int = 5
+    n_mean_field_steps: int = 0
+    partial_mean_field: bool = False
 
 
 @dataclass
@@ -266,6 +267,12 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     n_data = v.shape[0]
     data = settle(machine, v, settings.n_mean_field_steps)
     states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
+    n_negative = run.chains.states[0].shape[0]
+    if settings.partial_mean_field:
+        model = [x[n_data : n_data + n_negative, :] for x in states]
+        means = machine.means(machine.even[1:], model)
+        for layer in machine.even[1:]:
+            model[layer][...] = means[layer]
 
     total = float(xp.sum(weight))
     for layer in range(1, len(states)):
@@ -276,7 +283,6 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = rate * total / settings.batch_size
-    n_negative = run.chains.states[0].shape[0]
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
     ascent = machine.gradient(states, xp.concat([weight * (step / total), negative]), offsets)
     machine.precondition(ascent, offsets)

@@ -35,7 +35,9 @@ INSTANCES = [
         (6, 5, 4), rbm=RBM, pretrain=None, layers=[2, 0], units=0.5, passthrough=True
     ),
     DBMTransformer((6, 5), rbm=RBM, layers="all", inference="single_pass", output="binary"),
-    DBMTransformer((6, 5, 4), rbm=RBM, pretrain="doubled", units=SelectKBest(f_classif, k=2)),
+    DBMTransformer(
+        (6, 5, 4), rbm=RBM, pretrain="first_layer", units=SelectKBest(f_classif, k=2)
+    ),
     DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
 ]

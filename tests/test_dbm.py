@@ -17,6 +17,7 @@ from training import FixedChains, make_settings
 
 import sklearn_dbn._generator as generator
 from sklearn_dbn import DBMTransformer, RBMTransformer
+from sklearn_dbn._mean_field import settle
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import start, train
@@ -164,14 +165,35 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
         np.testing.assert_allclose(moved, 0.1 * db, atol=1e-9)
 
 
+def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
+    """Of the even layers above the visible one, given the means of the odd ones."""
+    v, sizes = exact.bits(4)[[1, 3, 6]], [4, 3, 3, 2]
+    chains = [exact.bits(n)[: 2**2] if i % 2 == 0 else None for i, n in enumerate(sizes)]
+    settings = make_settings(
+        sampler=FixedChains(chains), batch_size=3, centered=False, partial_mean_field=True
+    )
+    rows = Rows(v, np.ones(3), UNITS["bernoulli"])
+    run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
+    before = run.machine.copy()
+    next(train(run, rows, settings, 1))
+    data = [*before.means(before.odd, settle(before, v, 0))]
+    model = before.means([2], before.means(before.odd, chains))
+    assert not np.array_equal(model[2], chains[2])
+    for layer in range(3):
+        dW = data[layer].T @ data[layer + 1] / 3 - model[layer].T @ model[layer + 1] / 4
+        moved = run.machine.W[layer] - before.W[layer]
+        np.testing.assert_allclose(moved, 0.1 * dW, atol=1e-9)
+
+
 @pytest.mark.parametrize("sampler", ["pcd", "cd", "tempering"])
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, pretrain, sampler):
+    negative_phase = "partial_mean_field" if sampler == "pcd" and pretrain else "sampled"
     test = two_patterns(300, seed=1)
     before = small_dbm(n_layers, n_iter=0)
     rbm = clone(before.rbm).set_params(n_iter=60, sampler=sampler, n_temperatures=3)
-    after = small_dbm(n_layers, rbm=rbm, pretrain=pretrain)
+    after = small_dbm(n_layers, rbm=rbm, pretrain=pretrain, negative_phase=negative_phase)
     gain = [exact.log_p(dbm._machine, test).mean() for dbm in (before, after)]
     assert gain[1] > gain[0] + 0.3
 
@@ -298,7 +320,8 @@ def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, monke
 
     monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
     before = RBMTransformer(n_iter=3, learning_rate=0.1)
-    dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before).fit(X)
+    dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before, pretrain="first_layer")
+    dbm.fit(X)
     first, joint = made
     machine, rbm = joint.machine, first.average
     seed = layer_seed(0, 0)

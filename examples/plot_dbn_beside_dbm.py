@@ -1,0 +1,101 @@
+"""
+A deep belief network beside a deep Boltzmann machine
+=====================================================
+
+Both have two hidden layers and are trained without labels. In the belief network each layer is
+trained on top of the one below, and a unit hears what is below it alone; in the Boltzmann
+machine all layers are trained together, and a unit hears both sides. What does that change?
+Both learn the same binary digits here; then a linear classifier sees each of their layers, both
+draw digits, and both say how probable digits are that they never saw.
+
+Run it as ``python examples/plot_dbn_beside_dbm.py``; the figure goes to
+``plot_dbn_beside_dbm.png`` beside it.
+"""
+
+# %%
+# Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn; a pixel is on where it is
+# darker than half of the scale.
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn.inspection import SamplesDisplay
+
+X, y = load_digits(return_X_y=True)
+X = (X > 8).astype(np.float32)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=500, stratify=y, random_state=0
+)
+
+# %%
+# The same units and the same first layer; the belief network then gets its second layer, and
+# the Boltzmann machine all of its layers at once.
+first = RBMTransformer(n_iter=60)
+generators = {
+    "belief network": DBNTransformer((100, 100), rbm=first, random_state=0),
+    "Boltzmann machine": DBMTransformer(
+        (100, 100), rbm=RBMTransformer(n_iter=60, n_gibbs_steps=5), random_state=0
+    ),
+}
+for generator in generators.values():
+    generator.fit(X_train)
+
+# %%
+# Accuracy of a linear classifier on each layer and on both; the weights stay as they are.
+views = {"layer 0": 0, "layer 1": 1, "both": "all"}
+accuracy = {}
+for name, generator in generators.items():
+    for view, layers in views.items():
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+        chosen = generator.select(layers=layers)
+        head.fit(chosen.transform(X_train), y_train)
+        accuracy[name, view] = head.score(chosen.transform(X_test), y_test)
+pixels = LogisticRegression(max_iter=1000).fit(X_train, y_train).score(X_test, y_test)
+
+# %%
+# Log-likelihood of the test digits, in nats, and the bound that its hidden layers give.
+nats = {name: generator.score(X_test) for name, generator in generators.items()}
+bounds = {name: generator.score_bound(X_test).mean() for name, generator in generators.items()}
+
+# %%
+# One figure: samples, features, likelihood.
+figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained")
+colors = dict(zip(generators, ("tab:blue", "tab:orange"), strict=True))
+for ax, (name, generator) in zip(axes, generators.items(), strict=False):
+    samples = generator.sample(64, n_gibbs_steps=1000, random_state=0)
+    SamplesDisplay(samples).plot(ax)
+    ax.set_title(f"samples: {name}", fontsize="medium", color=colors[name])
+for name in generators:
+    values = [accuracy[name, view] for view in views]
+    axes[2].plot(list(views), values, "o", ms=9, color=colors[name], alpha=0.8, label=name)
+axes[2].axhline(pixels, color="0.3", lw=1, ls="--", label="raw pixels")
+axes[2].set(ylim=(0.88, 0.94), ylabel="test accuracy")
+axes[2].margins(x=0.2)
+axes[2].set_title("linear classifier on frozen units", fontsize="medium")
+axes[2].legend(fontsize="small", loc="lower right")
+for name in generators:
+    axes[3].plot([name], [nats[name]], "o", ms=9, color=colors[name])
+    axes[3].plot([name], [bounds[name]], "_", ms=18, mew=2, color=colors[name])
+axes[3].set(ylim=(-18.5, -16), ylabel="nats per test digit")
+axes[3].margins(x=0.5)
+axes[3].set_title("log-likelihood (dot) and bound (bar)", fontsize="medium")
+figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+
+# %%
+# What the data said.
+for name in generators:
+    found = ", ".join(f"{view} {accuracy[name, view]:.3f}" for view in views)
+    print(
+        f"{name}: accuracy on {found} (pixels {pixels:.3f}); {nats[name]:.2f} nats a digit, "
+        f"at least {bounds[name]:.2f}"
+    )
