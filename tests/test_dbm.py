@@ -337,6 +337,20 @@ def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, monke
         assert 0 < np.abs(machine.W[layer - 1]).max() < 0.3
 
 
+@pytest.mark.parametrize("pretrain", ["first_layer", "doubled"])
+@pytest.mark.parametrize(("before", "after"), [("pcd", "pcd"), ("cd", "pcd"), ("pcd", "cd")])
+def test_chains_start_where_those_of_the_first_layer_are(pretrain, before, after):
+    first = RBMTransformer(n_iter=1, sampler=before, n_chains=5)
+    joint = RBMTransformer(n_iter=0, sampler=after, n_chains=12)
+    dbm = DBMTransformer((7, 6, 5), rbm=joint, pretrain=pretrain, pretrain_rbm=first)
+    states = dbm.set_params(random_state=0).fit(X)._run.chains.states
+    assert [x if x is None else x.shape for x in states] == [(12, 64), None, (12, 6), None]
+    assert np.array_equal(np.unique(states[2]), [0, 1])
+    n_first = len(np.unique(states[0], axis=0))
+    assert n_first == 5 if before == "pcd" else 5 < n_first <= 10
+    assert abs(states[0].mean() - X.mean()) < 0.1
+
+
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_going_on_leaves_earlier_selections_alone(dbm, call):
     dbm.set_params(warm_start=True).fit(X)
