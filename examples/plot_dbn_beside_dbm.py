@@ -38,11 +38,11 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# The same units and the same first layer; the belief network then gets its second layer, and
-# the Boltzmann machine all of its layers at once.
-first = RBMTransformer(n_iter=60)
+# The same units and the same number of passes for each layer; then the Boltzmann machine trains
+# all of its layers together.
+layer = RBMTransformer(n_iter=60)
 generators = {
-    "belief network": DBNTransformer((100, 100), rbm=first, random_state=0),
+    "belief network": DBNTransformer((100, 100), rbm=layer, random_state=0),
     "Boltzmann machine": DBMTransformer(
         (100, 100), rbm=RBMTransformer(n_iter=60, n_gibbs_steps=5), random_state=0
     ),
@@ -79,7 +79,7 @@ for name in generators:
     values = [accuracy[name, view] for view in views]
     axes[2].plot(list(views), values, "o", ms=9, color=colors[name], alpha=0.8, label=name)
 axes[2].axhline(pixels, color="0.3", lw=1, ls="--", label="raw pixels")
-axes[2].set(ylim=(0.88, 0.94), ylabel="test accuracy")
+axes[2].set(ylim=(0.9, 0.945), ylabel="test accuracy")
 axes[2].margins(x=0.2)
 axes[2].set_title("linear classifier on frozen units", fontsize="medium")
 axes[2].legend(fontsize="small", loc="lower right")
@@ -99,3 +99,9 @@ for name in generators:
         f"{name}: accuracy on {found} (pixels {pixels:.3f}); {nats[name]:.2f} nats a digit, "
         f"at least {bounds[name]:.2f}"
     )
+gain = nats["Boltzmann machine"] - nats["belief network"]
+print(
+    f"Trained together, the layers are {gain:+.2f} nats a digit from those trained one on the "
+    f"other, and the last one alone is {accuracy['Boltzmann machine', 'layer 1']:.3f} right "
+    f"instead of {accuracy['belief network', 'layer 1']:.3f}."
+)
