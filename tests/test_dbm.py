@@ -34,6 +34,19 @@ def dbm():
     return DBMTransformer((7, 6, 5), rbm=RBM, layers="all", random_state=0)
 
 
+@pytest.fixture
+def made(monkeypatch):
+    """The runs that a fit trains, one after the other."""
+    runs, original = [], DBMTransformer._pass_over
+
+    def watching(self, context, run, *args, **options):
+        runs.append(run)
+        return original(self, context, run, *args, **options)
+
+    monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
+    return runs
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -278,15 +291,7 @@ def test_the_features_of_a_row_with_gaps_are_its_mean_field(dbm):
     np.testing.assert_allclose(alone, H, atol=1e-10)
 
 
-def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, monkeypatch):
-    made = []
-    original = DBMTransformer._pass_over
-
-    def watching(self, context, run, *args, **options):
-        made.append(run)
-        return original(self, context, run, *args, **options)
-
-    monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
+def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, made):
     fitted = dbm.set_params(
         rbm=RBMTransformer(n_iter=0), pretrain="doubled", pretrain_rbm=RBMTransformer(n_iter=3)
     ).fit(X)
@@ -310,15 +315,7 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, monkeyp
     assert np.array_equal(fitted.weights_[0], machine.W[0])
 
 
-def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, monkeypatch):
-    made = []
-    original = DBMTransformer._pass_over
-
-    def watching(self, context, run, *args, **options):
-        made.append(run)
-        return original(self, context, run, *args, **options)
-
-    monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
+def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, made):
     before = RBMTransformer(n_iter=3, learning_rate=0.1)
     dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before, pretrain="first_layer")
     dbm.fit(X)
