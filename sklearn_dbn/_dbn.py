@@ -26,9 +26,6 @@ from ._rows import Rows
 from ._version import __version__
 from .selection import SelectingGenerator, UnitStatistics
 
-# partial_fit scores units on about so many of the last rows.
-_MEMORY_ROWS = 10_000
-
 
 class DBNTransformer(SelectingGenerator):
     """Deep belief network, trained without labels, with features from any of its layers.
@@ -341,7 +338,7 @@ class DBNTransformer(SelectingGenerator):
                 task.call_on_fit_task_begin(estimator=self, X=X)
                 rbm._partial_fit_rows(rows)
                 task.call_on_fit_task_end(estimator=self, X=X)
-            seen.forget(_MEMORY_ROWS / (_MEMORY_ROWS + len(weight)))
+            seen.make_room(len(weight))
             _take_in(seen, rbm._machine, rows)
             lower.append(rbm._machine)
         self.rbms_, self._statistics = rbms, statistics

@@ -73,12 +73,10 @@ def mean_field(
     damping : float
         Share of a mean that stays in a sweep, in [0, 1).
     """
-    if len(machine.W) == 1 or max_sweeps == 0:
-        fields = _upwards(machine, _received(machine, v))
-        n_rows, residual = v.shape[0], 0.0 if len(machine.W) == 1 else np.nan
-        return MeanField(fields, np.zeros(n_rows, dtype=int), np.full(n_rows, residual))
-    n_rows = v.shape[0]
-    n_sweeps, residual = np.zeros(n_rows, dtype=int), np.zeros(n_rows)
+    n_rows, only = v.shape[0], len(machine.W) == 1
+    n_sweeps, residual = np.zeros(n_rows, dtype=int), np.full(n_rows, 0.0 if only else np.nan)
+    if only or max_sweeps == 0:
+        return MeanField(_upwards(machine, _received(machine, v)), n_sweeps, residual)
     like = _received(machine, v[:0, :])
     xp = namespace(like)
     found: States = [None]

@@ -15,14 +15,18 @@ the two RBMs that share a layer.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ._array_api import Array, namespace
+from ._fitting import new_run, settings_of, training_parameters
 from ._machine import Machine, States
 from ._mean_field import settle
-from ._training import Run
+from ._random import layer_seed
+from ._rows import Rows
+from ._training import Run, Settings
 from .samplers import Chains
 
 SCHEMES = ("auto", "doubled", "first_layer")
@@ -48,15 +52,51 @@ def chosen(scheme: str | None, hidden: str) -> str | None:
     return scheme
 
 
-def kinds(scheme: str, n_layers: int) -> list[Callable[..., Machine]]:
-    """The machine of each RBM to be trained before all layers are, the lowest first."""
-    if scheme == "first_layer":
-        return [Machine]
-    last = n_layers - 1
-    return [
-        partial(Doubled, up=1.0 if i == last else 2.0, down=1.0 if i == 0 else 2.0)
-        for i in range(n_layers)
-    ]
+@dataclass
+class Pretraining:
+    """The RBMs to be trained before all layers are.
+
+    Parameters
+    ----------
+    scheme : {"doubled", "first_layer"}
+    rbm : RBMTransformer
+        How each is trained.
+    n_layers : int
+        Hidden layers of the machine that starts from them.
+    """
+
+    scheme: str
+    rbm: Any
+    n_layers: int
+
+    @property
+    def key(self) -> tuple:
+        """What a machine that starts from them depends on."""
+        return self.scheme, training_parameters(self.rbm)
+
+    @property
+    def kinds(self) -> list[Callable[..., Machine]]:
+        """The machine of each, the lowest first."""
+        if self.scheme == "first_layer":
+            return [Machine]
+        last = self.n_layers - 1
+        return [
+            partial(Doubled, up=1.0 if i == last else 2.0, down=1.0 if i == 0 else 2.0)
+            for i in range(self.n_layers)
+        ]
+
+    def runs(self, run: Run, rows: Rows, seed: int) -> Iterator[tuple[Run, Rows, Settings]]:
+        """Each in turn, to be trained before the next; in the end ``run`` starts from them."""
+        settings, runs, lower = settings_of(self.rbm), [], []
+        for layer, kind in enumerate(self.kinds):
+            below = Rows(rows.X, rows.weight, rows.unit, lower, self.rbm.sample_inputs)
+            below.index = rows.index
+            sizes = [run.machine.W[layer].shape[1]]
+            alone = new_run(self.rbm, below, settings, sizes, layer_seed(seed, layer), kind)
+            yield alone, below, settings
+            runs.append(alone)
+            lower = [*lower, alone.result()]
+        adopt(run, runs)
 
 
 @dataclass

@@ -404,6 +404,35 @@ def test_a_machine_is_trained_once(dbm, inference, tmp_path, monkeypatch):
     assert len(trained) == 6
 
 
+def test_what_is_trained_before_is_part_of_the_key(dbm, made, tmp_path):
+    dbm.set_params(memory=str(tmp_path), pretrain="first_layer").fit(X)
+    others = [
+        {"pretrain": None},
+        {"pretrain": "doubled"},
+        {"pretrain_rbm": RBMTransformer(n_iter=1)},
+        {"negative_phase": "partial_mean_field"},
+    ]
+    weights = [dbm.weights_[0]]
+    for other in others:
+        n_before = len(made)
+        weights.append(clone(dbm).set_params(**other).fit(X).weights_[0])
+        assert len(made) > n_before, other
+    assert len({W.tobytes() for W in weights}) == len(weights)
+    n_before = len(made)
+    same = RBMTransformer(n_iter=2, random_state=7, verbose=0, n_components=256)
+    assert np.array_equal(
+        clone(dbm).set_params(pretrain_rbm=same).fit(X).weights_[0], weights[0]
+    )
+    assert len(made) == n_before
+
+
+def test_scores_forget_rows_of_long_ago(dbm):
+    dbm.partial_fit(X)
+    for _ in range(3):
+        dbm.partial_fit(np.tile(X, (100, 1)))
+    assert all(seen.weight < 25_000 for seen in dbm._statistics)
+
+
 class Stop:
     """Stops at the end of the first pass."""
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+_MEMORY_ROWS = 10_000
+
 
 class UnitStatistics:
     """Weighted sums over rows of what the scores are made of, in float64.
@@ -29,6 +31,10 @@ class UnitStatistics:
         """Let what has been taken in so far count less."""
         self.weight *= factor
         self.sums *= factor
+
+    def make_room(self, n_rows: int) -> None:
+        """Let no more than about 10,000 rows count, before ``n_rows`` more come."""
+        self.forget(_MEMORY_ROWS / (_MEMORY_ROWS + n_rows))
 
     @property
     def mean(self) -> np.ndarray:
