@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._array_api import Array, device, namespace, put, take, times_transposed, to_numpy
-from ._machine import Machine, States
+from ._array_api import Array, device, namespace, put, take, to_numpy
+from ._machine import Machine, States, Unchanging
 
 # Rows that are swept together.
 _ROWS = 256
@@ -83,14 +83,18 @@ def mean_field(
     for par in machine.par[1:]:
         shape = (n_rows, par.shape[1])
         found.append(xp.empty(shape, dtype=like.dtype, device=device(like)))
+    if n_rows > _ROWS:
+        machine = Unchanging(machine.units, machine.par, machine.W)
     waiting = _Waiting(machine, v)
     pending, held = waiting.next(_ROWS)
     while len(pending):
         received, *before = held
         fields, states = _sweep(machine, received, [None, *before], damping)
-        moved = _moved(machine, before, states[1:]) / (1 - damping)
         n_sweeps[pending] += 1
-        ready = np.flatnonzero((moved <= tolerance) | (n_sweeps[pending] == max_sweeps))
+        last = n_sweeps[pending] == max_sweeps
+        moved = _moved(machine, before, states[1:], tolerance * (1 - damping), last)
+        moved /= 1 - damping
+        ready = np.flatnonzero((moved <= tolerance) | last)
         held = [received, *states[1:]]
         if not len(ready):
             continue
@@ -202,7 +206,7 @@ def _sweep(
     fields, states = [None] * len(states), list(states)
     for layer in (*machine.odd, *machine.even[1:]):
         if layer == 1:
-            field = times_transposed(states[2], machine.W[1])
+            field = machine.from_above(1, states[2])
             field += received
         else:
             field = machine.field(layer, states)
@@ -213,18 +217,32 @@ def _sweep(
     return fields, states
 
 
-def _moved(machine: Machine, before: Sequence[Array], after: Sequence[Array]) -> np.ndarray:
-    """How far any mean of a row moved in the hidden layers, at most."""
-    largest = []
-    for layer, (x, y) in enumerate(zip(before, after, strict=True), start=1):
-        change, unit = y - x, machine.units[layer]
+def _moved(
+    machine: Machine,
+    before: Sequence[Array],
+    after: Sequence[Array],
+    tolerance: float,
+    last: np.ndarray,
+) -> np.ndarray:
+    """How far any mean of a row moved in the hidden layers, at most.
+
+    Once a layer says that a row moved by more than ``tolerance`` the wider ones are not asked,
+    except for rows that are swept for the ``last`` time.
+    """
+    moved, rows = np.zeros(len(last)), np.arange(len(last))
+    for layer in sorted(range(len(after)), key=lambda i: after[i].shape[1]):
+        x, y, unit = before[layer], after[layer], machine.units[layer + 1]
+        change = y - x if len(rows) == len(last) else take(y, rows) - take(x, rows)
         if unit.continuous:
-            change *= unit.curvature(machine.par[layer]) ** 0.5
+            change *= unit.curvature(machine.par[layer + 1]) ** 0.5
         xp = namespace(change)
         # Two readings take less time than to write absolute values.
-        largest.append(to_numpy(xp.max(change, axis=-1)))
-        largest.append(to_numpy(-xp.min(change, axis=-1)))
-    return np.max(np.stack(largest).astype(np.float64), axis=0)
+        for furthest in (xp.max(change, axis=-1), -xp.min(change, axis=-1)):
+            moved[rows] = np.maximum(moved[rows], to_numpy(furthest))
+        rows = rows[(moved[rows] <= tolerance) | last[rows]]
+        if not len(rows):
+            break
+    return moved
 
 
 def _means(machine: Machine, fields: States) -> States:

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from .._array_api import Array, device, namespace, to_numpy
-from .._machine import Machine, States
+from .._machine import Machine, States, Unchanging
 from .._random import Stream
 from ..samplers import Chains
 from ..samplers._chains import gibbs
@@ -144,7 +143,7 @@ def increments(
     """What each step adds to the log weights of `anneal`."""
     summed = machine.odd if summed is None else summed
     kept = machine.even if summed == machine.odd else machine.odd
-    machine = _Unchanging(machine.units, machine.par, machine.W)
+    machine = Unchanging(machine.units, machine.par, machine.W)
     units, states = machine.units, list(states)
     xp = namespace(machine.W[0])
 
@@ -178,27 +177,3 @@ def increments(
             field *= beta
             field += par[layer][0, :]
             states[layer] = units[layer].sample(field, par[layer], rng)
-
-
-@dataclass
-class _Unchanging(Machine):
-    """A machine whose weights stay as they are.
-
-    Their transposes are laid out in memory once, since a product with a transposed view takes
-    up to a fifth longer.
-    """
-
-    def __post_init__(self) -> None:
-        self._back = []
-        for W in self.W:
-            back = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
-            back[:, :] = W.T
-            self._back.append(back)
-
-    def input(self, layer: int, states: States) -> Array:
-        if layer == 0:
-            return states[1] @ self._back[0]
-        received = states[layer - 1] @ self.W[layer - 1]
-        if layer < len(self.W):
-            received += states[layer + 1] @ self._back[layer]
-        return received

@@ -116,7 +116,10 @@ class SelectingGenerator(Generator):
         blocks = {}
         for layer, (unit, par, field) in enumerate(self._fields(X, max(layers))):
             if layer in chosen:
-                blocks[layer] = output(unit, par, field)[:, chosen[layer]]
+                values, wanted = output(unit, par, field), chosen[layer]
+                # A copy of whole layers would take as long as a sweep of the mean field.
+                whole = np.array_equal(wanted, np.arange(values.shape[1]))
+                blocks[layer] = values if whole else values[:, wanted]
         return [blocks[layer] for layer in layers]
 
     def transform(self, X: Any) -> Any:
@@ -138,7 +141,7 @@ class SelectingGenerator(Generator):
         X = self._complete(self._check_rows(X, reset=False))
         blocks = self._columns(X, self.selected_layers_.tolist(), self.selected_units_)
         if not self.passthrough:
-            return np.hstack(blocks)
+            return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
         if sp.issparse(X):
             return sp.hstack([*blocks, X], format="csr")
         return np.hstack([*blocks, X])
