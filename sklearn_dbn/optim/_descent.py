@@ -1,0 +1,122 @@
+"""Update rules of a descent on minibatches, over parameters of any shape.
+
+``start(parameters)`` gives the memory of a rule, and ``update(parameters, gradient, rates,
+memory)`` moves the parameters, in place and against the gradient, which it uses up. All are
+dicts by the same names; ``rates`` holds a step size for each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import get_blas_funcs
+
+from .._array_api import Array
+
+Arrays = Mapping[str, Array]
+
+# Values that are moved together: they and all that they need stay in the cache of a core.
+_BLOCK = 1 << 15
+# Steps after which the lazily decayed sums of Adam are scaled back.
+_RESCALE_EVERY = 50
+
+
+@dataclass
+class Memory:
+    """What a rule remembers of each parameter, and for how many steps."""
+
+    first: dict[str, Array]
+    second: dict[str, Array]
+    n_steps: int = 0
+
+
+class Momentum:
+    """u = momentum u - rate gradient; x += u.
+
+    Parameters
+    ----------
+    momentum : float
+    """
+
+    def __init__(self, momentum: float):
+        self.momentum = momentum
+
+    def start(self, parameters: Arrays) -> Memory:
+        return Memory({name: np.zeros_like(x) for name, x in parameters.items()}, {})
+
+    def update(
+        self, parameters: Arrays, gradient: Arrays, rates: Mapping[str, float], memory: Memory
+    ) -> None:
+        memory.n_steps += 1
+        for name, x in parameters.items():
+            u = memory.first[name]
+            axpy = get_blas_funcs("axpy", (u,))
+            for u, g, x in _blocks(u, gradient[name], x):
+                u *= self.momentum
+                axpy(g, u, a=-rates[name])
+                x += u
+
+
+class Adam:
+    """Steps of about the learning rate (Kingma, Ba 2015, arXiv:1412.6980).
+
+    The sums of the gradients and of their squares decay lazily: new terms are multiplied by
+    what old ones would have been divided by, which spares two passes over each. The small
+    number of the denominator stands under its root, where it starts the sum of squares and
+    spares another.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float
+    epsilon : float
+    """
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
+        self.beta_1, self.beta_2 = beta_1, beta_2
+        self._floor = epsilon**2 / (1 - beta_2)
+
+    def start(self, parameters: Arrays) -> Memory:
+        return Memory(
+            {name: np.zeros_like(x) for name, x in parameters.items()},
+            {name: np.full_like(x, self._floor) for name, x in parameters.items()},
+        )
+
+    def update(
+        self, parameters: Arrays, gradient: Arrays, rates: Mapping[str, float], memory: Memory
+    ) -> None:
+        n_lazy = memory.n_steps % _RESCALE_EVERY
+        if memory.n_steps and not n_lazy:
+            self._rescale(memory)
+        memory.n_steps += 1
+        up_1, up_2 = self.beta_1 ** -(n_lazy + 1), self.beta_2 ** -(n_lazy + 1)
+        unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**memory.n_steps)
+        unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**memory.n_steps)
+        factor = unbiased_1 / math.sqrt(unbiased_2) * math.sqrt(up_2) / up_1
+        for name, x in parameters.items():
+            axpy, step = get_blas_funcs("axpy", (x,)), -rates[name] * factor
+            arrays = memory.first[name], memory.second[name], gradient[name], x
+            for m, v, g, x in _blocks(*arrays):
+                axpy(g, m, a=up_1)
+                np.multiply(g, g, out=g)
+                axpy(g, v, a=up_2)
+                np.sqrt(v, out=g)
+                np.divide(m, g, out=g)
+                axpy(g, x, a=step)
+
+    def _rescale(self, memory: Memory) -> None:
+        down_1, down_2 = self.beta_1**_RESCALE_EVERY, self.beta_2**_RESCALE_EVERY
+        for name, m in memory.first.items():
+            v = memory.second[name]
+            m *= down_1
+            v *= down_2
+            v += (1 - down_2) * self._floor
+
+
+def _blocks(*arrays: Array):
+    """The same parts of contiguous arrays, as views of one dimension."""
+    flat = [x.reshape(-1) for x in arrays]
+    for start in range(0, flat[0].size, _BLOCK):
+        yield [x[start : start + _BLOCK] for x in flat]
