@@ -8,7 +8,7 @@ dicts by the same names; ``rates`` holds a step size for each of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,12 +52,11 @@ class Momentum:
     ) -> None:
         memory.n_steps += 1
         for name, x in parameters.items():
-            u = memory.first[name]
-            axpy = get_blas_funcs("axpy", (u,))
-            for u, g, x in _blocks(u, gradient[name], x):
+            axpy = get_blas_funcs("axpy", (x,))
+            for u, g, part in _blocks(memory.first[name], gradient[name], x):
                 u *= self.momentum
                 axpy(g, u, a=-rates[name])
-                x += u
+                part += u
 
 
 class Adam:
@@ -98,13 +97,13 @@ class Adam:
         for name, x in parameters.items():
             axpy, step = get_blas_funcs("axpy", (x,)), -rates[name] * factor
             arrays = memory.first[name], memory.second[name], gradient[name], x
-            for m, v, g, x in _blocks(*arrays):
+            for m, v, g, part in _blocks(*arrays):
                 axpy(g, m, a=up_1)
                 np.multiply(g, g, out=g)
                 axpy(g, v, a=up_2)
                 np.sqrt(v, out=g)
                 np.divide(m, g, out=g)
-                axpy(g, x, a=step)
+                axpy(g, part, a=step)
 
     def _rescale(self, memory: Memory) -> None:
         down_1, down_2 = self.beta_1**_RESCALE_EVERY, self.beta_2**_RESCALE_EVERY
@@ -115,7 +114,7 @@ class Adam:
             v += (1 - down_2) * self._floor
 
 
-def _blocks(*arrays: Array):
+def _blocks(*arrays: Array) -> Iterator[list[Array]]:
     """The same parts of contiguous arrays, as views of one dimension."""
     flat = [x.reshape(-1) for x in arrays]
     for start in range(0, flat[0].size, _BLOCK):
