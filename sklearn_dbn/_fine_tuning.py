@@ -71,9 +71,7 @@ class Examples:
     every: tuple[Inputs, Array] | None = None
 
     def take(self, index: np.ndarray) -> Examples:
-        inputs = self.inputs
-        above = [q if q is None else q[index] for q in inputs.above]
-        inputs = Inputs(inputs.X[index], above, inputs.shift, inputs.scale)
+        inputs = self.inputs.rows(index)
         return Examples(inputs, self.target[index], self.weight[index], self.every)
 
 
@@ -136,7 +134,11 @@ class Tuning:
     ----------
     network : Network
     rng : Stream
+    machines : list of Machine
+        Those whose arrays the network moves, and ``pull`` with it.
     pull : Pull or None
+    moved : list of int
+        The hidden layers that were trained so far.
     memory : Memory or None
         What the update rule of ``solver`` remembers.
     solver : str
@@ -150,7 +152,9 @@ class Tuning:
 
     network: Network
     rng: Stream
+    machines: list[Machine]
     pull: Pull | None = None
+    moved: list[int] = field(default_factory=list)
     memory: Any = None
     solver: str = ""
     best: tuple[float, float] | None = None

@@ -77,6 +77,10 @@ class Inputs:
     def __len__(self) -> int:
         return self.X.shape[0]
 
+    def rows(self, index: np.ndarray) -> Inputs:
+        above = [q if q is None else q[index] for q in self.above]
+        return Inputs(self.X[index], above, self.shift, self.scale)
+
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
         v = self.X[index]
         v = v if isinstance(v, np.ndarray) else v.toarray()

@@ -165,7 +165,7 @@ def test_frozen_layers_stay_as_they_are_to_the_bit(solver, factors):
     before, data = network.copy(), make_examples(network)
     regular = {} if solver in ("lbfgs", "cg") else {"dropout": 0.2, "max_norm": 1.0}
     settings = make_settings(factors=factors, solver=solver, weight_decay=0.1, **regular)
-    tuning = Tuning(network, Stream(0))
+    tuning = Tuning(network, Stream(0), [])
     run(tuning, settings, data, 3)
     for name, x in network.parameters().items():
         frozen = name[1:].isdigit() and not factors[int(name[1:])]
@@ -185,7 +185,7 @@ def run(tuning, settings, data, n_epochs, validation=None):
 def test_every_solver_lowers_the_loss_and_keeps_the_dtype(solver, dtype):
     network = make_network(dtype=dtype)
     data = make_examples(network, dtype=dtype)
-    tuning = Tuning(network, Stream(0))
+    tuning = Tuning(network, Stream(0), [])
     run(tuning, make_settings(solver=solver), data, 60)
     losses = tuning.history["loss"]
     assert losses[-1] < 0.97 * losses[0]
@@ -199,7 +199,7 @@ def test_weight_decay_is_part_of_what_scipy_minimises(solver):
     data = make_examples(network)
     data.target = Softmax().smooth(data.target, 0.3)
     settings = make_settings(solver=solver, weight_decay=0.05)
-    run(Tuning(network, Stream(0)), settings, data, 3000)
+    run(Tuning(network, Stream(0), []), settings, data, 3000)
     args = (network, Softmax(), data.inputs, data.target, data.weight, LAYERS)
     _, gradient = loss_and_gradient(*args)
     for name, x in network.parameters().items():
@@ -263,6 +263,11 @@ def make_pull(network, seed=4):
     return Pull(machines, chains, offsets)
 
 
+def make_pulled(network):
+    pull = make_pull(network)
+    return Tuning(network, Stream(0), pull.machines, pull)
+
+
 def test_the_pull_is_the_generative_gradient_of_every_machine():
     network = make_network()
     pull, draws = make_pull(network), 4000
@@ -290,7 +295,7 @@ def test_the_pull_is_the_generative_gradient_of_every_machine():
 
 def test_a_pull_moves_the_arrays_that_the_network_uses():
     network = make_network()
-    tuning = Tuning(network, Stream(0), make_pull(network))
+    tuning = make_pulled(network)
     settings = make_settings(generative_weight=0.1)
     run(tuning, settings, make_examples(network), 2)
     moved = tuning.copy()
@@ -304,7 +309,7 @@ def test_a_pull_moves_the_arrays_that_the_network_uses():
 def test_a_copy_goes_on_as_its_original_would():
     network = make_network()
     data, settings = make_examples(network), make_settings(hidden_dropout=0.5)
-    tuning = Tuning(network, Stream(0))
+    tuning = Tuning(network, Stream(0), [])
     run(tuning, settings, data, 2)
     copied = tuning.copy()
     for one in (tuning, copied):
@@ -317,7 +322,7 @@ def test_the_best_pass_comes_back():
     network = make_network()
     data = make_examples(network)
     settings = make_settings(learning_rate=0.5)
-    tuning = Tuning(network, Stream(0))
+    tuning = Tuning(network, Stream(0), [])
     run(tuning, settings, data, 12, validation=data)
     scores = list(
         zip(tuning.history["validation_score"], tuning.history["validation_loss"], strict=True)
