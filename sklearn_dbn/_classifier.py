@@ -11,12 +11,13 @@ import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_array, column_or_1d, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
 from ._base import unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
 from ._network import Logistic, Softmax
-from ._tuned import FineTuned, Targets
+from ._tuned import FineTuned, Targets, has_minibatches
 
 
 class DBNClassifier(ClassifierMixin, FineTuned):
@@ -29,8 +30,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     Parameters
     ----------
-    transformer : RBMTransformer, DBNTransformer, DBMTransformer or FrozenEstimator, default=None
-        The generator to start from. One that is not frozen is cloned and fitted on all rows,
+    transformer : generator, FrozenEstimator or None, default=None
+        The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
+        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows,
         with its `memory`; `FrozenEstimator(generator)` is taken as it was fitted. `None` is
         `DBNTransformer()`.
 
@@ -43,7 +45,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
         on all rows at once, for small data.
 
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.003
         Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
@@ -52,7 +54,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     momentum : float, default=0.9
         Share of the last step that goes into the next one, with `solver="sgd"`.
 
-    batch_size : int, default=50
+    batch_size : int, default=20
         Rows for each update. The rows are dealt into batches whose sizes differ by at most
         one.
 
@@ -132,7 +134,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     history_ : dict of lists of float
         After each pass: `loss`, the mean over its rows, as they were presented; with
-        `early_stopping` `validation_loss` and `validation_score`, the accuracy on the rows held out.
+        `early_stopping` `validation_loss` and `validation_score`, the accuracy on the rows held
+        out.
 
     n_iter_ : int
         Passes made over rows, in all calls that continued one another.
@@ -183,10 +186,10 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         *,
         fine_tune: str | int | Sequence[float] = "all",
         solver: str = "adam",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         schedule: str = "linear",
         momentum: float = 0.9,
-        batch_size: int = 50,
+        batch_size: int = 20,
         n_iter: int = 50,
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
@@ -262,6 +265,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             self._fit(X, y, sample_weight)
         return self
 
+    @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -314,8 +318,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         kind = type_of_target(y, input_name="y", raise_unknown=True)
         if kind.startswith("continuous") or kind == "multiclass-multioutput":
             raise ValueError(
-                f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class for "
-                "each row or an indicator matrix of 0 and 1: use DBNRegressor for numbers."
+                f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "
+                "for each row or an indicator matrix of 0 and 1: use DBNRegressor for numbers."
             )
         several = kind == "multilabel-indicator"
         if go_on and several != self._multilabel:
@@ -334,10 +338,15 @@ class DBNClassifier(ClassifierMixin, FineTuned):
                 f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
                 f"on {len(self.classes_)}: fit a clone."
             )
+        if isinstance(self.class_weight, dict):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} names classes, and y has several labels for "
+                "each row: set class_weight='balanced', or pass sample_weight."
+            )
         self.classes_ = np.arange(y.shape[1])
         # One row on and one row off beside those there are, as no label is impossible.
         share = (y.sum(axis=0) + 1) / (len(y) + 2)
-        weight = compute_sample_weight(self.class_weight, y)
+        weight = compute_sample_weight("balanced", y) if self.class_weight else np.ones(len(y))
         base = np.log(share / (1 - share))
         return Targets(np.arange(len(y)), y.astype(dtype), base, weight, None)
 

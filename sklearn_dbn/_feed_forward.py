@@ -66,7 +66,7 @@ def pull_of(runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: in
 def tuned_runs(
     runs: Sequence[Run], machines: Sequence[Machine], layers: Collection[int]
 ) -> list[Run]:
-    """The trainings with ``machines`` in place of theirs, where one of ``layers`` is in them."""
+    """The trainings with ``machines`` in place of theirs, where they hold one of ``layers``."""
     found, first = [], 0
     for i, (run, machine) in enumerate(zip(runs, machines, strict=True)):
         n_layers = len(machine.W)

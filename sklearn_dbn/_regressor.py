@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 
 from ._base import unchanged_on_failure
 from ._compat import _fit_context
 from ._network import Squared
-from ._tuned import FineTuned, Targets
+from ._tuned import FineTuned, Targets, has_minibatches
 
 
 class DBNRegressor(RegressorMixin, FineTuned):
@@ -24,8 +25,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     Parameters
     ----------
-    transformer : RBMTransformer, DBNTransformer, DBMTransformer or FrozenEstimator, default=None
-        The generator to start from. One that is not frozen is cloned and fitted on all rows,
+    transformer : generator, FrozenEstimator or None, default=None
+        The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
+        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows,
         with its `memory`; `FrozenEstimator(generator)` is taken as it was fitted. `None` is
         `DBNTransformer()`.
 
@@ -38,7 +40,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
         on all rows at once, for small data.
 
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.003
         Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
@@ -47,7 +49,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
     momentum : float, default=0.9
         Share of the last step that goes into the next one, with `solver="sgd"`.
 
-    batch_size : int, default=50
+    batch_size : int, default=20
         Rows for each update. The rows are dealt into batches whose sizes differ by at most
         one.
 
@@ -115,7 +117,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     history_ : dict of lists of float
         After each pass: `loss`, the mean over its rows, as they were presented; with
-        `early_stopping` `validation_loss` and `validation_score`, minus the loss on the rows held out.
+        `early_stopping` `validation_loss` and `validation_score`, minus that loss.
 
     n_iter_ : int
         Passes made over rows, in all calls that continued one another.
@@ -159,10 +161,10 @@ class DBNRegressor(RegressorMixin, FineTuned):
         *,
         fine_tune: str | int | Sequence[float] = "all",
         solver: str = "adam",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         schedule: str = "linear",
         momentum: float = 0.9,
-        batch_size: int = 50,
+        batch_size: int = 20,
         n_iter: int = 50,
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
@@ -232,6 +234,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
             self._fit(X, y, sample_weight)
         return self
 
+    @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
         """Pass over the rows once, at the full learning rate.
@@ -282,7 +285,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
                 f"trained on {len(self._mean)}: fit a clone."
             )
         values = ((values - self._mean) / self._scale).astype(X.dtype)
-        order = values[:, 0] if self._one_target else None
+        order = values[:, 0] if values.shape[1] == 1 else None
         weight = np.ones(len(y))
         return Targets(np.arange(len(y)), values, np.zeros(values.shape[1]), weight, order)
 

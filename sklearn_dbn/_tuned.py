@@ -108,11 +108,6 @@ class FineTuned(BaseGenerator):
         self._prepare(X, y, sample_weight, go_on, chunk=False)
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> None:
-        if self.solver in FULL_BATCH:
-            raise ValueError(
-                f"solver={self.solver!r} needs all rows at once: call fit, or set "
-                "solver='adam' for partial_fit."
-            )
         go_on = hasattr(self, "_tuning")
         self._prepare(X, y, sample_weight, go_on, chunk=True, classes=classes)
 
@@ -158,8 +153,8 @@ class FineTuned(BaseGenerator):
                 check_is_fitted(transformer)
             except NotFittedError:
                 raise NotFittedError(
-                    f"The {type(transformer).__name__} frozen in transformer is not fitted: fit "
-                    "it, then freeze it, or pass it without FrozenEstimator."
+                    f"The {type(transformer).__name__} frozen in transformer is not fitted: "
+                    "fit it, then freeze it, or pass it without FrozenEstimator."
                 ) from None
             return transformer, True
         transformer = clone(transformer)
@@ -316,8 +311,8 @@ class FineTuned(BaseGenerator):
         n_held = max(1, round(self.validation_fraction * len(rows)))
         if n_held >= len(rows):
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {len(rows)} rows leaves none "
-                "to train on: set early_stopping=False, or give more rows."
+                f"validation_fraction={self.validation_fraction} of n_samples={len(rows)} with a "
+                "target leaves none to train on: set early_stopping=False, or give more rows."
             )
         order = tuning.rng.permutation(len(rows))
         if targets.order is not None:
@@ -443,6 +438,16 @@ class FineTuned(BaseGenerator):
         """
         check_is_fitted(self)
         return self.transformer_.get_feature_names_out(input_features)
+
+
+def has_minibatches(estimator: FineTuned) -> bool:
+    """Whether `partial_fit` makes sense."""
+    if estimator.solver in FULL_BATCH:
+        raise AttributeError(
+            f"There is no partial_fit with solver={estimator.solver!r}, which needs all rows: "
+            "call fit, or set solver='adam'."
+        )
+    return True
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:
