@@ -340,8 +340,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             )
         if isinstance(self.class_weight, dict):
             raise ValueError(
-                f"class_weight={self.class_weight!r} names classes, and y has several labels for "
-                "each row: set class_weight='balanced', or pass sample_weight."
+                f"class_weight={self.class_weight!r} names classes, and y has several labels "
+                "for each row: set class_weight='balanced', or pass sample_weight."
             )
         self.classes_ = np.arange(y.shape[1])
         # One row on and one row off beside those there are, as no label is impossible.

@@ -74,7 +74,11 @@ def tuned_runs(
             found.append(run)
         else:
             if i and run.scale is not None:
+                visible = machine.par[0]
                 machine = machine.rescale(-run.shift / run.scale, 1 / run.scale)
+                if np.array_equal(visible, run.result().par[0]):
+                    # There and back again would be another number.
+                    machine.par[0] = run.average.par[0]
             found.append(replace(run, machine=machine, average=machine, memory=None))
         first += n_layers
     return found

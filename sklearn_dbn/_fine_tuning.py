@@ -25,6 +25,8 @@ FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
 # Minibatches for which the weights pay their decay at once: it is a pass over all of them.
 _SHRINK_EVERY = 10
+# Saturated units keep all else finite; no network of use is this wrong.
+_LARGEST_LOSS = 1e6
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Tuning:
     ) -> dict[str, float]:
         """Write down a pass, and keep its parameters where they are the best so far."""
         record = {"loss": loss}
-        if not math.isfinite(loss):
+        if not loss < _LARGEST_LOSS:
             raise Diverged
         if validation is not None:
             outputs = all_outputs(self.network, validation.inputs)
@@ -218,7 +220,7 @@ def passes(
     Raises
     ------
     Diverged
-        When the loss is not finite.
+        When the loss is not finite, or beyond all use.
     """
     rule, n_rows = settings.rule, len(examples.target)
     parameters = tuning.parameters(settings.layers)
@@ -239,7 +241,7 @@ def passes(
                 if (i + 1) % _SHRINK_EVERY == 0 or i + 1 == n_batches:
                     _shrink(tuning.network, settings, owed)
                     owed = 0.0
-        tuning.record(settings, total / n_rows, validation)
+        tuning.record(settings, total / float(examples.weight.sum()), validation)
         yield
 
 
@@ -306,7 +308,7 @@ def descend(
     Raises
     ------
     Diverged
-        When the loss is not finite.
+        When the loss is not finite, or beyond all use.
     """
     parameters = tuning.network.parameters(settings.layers)
     ends = np.cumsum([x.size for x in parameters.values()])

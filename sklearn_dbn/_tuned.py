@@ -311,8 +311,8 @@ class FineTuned(BaseGenerator):
         n_held = max(1, round(self.validation_fraction * len(rows)))
         if n_held >= len(rows):
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} of n_samples={len(rows)} with a "
-                "target leaves none to train on: set early_stopping=False, or give more rows."
+                f"validation_fraction={self.validation_fraction} of n_samples={len(rows)} with "
+                "a target leaves none to train on: set early_stopping=False, or give more rows."
             )
         order = tuning.rng.permutation(len(rows))
         if targets.order is not None:
