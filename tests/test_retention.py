@@ -1,9 +1,12 @@
 """What fine-tuning left of a generator."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from numpydoc.docscrape import ClassDoc
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
@@ -82,3 +85,20 @@ def test_what_cannot_be_shown_is_said_at_once():
         RetentionDisplay.from_estimator(TUNED, X, image_shape=(5, 5))
     with pytest.raises(NotFittedError):
         generative_retention(DBNClassifier(), X)
+
+
+def test_every_attribute_of_the_display_is_documented():
+    display = RetentionDisplay.from_estimator(TUNED, X, n_samples=2)
+    drawn = {name for name in vars(display) if name.endswith("_")}
+    assert drawn == {entry.name for entry in ClassDoc(RetentionDisplay)["Attributes"]}
+
+
+def test_without_matplotlib_the_display_says_so(monkeypatch):
+    display = RetentionDisplay(generative_retention(TUNED, X, n_samples=2))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="RetentionDisplay.plot requires matplotlib"):
+        display.plot()
+    with pytest.raises(
+        ImportError, match="RetentionDisplay.from_estimator requires matplotlib"
+    ):
+        RetentionDisplay.from_estimator(TUNED, X)
