@@ -213,7 +213,7 @@ def test_adam_is_that_of_the_paper():
     expected, m, v = x["x"].copy(), 0.0, 0.0
     rule = Adam()
     memory = rule.start(x)
-    for t in range(1, 161):
+    for t in range(1, 431):
         g = rng.standard_normal((3, 2))
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         expected -= 0.01 * m / (1 - 0.9**t) / np.sqrt(v / (1 - 0.999**t))
@@ -225,7 +225,7 @@ def test_adam_does_not_move_what_has_no_gradient():
     x = {"x": np.ones(3, dtype=np.float32)}
     rule = Adam()
     memory = rule.start(x)
-    for _ in range(120):
+    for _ in range(420):
         rule.update(x, {"x": np.zeros(3, dtype=np.float32)}, {"x": 0.1}, memory)
     assert np.array_equal(x["x"], np.ones(3))
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
 
 from .._array_api import Array
 
@@ -20,8 +19,8 @@ Arrays = Mapping[str, Array]
 
 # Values that are moved together: they and all that they need stay in the cache of a core.
 _BLOCK = 1 << 15
-# Steps after which the lazily decayed sums of Adam are scaled back.
-_RESCALE_EVERY = 50
+# Steps after which the lazily decayed sum of squares is scaled back.
+_RESCALE_EVERY = 200
 
 
 @dataclass
@@ -52,20 +51,19 @@ class Momentum:
     ) -> None:
         memory.n_steps += 1
         for name, x in parameters.items():
-            axpy = get_blas_funcs("axpy", (x,))
             for u, g, part in _blocks(memory.first[name], gradient[name], x):
                 u *= self.momentum
-                axpy(g, u, a=-rates[name])
+                g *= rates[name]
+                u -= g
                 part += u
 
 
 class Adam:
     """Steps of about the learning rate (Kingma, Ba 2015, arXiv:1412.6980).
 
-    The sums of the gradients and of their squares decay lazily: new terms are multiplied by
-    what old ones would have been divided by, which spares two passes over each. The small
-    number of the denominator stands under its root, where it starts the sum of squares and
-    spares another.
+    The sum of squares decays lazily: new terms are multiplied by what old ones would have been
+    divided by. So the small number of the denominator can start that sum, and needs no pass
+    of its own; see docs/decisions/fine-tuning-step.md.
 
     Parameters
     ----------
@@ -88,30 +86,27 @@ class Adam:
     ) -> None:
         n_lazy = memory.n_steps % _RESCALE_EVERY
         if memory.n_steps and not n_lazy:
-            self._rescale(memory)
+            down = self.beta_2**_RESCALE_EVERY
+            for v in memory.second.values():
+                v *= down
+                v += (1 - down) * self._floor
         memory.n_steps += 1
-        up_1, up_2 = self.beta_1 ** -(n_lazy + 1), self.beta_2 ** -(n_lazy + 1)
+        up = self.beta_2 ** -(n_lazy + 1)
         unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**memory.n_steps)
         unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**memory.n_steps)
-        factor = unbiased_1 / math.sqrt(unbiased_2) * math.sqrt(up_2) / up_1
+        factor = unbiased_1 / math.sqrt(unbiased_2) * math.sqrt(up)
         for name, x in parameters.items():
-            axpy, step = get_blas_funcs("axpy", (x,)), -rates[name] * factor
             arrays = memory.first[name], memory.second[name], gradient[name], x
             for m, v, g, part in _blocks(*arrays):
-                axpy(g, m, a=up_1)
-                np.multiply(g, g, out=g)
-                axpy(g, v, a=up_2)
+                m *= self.beta_1
+                m += g
+                g *= g
+                g *= up
+                v += g
                 np.sqrt(v, out=g)
                 np.divide(m, g, out=g)
-                axpy(g, part, a=step)
-
-    def _rescale(self, memory: Memory) -> None:
-        down_1, down_2 = self.beta_1**_RESCALE_EVERY, self.beta_2**_RESCALE_EVERY
-        for name, m in memory.first.items():
-            v = memory.second[name]
-            m *= down_1
-            v *= down_2
-            v += (1 - down_2) * self._floor
+                g *= rates[name] * factor
+                part -= g
 
 
 def _blocks(*arrays: Array) -> Iterator[list[Array]]:
