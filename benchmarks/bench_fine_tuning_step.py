@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 
 SIZES = (784, 500, 500, 2000, 10)
-BATCH, N_STEPS = 100, 40
+BATCH, N_STEPS = 100, 150
 
 
 def seconds(function):
@@ -50,7 +50,7 @@ def products():
 
 
 def main():
-    args = arguments(__doc__.splitlines()[0], turns=7)
+    args = arguments(__doc__.splitlines()[0], turns=5)
     rng = np.random.default_rng(0)
     X = (rng.random((BATCH * N_STEPS, 784)) < 0.2).astype(np.float32)
     y = np.arange(len(X)) % 10
