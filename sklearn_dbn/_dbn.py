@@ -23,6 +23,7 @@ from ._memory import DoNotKeep, remembered
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
+from ._training import Run
 from ._version import __version__
 from .selection import SelectingGenerator, UnitStatistics
 
@@ -429,6 +430,16 @@ class DBNTransformer(SelectingGenerator):
     @property
     def _stack(self) -> list[Machine]:
         return [rbm._machine for rbm in self.rbms_]
+
+    @property
+    def _runs(self) -> list[Run]:
+        return [rbm._run for rbm in self.rbms_]
+
+    def _with_runs(self, runs: list[Run]) -> DBNTransformer:
+        view = copy.copy(self)
+        pairs = zip(self.rbms_, runs, strict=True)
+        view.rbms_ = [rbm._with_runs([run]) for rbm, run in pairs]
+        return view
 
     @property
     def _known(self) -> dict:

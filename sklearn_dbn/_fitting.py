@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,6 +142,10 @@ class MachineGenerator(Generator):
                 return run.n_epochs == last
         return True
 
+    @abstractmethod
+    def _fitted_attributes(self, run: Run) -> dict[str, Any]:
+        """What a user of the fitted estimator finds."""
+
     def _attributes_of(self, run: Run) -> dict[str, Any]:
         """What every fitted machine has."""
         machine = run.result()
@@ -159,6 +165,15 @@ class MachineGenerator(Generator):
     @property
     def _stack(self) -> list[Machine]:
         return [self._machine]
+
+    @property
+    def _runs(self) -> list[Run]:
+        return [self._run]
+
+    def _with_runs(self, runs: list[Run]) -> MachineGenerator:
+        view = copy.copy(self)
+        vars(view).update(self._fitted_attributes(*runs))
+        return view
 
     def _base(self) -> list[Any]:
         par = self._machine.par[0]

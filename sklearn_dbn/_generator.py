@@ -16,6 +16,7 @@ from ._machine import Machine
 from ._mean_field import mean_field, means_below
 from ._random import Stream, seed_of
 from ._rows import has_gaps
+from ._training import Run
 from .likelihood import CommonStream, LogPartition, equilibrate, log_partition, log_probability
 
 # Draws of the hidden layers for each row that a stack is scored on.
@@ -29,9 +30,9 @@ _BURN_IN = 0.2
 class Generator(BaseGenerator, ABC):
     """Likelihood in nats, samples and missing values, for a stack of machines.
 
-    A subclass says what its machines are (`_stack`), what units without neighbours are like
-    the top one in training (`_base`), and where its chains stand (`_fantasies`). `_known` is
-    emptied by every training.
+    A subclass says what its machines are (`_stack`) and how they were trained (`_runs`), what
+    units without neighbours are like the top one in training (`_base`), and where its chains
+    stand (`_fantasies`). `_known` is emptied by every training.
     """
 
     _known: dict
@@ -40,6 +41,15 @@ class Generator(BaseGenerator, ABC):
     @abstractmethod
     def _stack(self) -> list[Machine]:
         """The machines, the lowest first; each is the visible layer of the next."""
+
+    @property
+    @abstractmethod
+    def _runs(self) -> list[Run]:
+        """The training of each machine."""
+
+    @abstractmethod
+    def _with_runs(self, runs: list[Run]) -> Any:
+        """A copy of the fitted generator with other trainings in the place of its own."""
 
     @abstractmethod
     def _base(self) -> list[Any]:

@@ -400,8 +400,14 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             For Bernoulli hidden units the probabilities P(h = 1 | v = X).
         """
         check_is_fitted(self)
-        X = self._complete(self._check_rows(X, reset=False))
-        return self._machine.means([1], [X, None])[1]
+        return self._features(self._complete(self._check_rows(X, reset=False)))
+
+    def _features(self, X: Any, fields: Any = None) -> np.ndarray:
+        """`transform` of complete rows, or of what ``fields`` says that the units receive."""
+        if fields is None:
+            return self._machine.means([1], [X, None])[1]
+        ((unit, par, field),) = fields(X, 0)
+        return unit.mean(field, par)
 
     def inverse_transform(self, H: Any) -> np.ndarray:
         """Means of the visible units, E(v | h = H).

@@ -9,9 +9,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNClassifier,
+    DBNRegressor,
+    DBNTransformer,
+    RBMTransformer,
+)
 
 RBM = RBMTransformer(n_iter=2)
+DBN = DBNTransformer((16, 8), rbm=RBM)
+DBM = DBMTransformer((16, 8), rbm=RBM)
 INSTANCES = [
     RBMTransformer(6, n_iter=3),
     RBMTransformer(6, n_iter=3, visible="gaussian", momentum=0.5),
@@ -40,6 +48,23 @@ INSTANCES = [
     ),
     DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
+    DBNClassifier(DBN, n_iter=40, learning_rate=0.02),
+    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, generative_weight=1e-3, fine_tune=1),
+    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, dropout=0.1, hidden_dropout=0.1),
+    DBNClassifier(DBM, solver="lbfgs", generative="untied", weight_decay=1e-4),
+    DBNClassifier(
+        RBMTransformer(16, n_iter=2), n_iter=40, solver="sgd", learning_rate=0.1, max_norm=4.0
+    ),
+    DBNClassifier(
+        DBM, n_iter=40, learning_rate=0.02, augment=False, label_smoothing=0.1, unlabeled=-9
+    ),
+    DBNClassifier(DBN, n_iter=60, learning_rate=0.02, early_stopping=True, schedule="cosine"),
+    DBNRegressor(DBN, learning_rate=0.02),
+    DBNRegressor(DBM, learning_rate=0.02, generative_weight=1e-3),
+    DBNRegressor(RBMTransformer(16, n_iter=2), solver="cg", fine_tune="head"),
+    DBNRegressor(DBN, learning_rate=0.02, fine_tune=(0.0, 0.5), early_stopping=True),
+    DBNRegressor(DBM, solver="sgd", learning_rate=0.01, augment=False, max_norm=5.0),
+    DBNRegressor(DBN, learning_rate=0.02, dropout=0.1, weight_decay=1e-3, batch_size=5),
 ]
 WEIGHTS = "sample_weight is not equivalent to removing/repeating samples."
 

@@ -8,10 +8,17 @@ import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import sklearn_dbn
-from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNClassifier,
+    DBNRegressor,
+    DBNTransformer,
+    RBMTransformer,
+)
 
 PUBLIC = [name for name in sklearn_dbn.__all__ if name != "__version__"]
-ESTIMATORS = [RBMTransformer, DBNTransformer, DBMTransformer]
+GENERATORS = [RBMTransformer, DBNTransformer, DBMTransformer]
+ESTIMATORS = [*GENERATORS, DBNClassifier, DBNRegressor]
 
 
 def documented(section):
@@ -50,11 +57,16 @@ def test_every_public_method_says_what_it_takes_and_gives(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_every_fitted_attribute_is_documented(estimator):
     X = [[0.1, 0.9], [0.4, 0.2], [0.8, 0.7]]
-    fitted = estimator(2).set_params(
-        **({"n_iter": 1} if estimator is RBMTransformer else {"rbm": RBMTransformer(n_iter=1)})
-    )
+    if estimator in GENERATORS:
+        fitted = estimator(2)
+        rbm = {"rbm": RBMTransformer(n_iter=1)}
+        fitted.set_params(**({"n_iter": 1} if estimator is RBMTransformer else rbm))
+    else:
+        fitted = estimator(RBMTransformer(2, n_iter=1), n_iter=1)
     attributes = {
-        name for name in vars(fitted.fit(X)) if name.endswith("_") and not name.startswith("_")
+        name
+        for name in vars(fitted.fit(X, [0, 1, 0]))
+        if name.endswith("_") and not name.startswith("_")
     }
     assert attributes <= set(documented(ClassDoc(estimator)["Attributes"]))
 

@@ -3,6 +3,14 @@
 from ._chains import ChainsDisplay
 from ._filters import FiltersDisplay
 from ._history import HistoryDisplay
+from ._retention import RetentionDisplay, generative_retention
 from ._samples import SamplesDisplay
 
-__all__ = ["ChainsDisplay", "FiltersDisplay", "HistoryDisplay", "SamplesDisplay"]
+__all__ = [
+    "ChainsDisplay",
+    "FiltersDisplay",
+    "HistoryDisplay",
+    "RetentionDisplay",
+    "SamplesDisplay",
+    "generative_retention",
+]

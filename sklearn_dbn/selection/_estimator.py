@@ -109,12 +109,17 @@ class SelectingGenerator(Generator):
         self.selected_units_ = units
         self.unit_selector_ = selector
 
-    def _columns(self, X: Any, layers: Any, units: list[np.ndarray]) -> list[np.ndarray]:
-        """Features of the given units, a block for each of the given layers."""
+    def _columns(
+        self, X: Any, layers: Any, units: list[np.ndarray], fields: Any = None
+    ) -> list[np.ndarray]:
+        """Features of the given units, a block for each of the given layers.
+
+        ``fields`` may stand in for `_fields`.
+        """
         output = OUTPUTS[self.output]
         chosen = dict(zip(layers, units, strict=True))
         blocks = {}
-        for layer, (unit, par, field) in enumerate(self._fields(X, max(layers))):
+        for layer, (unit, par, field) in enumerate((fields or self._fields)(X, max(layers))):
             if layer in chosen:
                 values, wanted = output(unit, par, field), chosen[layer]
                 # A copy of whole layers would take as long as a sweep of the mean field.
@@ -138,8 +143,12 @@ class SelectingGenerator(Generator):
             only with `passthrough` of a sparse `X`.
         """
         check_is_fitted(self)
-        X = self._complete(self._check_rows(X, reset=False))
-        blocks = self._columns(X, self.selected_layers_.tolist(), self.selected_units_)
+        return self._features(self._complete(self._check_rows(X, reset=False)))
+
+    def _features(self, X: Any, fields: Any = None) -> Any:
+        """`transform` of complete rows; ``fields`` may stand in for `_fields`."""
+        layers = self.selected_layers_.tolist()
+        blocks = self._columns(X, layers, self.selected_units_, fields)
         if not self.passthrough:
             return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
         if sp.issparse(X):

@@ -1,0 +1,457 @@
+"""A generator fine-tuned to tell classes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array, column_or_1d, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target
+
+from ._base import unchanged_on_failure
+from ._compat import Interval, StrOptions, _fit_context
+from ._network import Logistic, Softmax
+from ._tuned import FineTuned, Targets, has_minibatches
+
+
+class DBNClassifier(ClassifierMixin, FineTuned):
+    """A generator, fine-tuned as a network that tells classes apart.
+
+    The hidden layers of a deep belief network [1]_, a deep Boltzmann machine [2]_ or a
+    restricted Boltzmann machine become those of a feed-forward network with a softmax on top,
+    which is trained on the labels. The generator itself is kept, and what training made of it
+    is a generator as well, so that one can see what the labels cost.
+
+    Parameters
+    ----------
+    transformer : generator, FrozenEstimator or None, default=None
+        The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
+        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows,
+        with its `memory`; `FrozenEstimator(generator)` is taken as it was fitted. `None` is
+        `DBNTransformer()`.
+
+    fine_tune : {"all", "head", "none"}, int or sequence of float, default="all"
+        Which hidden layers are trained beside the head: all, or none of them ("head" and
+        "none" are the same), or the last so many; or a factor on the learning rate for each
+        layer, the first one first. A layer of factor 0 stays as it is to the bit.
+
+    solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
+        Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
+        on all rows at once, for small data.
+
+    learning_rate : float, default=0.003
+        Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
+
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+
+    momentum : float, default=0.9
+        Share of the last step that goes into the next one, with `solver="sgd"`.
+
+    batch_size : int, default=20
+        Rows for each update. The rows are dealt into batches whose sizes differ by at most
+        one.
+
+    n_iter : int, default=50
+        Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
+
+    dropout : float, default=0.0
+        Share of the inputs that is left out of each presentation [4]_.
+
+    hidden_dropout : float, default=0.0
+        The same for the units of hidden layers.
+
+    max_norm : float or None, default=None
+        Largest norm of the incoming weights of a unit, among those that are trained.
+
+    weight_decay : float, default=0.0
+        L2 penalty on the weights that are trained; never on biases. With Adam it shrinks them
+        beside the step, and its gradient is not rescaled.
+
+    label_smoothing : float, default=0.0
+        Share of the probability of a row that all classes alike are given in training.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as in scikit-learn; the generator is trained without them.
+
+    early_stopping : bool, default=False
+        Whether to hold rows out, stop when they are predicted no better, and go back to the
+        pass after which they were predicted best.
+
+    validation_fraction : float, default=0.1
+        Share of the rows with a target that is held out then.
+
+    n_iter_no_change : int, default=10
+        Passes without a better score after which it stops.
+
+    generative_weight : float, default=0.0
+        Strength of the gradient of the log-likelihood of a row, in nats, next to that of its
+        loss: it keeps the network a good generator. That of each machine of the stack is
+        estimated with persistent chains.
+
+    generative : {"tied", "untied"}, default="tied"
+        "tied": the network and `fine_tuned_transformer_` share their weights. "untied": the
+        weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
+        scores as `transformer_` does.
+
+    unlabeled : label or None, default=None
+        A label, for instance -1, of rows that have none: they train the generator alone.
+
+    augment : bool, default=True
+        For a `DBMTransformer`: whether each layer hears from the one above as well, by the
+        posterior that the pre-trained machine gives it [2]_, so that the network starts at an
+        update of the mean field. False: from below alone, twice. A deep belief network has no
+        use for it.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the network of the last one, without training the generator
+        again. The schedule of the learning rate starts again.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the order of the rows and all draws, and the generator where it has no
+        `random_state` of its own.
+
+    verbose : int, default=0
+        Print a line after each pass.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; for several labels of each row the columns of `y`.
+
+    transformer_ : fitted generator
+        As it was pre-trained.
+
+    fine_tuned_transformer_ : fitted generator
+        The same with the weights and the hidden biases of the network in the place of its own.
+        It samples and scores; what it selected stays selected.
+
+    history_ : dict of lists of float
+        After each pass: `loss`, the mean over its rows, as they were presented; with
+        `early_stopping` `validation_loss` and `validation_score`, the accuracy on the rows held
+        out.
+
+    n_iter_ : int
+        Passes made over rows, in all calls that continued one another.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNRegressor : The same for numbers.
+    DBNTransformer : Features from any layers, for any classifier.
+
+    References
+    ----------
+    .. [1] Hinton, Osindero, Teh (2006). A fast learning algorithm for deep belief nets.
+       doi:10.1162/neco.2006.18.7.1527
+    .. [2] Salakhutdinov, Hinton (2009). Deep Boltzmann machines. AISTATS, PMLR 5:448-455.
+    .. [3] Kingma, Ba (2015). Adam: a method for stochastic optimization. arXiv:1412.6980
+    .. [4] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014). Dropout: a simple
+       way to prevent neural networks from overfitting. JMLR 15:1929-1958.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> dbn = DBNTransformer((64, 64), rbm=RBMTransformer(n_iter=10))
+    >>> model = DBNClassifier(dbn, n_iter=20, random_state=0).fit(X_train, y_train)
+    >>> bool(model.score(X_test, y_test) > 0.95)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **FineTuned._parameter_constraints,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "unlabeled": "no_validation",
+    }
+
+    def __init__(
+        self,
+        transformer: Any = None,
+        *,
+        fine_tune: str | int | Sequence[float] = "all",
+        solver: str = "adam",
+        learning_rate: float = 3e-3,
+        schedule: str = "linear",
+        momentum: float = 0.9,
+        batch_size: int = 20,
+        n_iter: int = 50,
+        dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        max_norm: float | None = None,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+        class_weight: dict | str | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        generative_weight: float = 0.0,
+        generative: str = "tied",
+        unlabeled: Any = None,
+        augment: bool = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.transformer = transformer
+        self.fine_tune = fine_tune
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.momentum = momentum
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.dropout = dropout
+        self.hidden_dropout = hidden_dropout
+        self.max_norm = max_norm
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.generative_weight = generative_weight
+        self.generative = generative
+        self.unlabeled = unlabeled
+        self.augment = augment
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNClassifier:
+        """Train the generator, unless it is frozen, and then the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, as the generator takes it.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            A label for each row, or an indicator matrix of several.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, for the generator too; only their proportions count.
+
+        Returns
+        -------
+        self : DBNClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            When the data or a parameter is not as documented, or when training diverges. The
+            estimator is then as it was before.
+        """
+        with unchanged_on_failure(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    @available_if(has_minibatches)
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> DBNClassifier:
+        """Pass over the rows once, at the full learning rate.
+
+        The first call trains the generator on its rows, with all its passes, unless it is
+        frozen or fitted; later calls leave it as it is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any call will see; for the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : DBNClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        with unchanged_on_failure(self):
+            self._partial_fit(X, y, sample_weight, classes)
+        return self
+
+    def _loss(self) -> Any:
+        return Logistic() if self._multilabel else Softmax()
+
+    def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+        if sp.issparse(y):
+            y = y.toarray()
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        if len(y) != X.shape[0]:
+            raise ValueError(
+                f"y has {len(y)} labels for the {X.shape[0]} rows of X: give one for each."
+            )
+        if chunk and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all labels at once: call fit, or give "
+                "partial_fit a dict of weights."
+            )
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if kind.startswith("continuous") or kind == "multiclass-multioutput":
+            raise ValueError(
+                f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "
+                "for each row or an indicator matrix of 0 and 1: use DBNRegressor for numbers."
+            )
+        several = kind == "multilabel-indicator"
+        if go_on and several != self._multilabel:
+            raise ValueError(
+                f"y is {kind}, and the fitted network to go on with was trained on "
+                f"{'several labels' if self._multilabel else 'one label'} for each row: fit a "
+                "clone."
+            )
+        self._multilabel = several
+        return (self._labels if several else self._classes)(y, X.dtype, go_on, chunk, classes)
+
+    def _labels(self, y: Any, dtype: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+        """Targets of an indicator matrix."""
+        if go_on and y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
+                f"on {len(self.classes_)}: fit a clone."
+            )
+        if isinstance(self.class_weight, dict):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} names classes, and y has several labels "
+                "for each row: set class_weight='balanced', or pass sample_weight."
+            )
+        self.classes_ = np.arange(y.shape[1])
+        # One row on and one row off beside those there are, as no label is impossible.
+        share = (y.sum(axis=0) + 1) / (len(y) + 2)
+        weight = compute_sample_weight("balanced", y) if self.class_weight else np.ones(len(y))
+        base = np.log(share / (1 - share))
+        return Targets(np.arange(len(y)), y.astype(dtype), base, weight, None)
+
+    def _classes(self, y: Any, dtype: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+        """Targets of a class for each row."""
+        y = column_or_1d(y, warn=True)
+        known = np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
+        rows = np.flatnonzero(known)
+        y = y[rows]
+        if chunk and not go_on:
+            if classes is None:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit: give all labels "
+                    "that any call will see."
+                )
+            self.classes_ = np.unique(classes)
+        elif not go_on:
+            self.classes_ = np.unique(y)
+        new = np.setdiff1d(y, self.classes_)
+        if len(new):
+            raise ValueError(
+                f"y holds the label {new[0]!r}, which is not among the classes "
+                f"{list(self.classes_)!r} that training started with: pass all of them as "
+                "classes in the first call to partial_fit, or fit a clone."
+            )
+        if (
+            chunk
+            and classes is not None
+            and not np.array_equal(np.unique(classes), self.classes_)
+        ):
+            raise ValueError(
+                f"classes={classes!r} are not those that training started with, "
+                f"{list(self.classes_)!r}: leave them out after the first call to partial_fit."
+            )
+        index = np.searchsorted(self.classes_, y)
+        values = np.zeros((len(y), len(self.classes_)), dtype=dtype)
+        values[np.arange(len(y)), index] = 1
+        base = np.log((values.sum(axis=0) + 1) / (len(y) + len(self.classes_)))
+        weight = compute_sample_weight(self.class_weight, y) if len(y) else np.ones(0)
+        return Targets(rows, values, base, weight, index)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """What the head says of each class, before the softmax.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the log-odds of the second; for several labels those of each.
+        """
+        outputs = self._outputs(X)
+        if self._multilabel or outputs.shape[1] > 2:
+            return outputs
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            For several labels an indicator matrix of those with a probability above one half.
+        """
+        outputs = self._outputs(X)
+        if self._multilabel:
+            return (outputs > 0).astype(int)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. For several labels each on its own.
+        """
+        outputs = self._outputs(X)
+        return expit(outputs) if self._multilabel else softmax(outputs, axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Log of the probability of each class, also where that is too small for a float.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            As in `predict_proba`.
+        """
+        outputs = self._outputs(X)
+        return log_expit(outputs) if self._multilabel else log_softmax(outputs, axis=1)

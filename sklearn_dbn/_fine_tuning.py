@@ -1,0 +1,346 @@
+"""Training of a network on targets: minibatches or all rows, early stopping, history."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ._array_api import Array
+from ._machine import Machine
+from ._mean_field import settle
+from ._network import Inputs, Network, all_outputs, loss_and_gradient
+from ._random import Stream
+from ._training import Diverged
+from .optim import Adam, Momentum
+from .samplers import Chains, PersistentContrastiveDivergence
+
+# What scipy calls the solvers that look at all rows before each step.
+FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
+SOLVERS = ("adam", "sgd", *FULL_BATCH)
+# Minibatches for which the weights pay their decay at once: it is a pass over all of them.
+_SHRINK_EVERY = 10
+# Saturated units keep all else finite; no network of use is this wrong.
+_LARGEST_LOSS = 1e6
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained; the estimators fill it in from their parameters.
+
+    ``factors`` holds a factor on the learning rate for each hidden layer; one whose factor is
+    0 is not touched.
+    """
+
+    loss: Any
+    solver: str
+    learning_rate: float
+    factors: tuple[float, ...]
+    schedule: Callable[[float], float]
+    momentum: float
+    batch_size: int
+    dropout: float
+    hidden_dropout: float
+    max_norm: float | None
+    weight_decay: float
+    generative_weight: float
+
+    @property
+    def layers(self) -> list[int]:
+        return [layer for layer, factor in enumerate(self.factors) if factor]
+
+    @property
+    def rule(self) -> Any:
+        return Adam() if self.solver == "adam" else Momentum(self.momentum)
+
+
+@dataclass
+class Examples:
+    """Rows, what the network is to say of them, and their weights.
+
+    ``every`` are the rows that the generative gradient may look at, with weights of their own:
+    among them those without a target. ``None``: the rows of the minibatch.
+    """
+
+    inputs: Inputs
+    target: Array
+    weight: Array
+    every: tuple[Inputs, Array] | None = None
+
+    def take(self, index: np.ndarray) -> Examples:
+        inputs = self.inputs.rows(index)
+        return Examples(inputs, self.target[index], self.weight[index], self.every)
+
+
+@dataclass
+class Pull:
+    """Machines that share their weights with a network, and draw them to their likelihood.
+
+    Attributes
+    ----------
+    machines : list of Machine
+        The lowest first; their weights and hidden parameters are the arrays of the network.
+    chains : list of Chains
+    offsets : list of lists of arrays
+        Where the gradient of each machine is centred.
+    n_mean_field_steps : int
+    """
+
+    machines: list[Machine]
+    chains: list[Chains]
+    offsets: list[list[Array]]
+    n_mean_field_steps: int = 5
+
+    def visible(self) -> dict[str, Array]:
+        """Parameters that the network has not: those of the visible units of each machine."""
+        return {f"a{i}": machine.par[0] for i, machine in enumerate(self.machines)}
+
+    def add_to(
+        self, gradient: dict[str, Array], v: Array, weight: Array, factor: float, rng: Stream
+    ) -> None:
+        """Add ``factor`` times the gradient of minus the mean log-likelihood of the rows.
+
+        That of each machine, on samples of the layer below; for parameters that ``gradient``
+        has, and those of visible units.
+        """
+        sampler = PersistentContrastiveDivergence()
+        x = self.machines[0].units[0].present(v.copy(), rng)
+        for i, machine in enumerate(self.machines):
+            data = settle(machine, x, self.n_mean_field_steps)
+            states, self.chains[i] = sampler.phases(machine, data, self.chains[i], rng)
+            if i + 1 < len(self.machines):
+                means = states[1][: len(x)].copy()
+                x = machine.draw([1], [None, means], rng)[1]
+            n_chains = self.chains[i].states[0].shape[0]
+            share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
+            share[: len(weight)] = weight * (-factor / weight.sum())
+            pull = machine.gradient(states, share, self.offsets[i])
+            machine.precondition(pull, self.offsets[i])
+            gradient[f"a{i}"] = pull.par[0]
+            for layer, (W, par) in enumerate(zip(pull.W, pull.par[1:], strict=True), start=i):
+                if f"W{layer}" in gradient:
+                    gradient[f"W{layer}"] += W
+                    gradient[f"b{layer}"] += par[0]
+
+
+@dataclass
+class Tuning:
+    """Everything that a fine-tuning needs to go on where it stopped.
+
+    Attributes
+    ----------
+    network : Network
+    rng : Stream
+    machines : list of Machine
+        Those whose arrays the network moves, and ``pull`` with it.
+    pull : Pull or None
+    moved : list of int
+        The hidden layers that were trained so far.
+    memory : Memory or None
+        What the update rule of ``solver`` remembers.
+    solver : str
+    best : tuple of float, or None
+        Score and minus the loss on the validation part, after the best pass so far.
+    kept : dict of arrays
+        The parameters after that pass.
+    n_stalled : int
+        Passes since then.
+    """
+
+    network: Network
+    rng: Stream
+    machines: list[Machine]
+    pull: Pull | None = None
+    moved: list[int] = field(default_factory=list)
+    memory: Any = None
+    solver: str = ""
+    best: tuple[float, float] | None = None
+    kept: dict[str, Array] = field(default_factory=dict)
+    n_stalled: int = 0
+    n_epochs: int = 0
+    history: dict[str, list] = field(default_factory=dict)
+
+    def copy(self) -> Tuning:
+        # One deep copy, so that the machines share the arrays of the new network.
+        return copy.deepcopy(self)
+
+    def parameters(self, layers: list[int]) -> dict[str, Array]:
+        """All arrays that move when ``layers`` do."""
+        found = self.network.parameters(layers)
+        if self.pull is not None:
+            found |= {k: x for k, x in self.pull.visible().items() if int(k[1:]) in layers}
+        return found
+
+    def restore(self) -> None:
+        """Go back to the parameters of the best pass."""
+        own = self.parameters(list(range(len(self.network.W))))
+        for name, x in self.kept.items():
+            own[name][...] = x
+
+    def record(
+        self, settings: Settings, loss: float, validation: Examples | None
+    ) -> dict[str, float]:
+        """Write down a pass, and keep its parameters where they are the best so far."""
+        record = {"loss": loss}
+        if not loss < _LARGEST_LOSS:
+            raise Diverged
+        if validation is not None:
+            outputs = all_outputs(self.network, validation.inputs)
+            score = settings.loss.score(outputs.copy(), validation.target, validation.weight)
+            losses, _ = settings.loss(outputs, validation.target)
+            held_out = float(np.average(losses, weights=validation.weight))
+            record |= {"validation_loss": held_out, "validation_score": score}
+            self.n_stalled += 1
+            if self.best is None or (score, -held_out) > self.best:
+                self.best, self.n_stalled = (score, -held_out), 0
+                own = self.parameters(settings.layers)
+                self.kept = {name: x.copy() for name, x in own.items()}
+        self.n_epochs += 1
+        # A pass without a validation part has no score; the lists stay of one length.
+        for name in {**self.history, **record}:
+            values = self.history.setdefault(name, [math.nan] * (self.n_epochs - 1))
+            values.append(record.get(name, math.nan))
+        return record
+
+
+def passes(
+    tuning: Tuning,
+    settings: Settings,
+    examples: Examples,
+    n_epochs: int,
+    validation: Examples | None = None,
+) -> Iterator[None]:
+    """Pass over ``examples`` in minibatches each time the iterator is advanced.
+
+    Raises
+    ------
+    Diverged
+        When the loss is not finite, or beyond all use.
+    """
+    rule, n_rows = settings.rule, len(examples.target)
+    parameters = tuning.parameters(settings.layers)
+    if tuning.solver != settings.solver or tuning.memory.first.keys() != parameters.keys():
+        tuning.memory, tuning.solver = rule.start(parameters), settings.solver
+    n_batches = -(-n_rows // settings.batch_size)
+    gradient: dict[str, Array] = {}
+    for epoch in range(n_epochs):
+        order, total, owed = tuning.rng.permutation(n_rows), 0.0, 0.0
+        # What overflows here is reported below, in one sentence instead of many warnings.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for i in range(n_batches):
+                index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
+                progress = (epoch + i / n_batches) / n_epochs
+                rate = settings.learning_rate * settings.schedule(progress)
+                total += _step(tuning, settings, rule, examples, index, rate, gradient)
+                owed += rate
+                if (i + 1) % _SHRINK_EVERY == 0 or i + 1 == n_batches:
+                    _shrink(tuning.network, settings, owed)
+                    owed = 0.0
+        tuning.record(settings, total / float(examples.weight.sum()), validation)
+        yield
+
+
+def _step(
+    tuning: Tuning,
+    settings: Settings,
+    rule: Any,
+    examples: Examples,
+    index: np.ndarray,
+    rate: float,
+    gradient: dict[str, Array],
+) -> float:
+    """One minibatch: move the parameters; returns the loss summed over its rows.
+
+    ``gradient`` is memory that the next step may use again.
+    """
+    network, rng, layers = tuning.network, tuning.rng, settings.layers
+    v, above = examples.inputs.take(index)
+    tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
+    losses, delta = settings.loss(tape.outputs, examples.target[index])
+    weight = examples.weight[index]
+    delta *= (weight / len(index))[:, None]
+    gradient |= network.backward(tape, delta, layers, gradient)
+    if tuning.pull is not None and settings.generative_weight:
+        if examples.every is not None:
+            inputs, every = examples.every
+            drawn = (rng.uniform(len(index)) * len(every)).astype(np.intp)
+            v, weight = inputs.take(drawn)[0], every[drawn]
+        if weight.any():
+            tuning.pull.add_to(gradient, v, weight, settings.generative_weight, rng)
+    rates = {"head": rate, "intercept": rate}
+    parameters = {k: x for k, x in tuning.parameters(layers).items() if k in gradient}
+    rates |= {k: rate * settings.factors[int(k[1:])] for k in parameters if k not in rates}
+    rule.update(parameters, gradient, rates, tuning.memory)
+    if settings.max_norm is not None:
+        network.limit(layers, settings.max_norm)
+    if tuning.pull is not None:
+        for machine in tuning.pull.machines:
+            machine.project()
+    return float(losses @ examples.weight[index])
+
+
+def _shrink(network: Network, settings: Settings, step: float) -> None:
+    """Weight decay of several steps; apart from the gradient, which Adam would rescale."""
+    if settings.weight_decay:
+        for name, x in network.parameters(settings.layers).items():
+            if x.ndim == 2:
+                factor = 1.0 if name == "head" else settings.factors[int(name[1:])]
+                x *= 1.0 - step * factor * settings.weight_decay
+
+
+def descend(
+    tuning: Tuning,
+    settings: Settings,
+    examples: Examples,
+    n_epochs: int,
+    validation: Examples | None,
+    stop: Callable[[], bool],
+) -> None:
+    """Let scipy minimise the loss over all rows, weight decay included, for ``n_epochs``.
+
+    ``stop`` is asked after each iteration.
+
+    Raises
+    ------
+    Diverged
+        When the loss is not finite, or beyond all use.
+    """
+    parameters = tuning.network.parameters(settings.layers)
+    ends = np.cumsum([x.size for x in parameters.values()])
+
+    def put(flat: Array) -> None:
+        for x, part in zip(parameters.values(), np.split(flat, ends[:-1]), strict=True):
+            x[...] = part.reshape(x.shape)
+
+    def objective(flat: Array) -> tuple[float, Array]:
+        put(flat)
+        value, gradient = loss_and_gradient(
+            tuning.network,
+            settings.loss,
+            examples.inputs,
+            examples.target,
+            examples.weight,
+            settings.layers,
+        )
+        for name, x in parameters.items():
+            if settings.weight_decay and x.ndim == 2:
+                value += 0.5 * settings.weight_decay * float(np.vdot(x, x))
+                gradient[name] += settings.weight_decay * x
+        flat = [gradient[name].ravel() for name in parameters]
+        return value, np.concatenate(flat).astype(np.float64)
+
+    def after(intermediate_result: Any) -> None:
+        put(intermediate_result.x)
+        tuning.record(settings, float(intermediate_result.fun), validation)
+        if stop():
+            raise StopIteration
+
+    start = np.concatenate([x.ravel() for x in parameters.values()]).astype(np.float64)
+    method, options = FULL_BATCH[settings.solver], {"maxiter": n_epochs}
+    found = minimize(objective, start, jac=True, method=method, callback=after, options=options)
+    put(found.x)

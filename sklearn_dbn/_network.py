@@ -1,0 +1,358 @@
+"""The feed-forward view of a generator: its hidden layers as a network, and a head on top.
+
+Hidden layer l of the network gives the mean of its units::
+
+    x_{l+1} = mean(gain_l x_l W_l + q_l A_l + b_l)
+
+and the head is linear in the last one. ``q_l A_l`` is there in a deep Boltzmann machine alone,
+whose layers hear from above as well: q_l is the mean-field posterior of the layer above under
+the machine that was trained, a second input that is computed once and stays as it is, and A_l,
+at first the transposed weights of that layer, are weights of their own. The network then starts
+at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448-455). Without
+that input a layer with another above it hears the one below twice, ``gain_l = 2``, as in the
+first pass of the mean field.
+
+Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
+and ``intercept``. Their arrays may be those of a machine: all that moves them does so in place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._array_api import Array, times_transposed
+from ._random import Stream
+
+# Rows that are computed together where no minibatch says how many.
+_BLOCK_ROWS = 1000
+
+
+class Tape(NamedTuple):
+    """What a pass forward leaves for the way back.
+
+    Attributes
+    ----------
+    inputs : list of arrays
+        What each layer received from below, and the head, after dropout.
+    above : list of arrays or None
+        The second input of each layer, after dropout.
+    fields : list of arrays
+        Of the hidden layers.
+    kept : list of arrays or None
+        Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for the rest.
+    outputs : array of shape (n_rows, n_outputs)
+    """
+
+    inputs: list[Array]
+    above: list[Array | None]
+    fields: list[Array]
+    kept: list[Array | None]
+    outputs: Array
+
+
+@dataclass
+class Inputs:
+    """Rows as the first layer takes them, and what the layers hear from above.
+
+    Parameters
+    ----------
+    X : array or CSR array of shape (n_rows, n_0)
+        Without gaps. Made dense a few rows at a time.
+    above : list of arrays of shape (n_rows, n_{l+1}) or None
+        For each hidden layer.
+    shift, scale : arrays of shape (n_0,) or None
+        How the columns are standardised.
+    """
+
+    X: Any
+    above: list[Array | None]
+    shift: Array | None = None
+    scale: Array | None = None
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def rows(self, index: np.ndarray) -> Inputs:
+        above = [q if q is None else q[index] for q in self.above]
+        return Inputs(self.X[index], above, self.shift, self.scale)
+
+    def take(self, index: Any) -> tuple[Array, list[Array | None]]:
+        v = self.X[index]
+        v = v if isinstance(v, np.ndarray) else v.toarray()
+        if self.scale is not None:
+            v = (v - self.shift) / self.scale
+        return v, [None if q is None else q[index] for q in self.above]
+
+    def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
+        for start in range(0, len(self), _BLOCK_ROWS):
+            part = slice(start, min(start + _BLOCK_ROWS, len(self)))
+            yield part, *self.take(part)
+
+
+@dataclass
+class Network:
+    """Hidden layers of units and a linear head.
+
+    Parameters
+    ----------
+    units : list of unit types
+        Of the hidden layers.
+    par : list of arrays of shape (n_par, n_l)
+        Of these units; only their biases move.
+    W : list of arrays of shape (n_{l-1}, n_l)
+    gain : list of float
+    A : list of arrays of shape (n_{l+1}, n_l) or None
+    head : array of shape (n_last, n_outputs)
+    intercept : array of shape (n_outputs,)
+    """
+
+    units: list[Any]
+    par: list[Array]
+    W: list[Array]
+    gain: list[float]
+    A: list[Array | None]
+    head: Array
+    intercept: Array
+
+    def copy(self) -> Network:
+        return copy.deepcopy(self)
+
+    def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
+        """The arrays of the hidden layers in ``layers``, all of them by default, and the head.
+
+        They are contiguous, and the network's own.
+        """
+        found = {}
+        for layer in range(len(self.W)) if layers is None else layers:
+            found[f"W{layer}"], found[f"b{layer}"] = self.W[layer], self.par[layer][0]
+            if self.A[layer] is not None:
+                found[f"A{layer}"] = self.A[layer]
+        return found | {"head": self.head, "intercept": self.intercept}
+
+    def fields(self, v: Array, above: Sequence[Array | None], top: int) -> list[Array]:
+        """Fields of hidden layers 0 to ``top``."""
+        fields, x = [], v
+        for layer in range(top + 1):
+            fields.append(self._field(layer, x, above[layer]))
+            x = self._mean(layer, fields[-1])
+        return fields
+
+    def outputs(self, v: Array, above: Sequence[Array | None]) -> Array:
+        """What the head says, (n_rows, n_outputs)."""
+        x = v
+        for layer in range(len(self.W)):
+            x = self._mean(layer, self._field(layer, x, above[layer]))
+        return self._said(x)
+
+    def forward(
+        self,
+        v: Array,
+        above: Sequence[Array | None],
+        dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        rng: Stream | None = None,
+    ) -> Tape:
+        """A pass of which each input is left out with probability ``dropout``.
+
+        What is left is scaled up, so that every layer receives on average what it receives
+        without dropout (Srivastava et al. 2014, JMLR 15:1929-1958).
+        """
+        tape = Tape([], [], [], [], None)
+        x = v
+        for layer in range(len(self.W) + 1):
+            kept = _kept(x, hidden_dropout if layer else dropout, rng)
+            x = x if kept is None else x * kept
+            tape.inputs.append(x)
+            tape.kept.append(kept)
+            if layer == len(self.W):
+                return tape._replace(outputs=self._said(x))
+            q = above[layer]
+            kept = None if q is None else _kept(q, dropout, rng)
+            tape.above.append(q if kept is None else q * kept)
+            tape.fields.append(self._field(layer, x, tape.above[layer]))
+            x = self._mean(layer, tape.fields[layer])
+
+    def backward(
+        self,
+        tape: Tape,
+        delta: Array,
+        layers: Collection[int],
+        gradient: dict[str, Array] | None = None,
+    ) -> dict[str, Array]:
+        """Gradient by the parameters of ``layers`` and of the head.
+
+        Parameters
+        ----------
+        tape : Tape
+        delta : array of shape (n_rows, n_outputs)
+            Derivative by the outputs.
+        layers : collection of int
+            The way back ends at the lowest of them.
+        gradient : dict of arrays or None
+            Memory for the result. New arrays of this size would have to be cleared by the
+            system each time.
+        """
+        out = gradient or {}
+        gradient = {"intercept": delta.sum(axis=0)}
+        gradient["head"] = np.matmul(tape.inputs[-1].T, delta, out=out.get("head"))
+        W = self.head
+        for layer in range(len(self.W) - 1, min(layers, default=len(self.W)) - 1, -1):
+            delta = times_transposed(delta, W)
+            if tape.kept[layer + 1] is not None:
+                delta *= tape.kept[layer + 1]
+            delta *= self.units[layer].variance(tape.fields[layer], self.par[layer])
+            if layer in layers:
+                gradient[f"b{layer}"] = delta.sum(axis=0)
+                if self.A[layer] is not None:
+                    into = out.get(f"A{layer}")
+                    gradient[f"A{layer}"] = np.matmul(tape.above[layer].T, delta, out=into)
+            if self.gain[layer] != 1:
+                delta *= self.gain[layer]
+            if layer in layers:
+                into = out.get(f"W{layer}")
+                gradient[f"W{layer}"] = np.matmul(tape.inputs[layer].T, delta, out=into)
+            W = self.W[layer]
+        return gradient
+
+    def limit(self, layers: Collection[int], largest: float) -> None:
+        """Shorten the incoming weights of units where their norm exceeds ``largest``.
+
+        Those of hidden ``layers`` and of the head, in place.
+        """
+        for layer in layers:
+            arrays = [x for x in (self.W[layer], self.A[layer]) if x is not None]
+            _shorten(arrays, largest)
+        _shorten([self.head], largest)
+
+    def _field(self, layer: int, x: Array, q: Array | None) -> Array:
+        field = x @ self.W[layer]
+        if self.gain[layer] != 1:
+            field *= self.gain[layer]
+        if q is not None:
+            field += q @ self.A[layer]
+        field += self.par[layer][0]
+        return field
+
+    def _mean(self, layer: int, field: Array) -> Array:
+        return self.units[layer].mean(field, self.par[layer])
+
+    def _said(self, x: Array) -> Array:
+        outputs = x @ self.head
+        outputs += self.intercept
+        return outputs
+
+
+class Softmax:
+    """Cross-entropy of classes, one of which each row has."""
+
+    def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
+        """The loss of each row, and its derivative by the outputs, which it uses up."""
+        outputs -= outputs.max(axis=1, keepdims=True)
+        p = np.exp(outputs)
+        total = p.sum(axis=1, keepdims=True)
+        # The targets of a row sum to 1.
+        loss = np.log(total[:, 0]) - np.einsum("ij,ij->i", outputs, target)
+        p /= total
+        p -= target
+        return loss, p
+
+    def smooth(self, target: Array, share: float) -> Array:
+        """Give ``share`` of the probability to all classes alike."""
+        return (1 - share) * target + share / target.shape[1]
+
+    def score(self, outputs: Array, target: Array, weight: Array) -> float:
+        """Weighted share of the rows whose likeliest class is the right one."""
+        right = outputs.argmax(axis=1) == target.argmax(axis=1)
+        return float(np.average(right, weights=weight))
+
+
+class Logistic:
+    """Cross-entropy of labels, each of which a row has or has not, summed over labels."""
+
+    def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
+        """As in `Softmax`."""
+        loss = np.logaddexp(0, outputs).sum(axis=1) - np.einsum("ij,ij->i", outputs, target)
+        p = np.tanh(0.5 * outputs)
+        p += 1
+        p *= 0.5
+        p -= target
+        return loss, p
+
+    def smooth(self, target: Array, share: float) -> Array:
+        """Give ``share`` of the probability to on and off alike."""
+        return (1 - share) * target + share / 2
+
+    def score(self, outputs: Array, target: Array, weight: Array) -> float:
+        """Weighted share of the rows whose labels are all right."""
+        right = ((outputs > 0) == (target > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weight))
+
+
+class Squared:
+    """Half the squared error, summed over targets."""
+
+    def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
+        """As in `Softmax`."""
+        outputs -= target
+        return 0.5 * np.einsum("ij,ij->i", outputs, outputs), outputs
+
+    def score(self, outputs: Array, target: Array, weight: Array) -> float:
+        """Minus the weighted mean of the loss."""
+        return -float(np.average(self(outputs, target)[0], weights=weight))
+
+
+def loss_and_gradient(
+    network: Network,
+    loss: Any,
+    inputs: Inputs,
+    target: Array,
+    weight: Array,
+    layers: Collection[int],
+) -> tuple[float, dict[str, Array]]:
+    """Mean over all rows of the weighted loss, and its gradient."""
+    value, gradient = 0.0, {}
+    for part, v, above in inputs.blocks():
+        tape = network.forward(v, above)
+        losses, delta = loss(tape.outputs, target[part])
+        share = weight[part] / len(inputs)
+        value += float(share @ losses)
+        delta *= share[:, None]
+        for name, x in network.backward(tape, delta, layers).items():
+            gradient[name] = gradient[name] + x if name in gradient else x
+    return value, gradient
+
+
+def all_outputs(network: Network, inputs: Inputs) -> Array:
+    """What the head says of each row."""
+    blocks = [network.outputs(v, above) for _, v, above in inputs.blocks()]
+    return np.concatenate(blocks)
+
+
+def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
+    """Fields of hidden layers 0 to ``top``."""
+    blocks = [network.fields(v, above, top) for _, v, above in inputs.blocks()]
+    return [np.concatenate(fields) for fields in zip(*blocks, strict=True)]
+
+
+def _kept(x: Array, rate: float, rng: Stream | None) -> Array | None:
+    """Factors that drop a share ``rate`` of ``x`` and keep its mean."""
+    if not rate:
+        return None
+    kept = rng.bernoulli(np.full_like(x, 1 - rate))
+    kept *= 1 / (1 - rate)
+    return kept
+
+
+def _shorten(arrays: list[Array], largest: float) -> None:
+    squares = sum(np.einsum("ij,ij->j", x, x) for x in arrays)
+    # Most units are within the limit most of the time: no second pass for them.
+    (over,) = np.nonzero(squares > largest * largest)
+    if len(over):
+        factor = largest / np.sqrt(squares[over])
+        for x in arrays:
+            x[:, over] *= factor

@@ -1,0 +1,454 @@
+"""What the fine-tuned estimators share: from parameters to a fine-tuning, and its result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ._base import BaseGenerator
+from ._compat import Interval, StrOptions
+from ._dbm import DBMTransformer
+from ._dbn import DBNTransformer
+from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
+from ._fine_tuning import FULL_BATCH, SOLVERS, Examples, Settings, Tuning, descend, passes
+from ._network import Inputs, Network, all_fields, all_outputs
+from ._random import Stream, layer_seed, seed_of
+from ._rbm import RBMTransformer
+from ._training import Diverged
+from .optim import SCHEDULES
+
+_GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
+
+
+@dataclass
+class Targets:
+    """What the head is to say, of the rows that have a target.
+
+    Attributes
+    ----------
+    rows : int array
+        Which rows these are.
+    values : array of shape (n_rows_with_target, n_outputs)
+    base : array of shape (n_outputs,)
+        What a head that knows of no input says.
+    weight : array of shape (n_rows_with_target,)
+        Beside the weights of the rows.
+    order : array of shape (n_rows_with_target,) or None
+        Rows that are next to one another in this order are alike: a validation part takes
+        some of each.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    base: np.ndarray
+    weight: np.ndarray
+    order: np.ndarray | None
+
+
+class FineTuned(BaseGenerator):
+    """A generator under a linear head, trained on targets."""
+
+    _parameter_constraints: dict = {
+        "transformer": "no_validation",
+        "fine_tune": "no_validation",
+        "solver": [StrOptions(set(SOLVERS))],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "generative_weight": [Interval(Real, 0, None, closed="left")],
+        "generative": [StrOptions({"tied", "untied"})],
+        "augment": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _tuning: Tuning
+
+    @abstractmethod
+    def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+        """Validated targets of the rows of ``X``; what is kept of them is set on the estimator.
+
+        ``go_on``: what was kept stays as it is. ``chunk``: there are other rows, and
+        ``classes`` says of which classes.
+        """
+
+    @abstractmethod
+    def _loss(self) -> Any:
+        """The loss of the targets last seen."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        go_on = self.warm_start and hasattr(self, "_tuning")
+        self._prepare(X, y, sample_weight, go_on, chunk=False)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> None:
+        go_on = hasattr(self, "_tuning")
+        self._prepare(X, y, sample_weight, go_on, chunk=True, classes=classes)
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, go_on: bool, chunk: bool, classes: Any = None
+    ) -> None:
+        """Check everything that can be checked before the first step."""
+        self._check_options()
+        transformer, fitted = self._source()
+        fitted |= go_on
+        if go_on:
+            transformer = self.transformer_
+        given, dtype = X, None
+        if fitted:
+            transformer._check_rows(X, reset=False)
+            dtype = transformer._runs[0].average.W[0].dtype
+        X = self._check_rows(X, reset=not go_on, dtype=dtype)
+        weight = self._check_weight(sample_weight, X)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        targets = self._targets(y, X, go_on, chunk, classes)
+        if not len(targets.rows):
+            raise ValueError(
+                "y gives no row a target: give labels to some rows, or fit the transformer "
+                "alone."
+            )
+        self._tune(transformer, fitted, go_on, chunk, (given, X, y, weight), targets)
+
+    def _source(self) -> tuple[Any, bool]:
+        """The generator to start from, and whether it is fitted."""
+        asked = DBNTransformer() if self.transformer is None else self.transformer
+        frozen = isinstance(asked, FrozenEstimator)
+        transformer = asked.estimator if frozen else asked
+        if not isinstance(transformer, _GENERATORS):
+            raise TypeError(
+                "transformer must be an RBMTransformer, a DBNTransformer, a DBMTransformer or "
+                f"FrozenEstimator(one of them, fitted), got {asked!r}."
+            )
+        if frozen:
+            try:
+                check_is_fitted(transformer)
+            except NotFittedError:
+                raise NotFittedError(
+                    f"The {type(transformer).__name__} frozen in transformer is not fitted: "
+                    "fit it, then freeze it, or pass it without FrozenEstimator."
+                ) from None
+            return transformer, True
+        transformer = clone(transformer)
+        if transformer.random_state is None and self.random_state is not None:
+            transformer.set_params(random_state=layer_seed(self._seed(), 0))
+        return transformer, False
+
+    def _seed(self) -> int:
+        return seed_of(self.random_state)
+
+    def _check_options(self) -> None:
+        if self.generative_weight and self.generative == "untied":
+            raise ValueError(
+                f"generative_weight={self.generative_weight} draws tied weights to the "
+                "generator, and with generative='untied' it stays as it is anyway: set "
+                "generative_weight=0."
+            )
+        if self.solver not in FULL_BATCH:
+            return
+        neutral = {"dropout": 0, "hidden_dropout": 0, "generative_weight": 0, "max_norm": None}
+        for name, value in neutral.items():
+            if (asked := getattr(self, name)) != value:
+                raise ValueError(
+                    f"{name}={asked} needs minibatches, which solver={self.solver!r} has not: "
+                    f"set solver='adam', or {name}={value}."
+                )
+
+    def _factors(self, n_layers: int) -> tuple[float, ...]:
+        """A factor on the learning rate for each hidden layer."""
+        asked = self.fine_tune
+        if isinstance(asked, str) and asked in ("all", "head", "none"):
+            return (1.0 if asked == "all" else 0.0,) * n_layers
+        if isinstance(asked, Integral) and not isinstance(asked, bool):
+            if 0 <= asked <= n_layers:
+                return (0.0,) * (n_layers - asked) + (1.0,) * int(asked)
+        elif isinstance(asked, Sequence | np.ndarray) and not isinstance(asked, str):
+            if len(asked) == n_layers and all(isinstance(x, Real) and x >= 0 for x in asked):
+                factors = tuple(float(x) for x in asked)
+                if self.solver in FULL_BATCH and not set(factors) <= {0.0, 1.0}:
+                    raise ValueError(
+                        f"fine_tune={asked!r} gives learning rates to layers, and "
+                        f"solver={self.solver!r} has none: use factors of 0 and 1 alone."
+                    )
+                return factors
+        raise ValueError(
+            f"fine_tune={asked!r} must be 'all', 'head', 'none', the number of the last hidden "
+            f"layers to train, up to {n_layers}, or {n_layers} factors on the learning rate."
+        )
+
+    def _settings(self, n_layers: int, schedule: str) -> Settings:
+        return Settings(
+            loss=self._loss(),
+            solver=self.solver,
+            learning_rate=self.learning_rate,
+            factors=self._factors(n_layers),
+            schedule=SCHEDULES[schedule],
+            momentum=self.momentum,
+            batch_size=self.batch_size,
+            dropout=self.dropout,
+            hidden_dropout=self.hidden_dropout,
+            max_norm=self.max_norm,
+            weight_decay=self.weight_decay,
+            generative_weight=self.generative_weight,
+        )
+
+    @with_callbacks
+    def _tune(
+        self,
+        transformer: Any,
+        fitted: bool,
+        go_on: bool,
+        chunk: bool,
+        data: tuple[Any, Any, Any, np.ndarray],
+        targets: Targets,
+    ) -> None:
+        """`fit` and `partial_fit` once the rows are validated."""
+        given, X, y, weight = data
+        n_epochs = 1 if chunk else self.n_iter
+        told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
+        context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
+        context.call_on_fit_task_begin(estimator=self, **told)
+        if not fitted:
+            task = context.subcontext(task_name="pretraining")
+            with task.propagate_callback_context(transformer):
+                task.call_on_fit_task_begin(estimator=self, **told)
+                self._pretrain(transformer, given, y, weight, targets)
+                task.call_on_fit_task_end(estimator=self, **told)
+        self.transformer_ = transformer
+        n_layers = sum(len(run.average.W) for run in transformer._runs)
+        settings = self._settings(n_layers, "constant" if chunk else self.schedule)
+        tuning = self._continued() if go_on else self._started(targets)
+        if settings.generative_weight and tuning.pull is None:
+            n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
+            tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+        examples, validation = self._examples(tuning, X, weight, targets, chunk)
+        self._epochs(context, tuning, settings, examples, validation, n_epochs, told)
+        if validation is not None:
+            tuning.restore()
+        vars(self).update(self._fitted(tuning, settings))
+        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=dict)
+
+    def _pretrain(
+        self, transformer: Any, given: Any, y: Any, weight: np.ndarray, targets: Targets
+    ) -> None:
+        transformer.fit(given, y, sample_weight=weight)
+        if len(targets.rows) < len(weight) and hasattr(transformer, "select"):
+            # Labels that are none have no say in which units are chosen.
+            rows = targets.rows
+            known = given.iloc[rows] if hasattr(given, "iloc") else _rows_of(given, rows)
+            chosen = transformer.select(known, np.asarray(y)[rows])
+            vars(transformer).update(vars(chosen))
+
+    def _started(self, targets: Targets) -> Tuning:
+        machines = machines_of(self.transformer_._runs)
+        network = network_on(machines, self.augment, len(targets.base), targets.base)
+        seed = layer_seed(self._seed(), 1)
+        return Tuning(network, Stream(seed), machines)
+
+    def _continued(self) -> Tuning:
+        # A copy, so that a failure leaves the fitted one as it was.
+        tuning = self._tuning.copy()
+        tuning.best, tuning.kept, tuning.n_stalled = None, {}, 0
+        return tuning
+
+    def _examples(
+        self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
+    ) -> tuple[Examples, Examples | None]:
+        """Rows to train on, and rows to stop by."""
+        everything = self._inputs(X, tuning.network)
+        row_weight = weight[targets.rows] * targets.weight
+        known = np.flatnonzero(row_weight)
+        if not len(known):
+            raise ValueError(
+                "sample_weight is zero for all rows that y gives a target: give one of them a "
+                "positive weight."
+            )
+        loss, values = self._loss(), targets.values[known]
+        smoothing = getattr(self, "label_smoothing", 0.0)
+        row_weight = row_weight[known]
+        if not chunk:
+            row_weight = row_weight / row_weight.mean()
+        examples = Examples(
+            everything,
+            loss.smooth(values, smoothing) if smoothing else values,
+            row_weight.astype(X.dtype),
+        )
+        rows = targets.rows[known]
+        if len(rows) < X.shape[0]:
+            examples = Examples(
+                everything.rows(rows), examples.target, examples.weight, (everything, weight)
+            )
+        if chunk or not self.early_stopping:
+            return examples, None
+        n_held = max(1, round(self.validation_fraction * len(rows)))
+        if n_held >= len(rows):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of n_samples={len(rows)} with "
+                "a target leaves none to train on: set early_stopping=False, or give more rows."
+            )
+        order = tuning.rng.permutation(len(rows))
+        if targets.order is not None:
+            order = order[np.argsort(targets.order[known][order], kind="stable")]
+        held = order[((np.arange(n_held) + 0.5) * len(order) / n_held).astype(int)]
+        return examples.take(np.setdiff1d(order, held)), examples.take(held)
+
+    def _inputs(self, X: Any, network: Network) -> Inputs:
+        """Validated rows as the network takes them."""
+        transformer, run = self.transformer_, self.transformer_._runs[0]
+        X = transformer._complete(X)
+        above: list = [None] * len(network.A)
+        if any(A is not None for A in network.A):
+            means = transformer._posterior(X).means(transformer._machine)
+            above[:-1] = means[2:]
+        return Inputs(X, above, run.shift, run.scale)
+
+    def _epochs(
+        self,
+        context: Any,
+        tuning: Tuning,
+        settings: Settings,
+        examples: Examples,
+        validation: Examples | None,
+        n_epochs: int,
+        told: dict[str, Any],
+    ) -> None:
+        """Drive the training, pass by pass, with a callback task for each."""
+
+        def begin() -> Any:
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, **told)
+            return epoch
+
+        def ended(epoch: Any) -> bool:
+            if self.verbose:
+                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in tuning.history.items())
+                print(f"[{type(self).__name__}] pass {tuning.n_epochs}: {record}")
+            stop = epoch.call_on_fit_task_end(
+                estimator=self,
+                **told,
+                reconstruction_attributes=partial(self._fitted, tuning, settings),
+            )
+            return bool(stop) or tuning.n_stalled >= self.n_iter_no_change
+
+        try:
+            if self.solver in FULL_BATCH:
+                # scipy does not say before an iteration whether there will be one.
+                descend(
+                    tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
+                )
+                return
+            training = passes(tuning, settings, examples, n_epochs, validation)
+            for _ in range(n_epochs):
+                epoch = begin()
+                next(training)
+                if ended(epoch):
+                    break
+        except Diverged:
+            rate = self.learning_rate
+            raise ValueError(
+                f"Fine-tuning with learning_rate={rate:g} diverged in pass "
+                f"{tuning.n_epochs + 1}: try learning_rate={rate / 10:g}."
+            ) from None
+
+    def _fitted(self, tuning: Tuning, settings: Settings) -> dict[str, Any]:
+        """What a user of the fitted estimator finds."""
+        # What an earlier training moved stays moved when a later one freezes it.
+        moved = sorted({*tuning.moved, *settings.layers})
+        tuning.moved = moved
+        runs = self.transformer_._runs
+        if self.generative == "tied":
+            runs = tuned_runs(runs, tuning.machines, moved)
+        return {
+            "_tuning": tuning,
+            "fine_tuned_transformer_": self.transformer_._with_runs(runs),
+            "history_": tuning.history,
+            "n_iter_": tuning.n_epochs,
+        }
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """What the head says of the rows, (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
+        network = self._tuning.network
+        return all_outputs(network, self._inputs(X, network))
+
+    def transform(self, X: Any) -> Any:
+        """Fine-tuned features: units of the network that the transformer selected.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; missing entries, NaN, are filled in by the pre-trained generator.
+
+        Returns
+        -------
+        H : ndarray or CSR matrix of shape (n_samples, n_features_out)
+            With the layers, the units, the output and the columns of the input that the
+            selection parameters of `transformer_` ask for.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
+        inputs = self._inputs(X, self._tuning.network)
+        return self.transformer_._features(inputs.X, partial(self._fields, inputs))
+
+    def _fields(self, inputs: Inputs, X: Any, top: int) -> Iterator[tuple]:
+        network = self._tuning.network
+        fields = all_fields(network, inputs, top)
+        yield from zip(network.units, network.par, fields, strict=False)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features, as those of `transformer_`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns, where these were not seen in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+        """
+        check_is_fitted(self)
+        return self.transformer_.get_feature_names_out(input_features)
+
+
+def has_minibatches(estimator: FineTuned) -> bool:
+    """Whether `partial_fit` makes sense."""
+    if estimator.solver in FULL_BATCH:
+        raise AttributeError(
+            f"There is no partial_fit with solver={estimator.solver!r}, which needs all rows: "
+            "call fit, or set solver='adam'."
+        )
+    return True
+
+
+def _rows_of(X: Any, rows: np.ndarray) -> Any:
+    return X[rows] if hasattr(X, "shape") else [X[i] for i in rows]

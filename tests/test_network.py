@@ -1,0 +1,340 @@
+"""The network's gradients against finite differences, and what its training leaves alone."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from sklearn_dbn._fine_tuning import Examples, Pull, Settings, Tuning, descend, passes
+from sklearn_dbn._machine import Machine
+from sklearn_dbn._network import (
+    Inputs,
+    Logistic,
+    Network,
+    Softmax,
+    Squared,
+    loss_and_gradient,
+)
+from sklearn_dbn._random import Stream
+from sklearn_dbn.optim import SCHEDULES, Adam, Momentum
+from sklearn_dbn.samplers import PersistentContrastiveDivergence
+from sklearn_dbn.units import UNITS
+
+SIZES = (5, 4, 6, 3)
+N_ROWS, N_OUTPUTS = 7, 3
+LAYERS = (0, 1, 2)
+
+
+def make_network(augmented=False, gain=1.0, hidden="bernoulli", dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    unit = UNITS[hidden]
+    W = [rng.standard_normal(s).astype(dtype) for s in itertools.pairwise(SIZES)]
+    par = [0.3 * rng.standard_normal((unit.n_par, n)).astype(dtype) for n in SIZES[1:]]
+    above = [(SIZES[i + 2], SIZES[i + 1]) if i < 2 and augmented else None for i in range(3)]
+    A = [s and rng.standard_normal(s).astype(dtype) for s in above]
+    head = rng.standard_normal((SIZES[-1], N_OUTPUTS)).astype(dtype)
+    return Network(
+        [unit] * 3, par, W, [gain, gain, 1.0], A, head, np.zeros(N_OUTPUTS, dtype=dtype)
+    )
+
+
+def make_examples(network, loss=None, dtype=np.float64, seed=1):
+    rng = np.random.default_rng(seed)
+    above = [A if A is None else rng.random((N_ROWS, len(A))).astype(dtype) for A in network.A]
+    X = rng.random((N_ROWS, SIZES[0])).astype(dtype)
+    if isinstance(loss, Logistic):
+        target = rng.integers(0, 2, (N_ROWS, N_OUTPUTS)).astype(dtype)
+    elif isinstance(loss, Squared):
+        target = rng.standard_normal((N_ROWS, N_OUTPUTS)).astype(dtype)
+    else:
+        target = np.eye(N_OUTPUTS, dtype=dtype)[rng.integers(0, N_OUTPUTS, N_ROWS)]
+    weight = rng.random(N_ROWS).astype(dtype)
+    return Examples(Inputs(X, above), target, weight)
+
+
+def make_settings(**changes):
+    plain = {
+        "loss": Softmax(),
+        "solver": "adam",
+        "learning_rate": 0.01,
+        "factors": (1.0, 1.0, 1.0),
+        "schedule": SCHEDULES["constant"],
+        "momentum": 0.9,
+        "batch_size": 3,
+        "dropout": 0.0,
+        "hidden_dropout": 0.0,
+        "max_norm": None,
+        "weight_decay": 0.0,
+        "generative_weight": 0.0,
+    }
+    return Settings(**(plain | changes))
+
+
+def check_gradient(parameters, gradient, value, step=1e-6):
+    for name, x in parameters.items():
+        for i in np.ndindex(x.shape):
+            before = x[i]
+            x[i] = before + step
+            up = value()
+            x[i] = before - step
+            down = value()
+            x[i] = before
+            assert gradient[name][i] == pytest.approx((up - down) / (2 * step), abs=1e-7)
+
+
+@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize("loss", [Softmax(), Logistic(), Squared()])
+def test_the_gradient_of_every_loss_is_that_of_finite_differences(loss, augmented, hidden):
+    network = make_network(augmented, 1.0 if augmented else 2.0, hidden)
+    data = make_examples(network, loss)
+    if not isinstance(loss, Squared):
+        data.target = loss.smooth(data.target, 0.2)
+
+    def value():
+        return loss_and_gradient(network, loss, data.inputs, data.target, data.weight, LAYERS)
+
+    check_gradient(network.parameters(LAYERS), value()[1], lambda: value()[0])
+
+
+def test_the_gradient_under_dropout_is_that_of_the_thinned_network():
+    network, loss = make_network(augmented=True), Softmax()
+    data = make_examples(network)
+    v, above = data.inputs.take(slice(None))
+
+    def tape():
+        return network.forward(v, above, 0.3, 0.5, Stream(3))
+
+    def value():
+        return loss(tape().outputs, data.target)[0].sum()
+
+    passed = tape()
+    _, delta = loss(passed.outputs, data.target)
+    check_gradient(network.parameters(LAYERS), network.backward(passed, delta, LAYERS), value)
+
+
+def test_dropout_keeps_what_every_layer_receives_on_average():
+    network = make_network(hidden="gaussian", augmented=True)
+    data = make_examples(network)
+    v, above = data.inputs.take(np.zeros(40_000, dtype=int))
+    thinned = network.forward(v, above, 0.2, 0.4, Stream(0)).outputs
+    plain = network.outputs(v[:1], [q if q is None else q[:1] for q in above])
+    standard_error = thinned.std(axis=0) / 200
+    assert (np.abs(thinned.mean(axis=0) - plain[0]) < 4 * standard_error).all()
+    assert thinned.std(axis=0).min() > 0
+
+
+def test_dropout_of_nothing_draws_nothing():
+    network = make_network()
+    v, above = make_examples(network).inputs.take(slice(None))
+    assert np.array_equal(network.forward(v, above).outputs, network.outputs(v, above))
+
+
+def test_a_large_batch_is_the_sum_of_its_blocks(monkeypatch):
+    network, loss = make_network(True), Softmax()
+    data = make_examples(network)
+    args = (network, loss, data.inputs, data.target, data.weight, LAYERS)
+    whole, gradient = loss_and_gradient(*args)
+    monkeypatch.setattr("sklearn_dbn._network._BLOCK_ROWS", 3)
+    value, parts = loss_and_gradient(*args)
+    assert value == pytest.approx(whole)
+    for name, x in gradient.items():
+        np.testing.assert_allclose(parts[name], x, atol=1e-12)
+
+
+def test_max_norm_bounds_the_incoming_weights_of_every_unit():
+    network = make_network(augmented=True)
+    before = network.copy()
+    network.limit((0, 2), 1.5)
+    for layer in (0, 2):
+        arrays = [x for x in (network.W[layer], network.A[layer]) if x is not None]
+        norm = np.sqrt(sum((x**2).sum(axis=0) for x in arrays))
+        assert norm.max() <= 1.5 + 1e-12
+        old = np.sqrt((before.W[layer] ** 2).sum(axis=0))
+        assert np.array_equal(network.W[layer][:, norm < 1.49], before.W[layer][:, norm < 1.49])
+        assert old.max() > 1.5
+    assert np.array_equal(network.W[1], before.W[1])
+    assert np.sqrt((network.head**2).sum(axis=0)).max() <= 1.5 + 1e-12
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "cg"])
+@pytest.mark.parametrize("factors", [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0)])
+def test_frozen_layers_stay_as_they_are_to_the_bit(solver, factors):
+    network = make_network(augmented=True)
+    before, data = network.copy(), make_examples(network)
+    regular = {} if solver in ("lbfgs", "cg") else {"dropout": 0.2, "max_norm": 1.0}
+    settings = make_settings(factors=factors, solver=solver, weight_decay=0.1, **regular)
+    tuning = Tuning(network, Stream(0), [])
+    run(tuning, settings, data, 3)
+    for name, x in network.parameters().items():
+        frozen = name[1:].isdigit() and not factors[int(name[1:])]
+        assert np.array_equal(x, before.parameters()[name]) == frozen
+
+
+def run(tuning, settings, data, n_epochs, validation=None):
+    if settings.solver in ("adam", "sgd"):
+        for _ in passes(tuning, settings, data, n_epochs, validation):
+            pass
+    else:
+        descend(tuning, settings, data, n_epochs, validation, lambda: False)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "cg"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_solver_lowers_the_loss_and_keeps_the_dtype(solver, dtype):
+    network = make_network(dtype=dtype)
+    data = make_examples(network, dtype=dtype)
+    tuning = Tuning(network, Stream(0), [])
+    run(tuning, make_settings(solver=solver), data, 60)
+    losses = tuning.history["loss"]
+    assert losses[-1] < 0.97 * losses[0]
+    assert {x.dtype for x in network.parameters().values()} == {np.dtype(dtype)}
+    assert len(losses) == tuning.n_epochs
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_weight_decay_is_part_of_what_scipy_minimises(solver):
+    network = make_network()
+    data = make_examples(network)
+    data.target = Softmax().smooth(data.target, 0.3)
+    settings = make_settings(solver=solver, weight_decay=0.05)
+    run(Tuning(network, Stream(0), []), settings, data, 3000)
+    args = (network, Softmax(), data.inputs, data.target, data.weight, LAYERS)
+    _, gradient = loss_and_gradient(*args)
+    for name, x in network.parameters().items():
+        penalty = 0.05 * x if x.ndim == 2 else 0.0
+        np.testing.assert_allclose(gradient[name] + penalty, 0, atol=3e-4)
+
+
+def test_adam_is_that_of_the_paper():
+    rng = np.random.default_rng(0)
+    x = {"x": rng.standard_normal((3, 2))}
+    expected, m, v = x["x"].copy(), 0.0, 0.0
+    rule = Adam()
+    memory = rule.start(x)
+    for t in range(1, 431):
+        g = rng.standard_normal((3, 2))
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        expected -= 0.01 * m / (1 - 0.9**t) / np.sqrt(v / (1 - 0.999**t))
+        rule.update(x, {"x": g}, {"x": 0.01}, memory)
+        np.testing.assert_allclose(x["x"], expected, rtol=1e-9)
+
+
+def test_adam_does_not_move_what_has_no_gradient():
+    x = {"x": np.ones(3, dtype=np.float32)}
+    rule = Adam()
+    memory = rule.start(x)
+    for _ in range(420):
+        rule.update(x, {"x": np.zeros(3, dtype=np.float32)}, {"x": 0.1}, memory)
+    assert np.array_equal(x["x"], np.ones(3))
+
+
+def test_momentum_adds_up_steps():
+    x = {"x": np.zeros(2)}
+    rule = Momentum(0.5)
+    memory = rule.start(x)
+    for _ in range(3):
+        rule.update(x, {"x": np.ones(2)}, {"x": 0.1}, memory)
+    np.testing.assert_allclose(x["x"], -0.1 * (1 + 1.5 + 1.75))
+
+
+def test_large_arrays_move_as_small_ones_do():
+    rng = np.random.default_rng(0)
+    g = rng.standard_normal(100_000)
+    whole, part = {"x": np.zeros(100_000)}, {"x": np.zeros(10)}
+    for rule in (Adam(), Momentum(0.9)):
+        for x, grad in ((whole, g), (part, g[-10:])):
+            rule.update(x, {"x": grad.copy()}, {"x": 0.1}, rule.start(x))
+        assert np.array_equal(whole["x"][-10:], part["x"])
+
+
+def make_pull(network, seed=4):
+    """Machines on top of one another that share their weights with the network."""
+    rng = np.random.default_rng(seed)
+    machines, chains, offsets = [], [], []
+    for layer, W in enumerate(network.W):
+        visible = rng.standard_normal((1, SIZES[layer]))
+        units = (UNITS["bernoulli"], UNITS["bernoulli"])
+        machines.append(Machine(units, [visible, network.par[layer]], [W]))
+        sampler = PersistentContrastiveDivergence()
+        chains.append(sampler.init(machines[-1], 6, Stream(layer)))
+        offsets.append([np.full(n, 0.5) for n in (SIZES[layer], SIZES[layer + 1])])
+    return Pull(machines, chains, offsets)
+
+
+def make_pulled(network):
+    pull = make_pull(network)
+    return Tuning(network, Stream(0), pull.machines, pull)
+
+
+def test_the_pull_is_the_generative_gradient_of_every_machine():
+    network = make_network()
+    pull, draws = make_pull(network), 4000
+    v = (np.random.default_rng(0).random((N_ROWS, SIZES[0])) < 0.5).astype(float)
+    total, rng = {}, Stream(0)
+    for _ in range(draws):
+        gradient = {name: np.zeros_like(x) for name, x in network.parameters(LAYERS).items()}
+        pull.add_to(gradient, v, np.ones(N_ROWS), 2.0, rng)
+        for name, x in gradient.items():
+            total[name] = total.get(name, 0) + x / draws
+    machine = pull.machines[0]
+    # The RBM is small enough to enumerate: <v> of the data less <v> of the model.
+    states = np.array(np.meshgrid(*[[0.0, 1.0]] * SIZES[0])).reshape(SIZES[0], -1).T
+    p = np.exp(-machine.free_energy([states, None]))
+    p /= p.sum()
+    means = [machine.means([1], [x, None])[1] for x in (v, states)]
+    dW = v.T @ means[0] / N_ROWS - (states * p[:, None]).T @ means[1]
+    dv, dh = v.mean(0) - p @ states, means[0].mean(0) - p @ means[1]
+    centred = dW - 0.5 * dv[:, None] - 0.5 * dh
+    np.testing.assert_allclose(total["W0"], -2 * centred, atol=0.02)
+    np.testing.assert_allclose(total["a0"][0], -2 * (dv - centred.sum(1) * 0.5), atol=0.04)
+    assert not total["head"].any()
+    assert np.abs(total["W2"]).max() > 0.01
+
+
+def test_a_pull_moves_the_arrays_that_the_network_uses():
+    network = make_network()
+    tuning = make_pulled(network)
+    settings = make_settings(generative_weight=0.1)
+    run(tuning, settings, make_examples(network), 2)
+    moved = tuning.copy()
+    assert moved.network.W[1] is moved.pull.machines[1].W[0]
+    assert moved.network.W[1] is not network.W[1]
+    assert not np.array_equal(
+        moved.pull.machines[0].par[0], make_pull(network).machines[0].par[0]
+    )
+
+
+def test_a_copy_goes_on_as_its_original_would():
+    network = make_network()
+    data, settings = make_examples(network), make_settings(hidden_dropout=0.5)
+    tuning = Tuning(network, Stream(0), [])
+    run(tuning, settings, data, 2)
+    copied = tuning.copy()
+    for one in (tuning, copied):
+        run(one, settings, data, 2)
+    assert np.array_equal(tuning.network.W[0], copied.network.W[0])
+    assert tuning.history == copied.history
+
+
+def test_the_best_pass_comes_back():
+    network = make_network()
+    data = make_examples(network)
+    settings = make_settings(learning_rate=0.5)
+    tuning = Tuning(network, Stream(0), [])
+    run(tuning, settings, data, 12, validation=data)
+    scores = list(
+        zip(tuning.history["validation_score"], tuning.history["validation_loss"], strict=True)
+    )
+    best = max((score, -loss) for score, loss in scores)
+    assert tuning.best == best
+    tuning.restore()
+    tuning.record(settings, 0.0, data)
+    assert tuning.history["validation_loss"][-1] == pytest.approx(-best[1])
+
+
+def test_settings_are_told_from_each_other():
+    assert make_settings(factors=(0.0, 2.0, 0.0)).layers == [1]
+    assert isinstance(make_settings(solver="sgd").rule, Momentum)
+    assert dataclasses.replace(make_settings(), solver="adam").rule.beta_1 == 0.9
