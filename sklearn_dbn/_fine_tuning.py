@@ -263,7 +263,8 @@ def _step(
     tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, examples.target[index])
     weight = examples.weight[index]
-    delta *= (weight / len(index))[:, None]
+    scale = rule.scale(rate, tuning.memory)
+    delta *= (weight * (scale / len(index)))[:, None]
     gradient |= network.backward(tape, delta, layers, gradient)
     if tuning.pull is not None and settings.generative_weight:
         if examples.every is not None:
@@ -271,11 +272,12 @@ def _step(
             drawn = (rng.uniform(len(index)) * len(every)).astype(np.intp)
             v, weight = inputs.take(drawn)[0], every[drawn]
         if weight.any():
-            tuning.pull.add_to(gradient, v, weight, settings.generative_weight, rng)
-    rates = {"head": rate, "intercept": rate}
+            pull = scale * settings.generative_weight
+            tuning.pull.add_to(gradient, v, weight, pull, rng)
     parameters = {k: x for k, x in tuning.parameters(layers).items() if k in gradient}
-    rates |= {k: rate * settings.factors[int(k[1:])] for k in parameters if k not in rates}
-    rule.update(parameters, gradient, rates, tuning.memory)
+    head = ("head", "intercept")
+    factors = {k: 1.0 if k in head else settings.factors[int(k[1:])] for k in parameters}
+    rule.update(parameters, gradient, rate, factors, tuning.memory)
     if settings.max_norm is not None:
         network.limit(layers, settings.max_norm)
     if tuning.pull is not None:

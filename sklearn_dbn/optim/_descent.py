@@ -1,8 +1,11 @@
 """Update rules of a descent on minibatches, over parameters of any shape.
 
-``start(parameters)`` gives the memory of a rule, and ``update(parameters, gradient, rates,
-memory)`` moves the parameters, in place and against the gradient, which it uses up. All are
-dicts by the same names; ``rates`` holds a step size for each of them.
+``start(parameters)`` gives the memory of a rule, and ``update(parameters, gradient, rate,
+factors, memory)`` moves the parameters, in place and against the gradient, which it uses up. All
+are dicts by the same names; ``factors`` holds one on ``rate`` for each of them.
+
+The gradient comes multiplied by ``scale(rate, memory)``. That is a pass over the derivative of
+the loss by the outputs, a few numbers a row, instead of one over all weights.
 """
 
 from __future__ import annotations
@@ -46,14 +49,24 @@ class Momentum:
     def start(self, parameters: Arrays) -> Memory:
         return Memory({name: np.zeros_like(x) for name, x in parameters.items()}, {})
 
+    def scale(self, rate: float, memory: Memory) -> float:
+        return rate
+
     def update(
-        self, parameters: Arrays, gradient: Arrays, rates: Mapping[str, float], memory: Memory
+        self,
+        parameters: Arrays,
+        gradient: Arrays,
+        rate: float,
+        factors: Mapping[str, float],
+        memory: Memory,
     ) -> None:
         memory.n_steps += 1
         for name, x in parameters.items():
+            factor = factors[name]
             for u, g, part in _blocks(memory.first[name], gradient[name], x):
                 u *= self.momentum
-                g *= rates[name]
+                if factor != 1:
+                    g *= factor
                 u -= g
                 part += u
 
@@ -61,9 +74,10 @@ class Momentum:
 class Adam:
     """Steps of about the learning rate (Kingma, Ba 2015, arXiv:1412.6980).
 
-    The sum of squares decays lazily: new terms are multiplied by what old ones would have been
-    divided by. So the small number of the denominator can start that sum, and needs no pass
-    of its own; see docs/decisions/fine-tuning-step.md.
+    The sum of squares decays lazily: new gradients are multiplied by what the root of the old sum
+    would have been divided by, and the mean of gradients is kept on the same scale. So the small
+    number of the denominator can start that sum, and needs no pass of its own; see
+    docs/decisions/fine-tuning-step.md.
 
     Parameters
     ----------
@@ -81,31 +95,38 @@ class Adam:
             {name: np.full_like(x, self._floor) for name, x in parameters.items()},
         )
 
+    def scale(self, rate: float, memory: Memory) -> float:
+        return self.beta_2 ** (-0.5 * (memory.n_steps % _RESCALE_EVERY + 1))
+
     def update(
-        self, parameters: Arrays, gradient: Arrays, rates: Mapping[str, float], memory: Memory
+        self,
+        parameters: Arrays,
+        gradient: Arrays,
+        rate: float,
+        factors: Mapping[str, float],
+        memory: Memory,
     ) -> None:
-        n_lazy = memory.n_steps % _RESCALE_EVERY
-        if memory.n_steps and not n_lazy:
+        if memory.n_steps and not memory.n_steps % _RESCALE_EVERY:
             down = self.beta_2**_RESCALE_EVERY
-            for v in memory.second.values():
+            for m, v in zip(memory.first.values(), memory.second.values(), strict=True):
+                m *= math.sqrt(down)
                 v *= down
                 v += (1 - down) * self._floor
         memory.n_steps += 1
-        up = self.beta_2 ** -(n_lazy + 1)
         unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**memory.n_steps)
         unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**memory.n_steps)
-        factor = unbiased_1 / math.sqrt(unbiased_2) * math.sqrt(up)
+        decay = self.beta_1 / math.sqrt(self.beta_2)
         for name, x in parameters.items():
+            step = rate * factors[name] * unbiased_1 / math.sqrt(unbiased_2)
             arrays = memory.first[name], memory.second[name], gradient[name], x
             for m, v, g, part in _blocks(*arrays):
-                m *= self.beta_1
+                m *= decay
                 m += g
                 g *= g
-                g *= up
                 v += g
                 np.sqrt(v, out=g)
                 np.divide(m, g, out=g)
-                g *= rates[name] * factor
+                g *= step
                 part -= g
 
 
