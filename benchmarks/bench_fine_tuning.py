@@ -9,13 +9,14 @@ Published: 1.15 % for the deep belief network (Hinton 2007), 0.92 % with dropout
 al. 2014, JMLR 15:1929-1958), 0.95 % for the deep Boltzmann machine (Salakhutdinov, Hinton 2009,
 PMLR 5:448-455).
 
-With 100 and 1,000 labels the generator is trained on all rows and the network on as many of each
-class; errors are means over draws of the labels.
+With 100 and 1,000 labels the generator is trained on all rows and the network on as many of
+each class; errors are means over draws of the labels.
 
 A case that the file of results holds is not run again, and generators are kept beside it.
 """
 
 import time
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -79,7 +80,18 @@ def draws(y, n_labels):
     classes = np.unique(y)
     for _ in range(DRAWS):
         of_each = n_labels // len(classes)
-        yield np.concatenate([rng.permutation(np.flatnonzero(y == k))[:of_each] for k in classes])
+        yield np.concatenate(
+            [rng.permutation(np.flatnonzero(y == k))[:of_each] for k in classes]
+        )
+
+
+def run(fitted, kind, settings, seed, train, test):
+    """Percent of errors, the mean over draws where there are few labels."""
+    if not kind.endswith("labels"):
+        return error(fitted, settings, seed, train, test)
+    few = draws(train[1], int(kind.split()[0]))
+    found = [error(fitted, settings, seed, (train[0][i], train[1][i]), test) for i in few]
+    return float(np.mean(found))
 
 
 class Record:
@@ -117,30 +129,18 @@ def main():
     record, n_kept = Record(resume=not small), len(X) - len(X) // 6
     known, held_out = (X[:n_kept], y[:n_kept]), (X[n_kept:], y[n_kept:])
 
-    def run(fitted, kind, settings, seed, train, test):
-        if not kind.endswith("labels"):
-            return error(fitted, settings, seed, train, test)
-        few = (index for index in draws(train[1], int(kind.split()[0])))
-        found = [error(fitted, settings, seed, (train[0][i], train[1][i]), test) for i in few]
-        return float(np.mean(found))
-
     for name, kind, seeds in CASES:
         found = []
         for settings in CANDIDATES[kind]:
             fitted = FrozenEstimator(generator(name, False, 0, small).fit(known[0]))
             case = {"network": name, "kind": kind, "on": "validation", "settings": settings}
-            found.append(
-                record(case, lambda f=fitted, s=settings: run(f, kind, s, 0, known, held_out))
-            )
+            found.append(record(case, partial(run, fitted, kind, settings, 0, known, held_out)))
         best = CANDIDATES[kind][int(np.argmin(found))]
         for start, seed in [("generator", s) for s in seeds] + [("random", 0)]:
             case = {"network": name, "kind": kind, "on": "test", "start": start, "seed": seed}
             case["settings"] = best
             fitted = FrozenEstimator(generator(name, start == "random", seed, small).fit(X))
-            record(
-                case,
-                lambda f=fitted, s=seed: run(f, kind, best, s, (X, y), (X_test, y_test)),
-            )
+            record(case, partial(run, fitted, kind, best, seed, (X, y), (X_test, y_test)))
 
 
 if __name__ == "__main__":

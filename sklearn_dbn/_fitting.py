@@ -155,7 +155,9 @@ class MachineGenerator(Generator):
             "_machine": machine,
             "_known": {},
             "n_features_in_": a.shape[1],
-            "visible_variance_": visible.variance(a[:1], a)[0] if visible.continuous else None,
+            "visible_variance_": visible.variance(visible.mean(a[:1], a), a)[0]
+            if visible.continuous
+            else None,
             "visible_units_": visible.name,
             "hidden_units_": machine.units[1].name,
             "history_": run.history,

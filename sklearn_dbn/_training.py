@@ -316,7 +316,7 @@ def _record(
 
 def _spread(unit: Any, par: Array) -> float:
     """Variance of units that have no neighbours, summed over them."""
-    return float(namespace(par).sum(unit.variance(par[:1, :], par)))
+    return float(namespace(par).sum(unit.variance(unit.mean(par[:1, :], par), par)))
 
 
 def _widest(units: tuple, par: list[Array]) -> float:

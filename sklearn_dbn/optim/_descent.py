@@ -1,8 +1,8 @@
 """Update rules of a descent on minibatches, over parameters of any shape.
 
 ``start(parameters)`` gives the memory of a rule, and ``update(parameters, gradient, rate,
-factors, memory)`` moves the parameters, in place and against the gradient, which it uses up. All
-are dicts by the same names; ``factors`` holds one on ``rate`` for each of them.
+factors, memory)`` moves the parameters, in place and against the gradient, which it uses up.
+All are dicts by the same names; ``factors`` holds one on ``rate`` for each of them.
 
 The gradient comes multiplied by ``scale(rate, memory)``. That is a pass over the derivative of
 the loss by the outputs, a few numbers a row, instead of one over all weights.
@@ -74,9 +74,9 @@ class Momentum:
 class Adam:
     """Steps of about the learning rate (Kingma, Ba 2015, arXiv:1412.6980).
 
-    The sum of squares decays lazily: new gradients are multiplied by what the root of the old sum
-    would have been divided by, and the mean of gradients is kept on the same scale. So the small
-    number of the denominator can start that sum, and needs no pass of its own; see
+    The sum of squares decays lazily: new gradients are multiplied by what the root of the old
+    sum would have been divided by, and the mean of gradients is kept on the same scale. So the
+    small number of the denominator can start that sum, and needs no pass of its own; see
     docs/decisions/fine-tuning-step.md.
 
     Parameters

@@ -127,7 +127,7 @@ class _Path:
         self.machine = machine
         self.base = []
         for unit, par, mean in zip(machine.units, machine.par, means, strict=True):
-            var = unit.variance(par[:1, :], par)[0, :]
+            var = unit.variance(unit.mean(par[:1, :], par), par)[0, :]
             self.base.append(unit.independent(mean, var)[0, :])
         self._bias = [par[0, :] - c for par, c in zip(machine.par, self.base, strict=True)]
 

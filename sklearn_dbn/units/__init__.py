@@ -11,7 +11,8 @@ plus what arrives from the neighbouring layers:
                                 ``field + back`` with ``start_par``; may use ``back``'s memory
 ``between(start, end, share)``  parameters whose energy is (1 - share) and share of two others
 ``mean(field, par)``            the conditional mean, the derivative of ``log_partition``
-``variance(field, par)``        the conditional variance, the derivative of ``mean``
+``variance(mean, par)``         the conditional variance, given the conditional mean: the
+                                derivative of ``mean`` by the field
 ``mode(field, par)``            the likeliest state
 ``draw(mean, par, rng)``        a state, given the conditional mean (whose memory it may use)
 ``sample(field, par, rng)``     a state, given the field (whose memory it may use)

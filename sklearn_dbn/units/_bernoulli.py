@@ -51,9 +51,8 @@ class Bernoulli:
     def mean(self, field: Array, par: Array) -> Array:
         return sigmoid(field)
 
-    def variance(self, field: Array, par: Array) -> Array:
-        p = sigmoid(field)
-        return p * (1 - p)
+    def variance(self, mean: Array, par: Array) -> Array:
+        return mean * (1 - mean)
 
     def mode(self, field: Array, par: Array) -> Array:
         return namespace(field).astype(field > 0, field.dtype)

@@ -57,9 +57,9 @@ class Gaussian:
     def mean(self, field: Array, par: Array) -> Array:
         return field * namespace(field).exp(-par[1, :])
 
-    def variance(self, field: Array, par: Array) -> Array:
-        xp = namespace(field)
-        return xp.broadcast_to(xp.exp(-par[1, :]), field.shape)
+    def variance(self, mean: Array, par: Array) -> Array:
+        xp = namespace(mean)
+        return xp.broadcast_to(xp.exp(-par[1, :]), mean.shape)
 
     def mode(self, field: Array, par: Array) -> Array:
         return self.mean(field, par)

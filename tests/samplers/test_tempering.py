@@ -94,7 +94,7 @@ def test_rows_of_all_layers_are_swapped_together(kind, n_temperatures):
     beta = np.repeat(np.linspace(1, 0, n_temperatures), n_chains)[:, None]
     for layer in machine.odd:
         unit, par = machine.units[layer], machine.par[layer]
-        var = unit.variance(par[:1], par)[0]
+        var = unit.variance(unit.mean(par[:1], par), par)[0]
         base = unit.independent(chains.base_means[layer], var)[0]
         field = (1 - beta) * base + beta * machine.field(layer, states)
         expected = unit.mean(field, par)
