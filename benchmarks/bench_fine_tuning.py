@@ -28,11 +28,11 @@ from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransf
 NAME = "bench_fine_tuning"
 DBN, DBM = "DBN 500-500-2000", "DBM 500-1000"
 DROPOUT = {"dropout": 0.2, "hidden_dropout": 0.5}
-PLAIN = [{"n_iter": 50, "learning_rate": rate} for rate in (1e-3, 3e-4)]
+PLAIN = [{"n_iter": 50, "learning_rate": rate} for rate in (3e-3, 1e-3, 3e-4)]
 DROPPED = [{"n_iter": 200, "learning_rate": rate, **DROPOUT} for rate in (1e-3, 3e-4)]
 FEW = [
     {"n_iter": 100, "batch_size": 20, "learning_rate": rate, **more}
-    for rate, more in product((3e-3, 1e-3, 3e-4), ({}, DROPOUT))
+    for rate, more in product((1e-2, 3e-3, 1e-3), ({}, DROPOUT))
 ]
 # Network, name of its candidates, seeds.
 CASES = [
