@@ -5,8 +5,8 @@
 Binarised MNIST, the published split, one layer of 500 units that is trained without labels once
 and then fine-tuned: 20 passes of Adam at a rate of 0.001 over batches of 100, with a growing
 weight of the generative gradient, and with the generative weights left untied. Errors in
-percent on the test rows; their log-likelihood in nats by annealed importance sampling, both ways
-and forward and reverse alone. It resumes where it stopped.
+percent on the test rows; their log-likelihood in nats by annealed importance sampling, both
+ways, and forward and reverse alone. It resumes where it stopped.
 """
 
 import time
