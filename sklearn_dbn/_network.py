@@ -18,7 +18,6 @@ and ``intercept``. Their arrays may be those of a machine: all that moves them d
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -118,9 +117,6 @@ class Network:
     A: list[Array | None]
     head: Array
     intercept: Array
-
-    def copy(self) -> Network:
-        return copy.deepcopy(self)
 
     def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
         """The arrays of the hidden layers in ``layers``, all of them by default, and the head.

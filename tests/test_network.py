@@ -1,5 +1,6 @@
 """The network's gradients against finite differences, and what its training leaves alone."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -145,7 +146,7 @@ def test_a_large_batch_is_the_sum_of_its_blocks(monkeypatch):
 
 def test_max_norm_bounds_the_incoming_weights_of_every_unit():
     network = make_network(augmented=True)
-    before = network.copy()
+    before = copy.deepcopy(network)
     network.limit((0, 2), 1.5)
     for layer in (0, 2):
         arrays = [x for x in (network.W[layer], network.A[layer]) if x is not None]
@@ -162,7 +163,7 @@ def test_max_norm_bounds_the_incoming_weights_of_every_unit():
 @pytest.mark.parametrize("factors", [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0)])
 def test_frozen_layers_stay_as_they_are_to_the_bit(solver, factors):
     network = make_network(augmented=True)
-    before, data = network.copy(), make_examples(network)
+    before, data = copy.deepcopy(network), make_examples(network)
     regular = {} if solver in ("lbfgs", "cg") else {"dropout": 0.2, "max_norm": 1.0}
     settings = make_settings(factors=factors, solver=solver, weight_decay=0.1, **regular)
     tuning = Tuning(network, Stream(0), [])
