@@ -101,7 +101,10 @@ def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
 
 @contextmanager
 def unchanged_on_failure(estimator: Any) -> Iterator[None]:
-    """Give ``estimator`` its attributes back when the block raises."""
+    """Give ``estimator`` its attributes back when the block raises.
+
+    What `interrupt` noted is raised after the block, and the estimator keeps what it has.
+    """
     before = dict(vars(estimator))
     try:
         yield
@@ -109,6 +112,22 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+    noted = interrupted(estimator)
+    if noted is not None:
+        raise noted
+
+
+def interrupt(estimator: Any, what: str) -> None:
+    """Note that the user wants to stop, and ``what`` the estimator keeps."""
+    estimator._interrupt = KeyboardInterrupt(
+        f"{type(estimator).__name__} was interrupted, and keeps {what}: fit with "
+        "warm_start=True goes on from there."
+    )
+
+
+def interrupted(estimator: Any) -> KeyboardInterrupt | None:
+    """What `interrupt` noted, if anything, which is then forgotten."""
+    return vars(estimator).pop("_interrupt", None)
 
 
 def visible_unit(estimator: Any, visible: str, X: Any) -> Any:

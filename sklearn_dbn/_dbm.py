@@ -9,16 +9,15 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import layer_sizes, unchanged_on_failure, visible_unit
-from ._compat import HasMethods, Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions, _fit_context
 from ._fitting import (
     MachineGenerator,
     continued,
@@ -28,13 +27,12 @@ from ._fitting import (
     training_parameters,
 )
 from ._mean_field import MeanField, mean_field, means_below
-from ._memory import DoNotKeep, remembered
+from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
 from ._pretraining import SCHEMES, Pretraining, chosen
 from ._random import seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
 from ._training import Run
-from ._version import __version__
 from .selection import SelectingGenerator, UnitStatistics
 
 
@@ -103,11 +101,11 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     output : {"probability", "logit", "binary"}, default="probability"
         Give the posterior means of the units, the inputs to them, or their likeliest states.
 
-    memory : str, object with the joblib.Memory interface or None, default=None
+    memory : str, path, object with the joblib.Memory interface or None, default=None
         Where to keep trained machines. One is found again by its data, its training
-        parameters and its seed; choices of layers and units do not train it again. With
-        `random_state=None`, with `warm_start` and where a callback stopped the training,
-        nothing is kept.
+        parameters and its seed; choices of layers and units do not train it again, and a
+        training that was killed goes on from where it last was. With `random_state=None`,
+        with `warm_start` and where a callback stopped the training, nothing is kept.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the parameters, chains and averages of the last one.
@@ -197,7 +195,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         "pretrain": [StrOptions(set(SCHEMES)), None],
         "pretrain_rbm": "no_validation",
         **SelectingGenerator._selection_constraints,
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": MEMORY,
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -344,24 +342,19 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     ) -> None:
         """`fit` once the rows are validated."""
         before = self._pretraining(rbm, len(sizes), go_on)
-        keep = isinstance(self.random_state, Integral) and not self.warm_start
-        memory = check_memory(self.memory) if keep and self.memory is not None else None
-        seed = None if go_on else seed_of(self.random_state)
-        key = scores = ""
-        if memory is not None:
-            training = training_parameters(rbm) | {"n_components": sizes}
-            training |= self._deep_settings()
-            if before is not None:
-                training |= {"pretrain": before.key}
-            key = joblib.hash((rows.X, rows.weight, __version__, training, seed))
-            inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
-            scores = joblib.hash((key, inference))
+        memory, seed = memory_of(self), None if go_on else seed_of(self.random_state)
+        training = training_parameters(rbm) | {"n_components": sizes} | self._deep_settings()
+        if before is not None:
+            training |= {"pretrain": before.key}
+        key = key_of(memory, rows.X, rows.weight, training, seed)
+        inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
+        scores = key_of(memory, key, inference)
         given = given_to_callbacks(rows)
         n_subtasks = rbm.n_iter + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self, **given)
 
-        def train() -> dict[str, Any]:
+        def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
             settings = settings_of(rbm, **self._deep_settings())
             held_out, whole = None, True
@@ -372,26 +365,26 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             if rbm.validation_fraction:
                 held_out = rows.hold_out(rbm.validation_fraction, run.rng)
             if before is not None:
-                whole = self._pretrain(context, before, run, rows, seed)
+                whole = self._pretrain(context, before, run, rows, seed, progress)
             whole &= self._pass_over(
                 context,
                 run,
                 rows,
                 settings,
                 rbm.n_iter,
+                progress,
                 held_out=held_out,
                 verbose=rbm.verbose,
                 attributes=partial(self._usable, rows=rows, y=y),
             )
             attributes = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
             if not whole:
-                # A callback had its way; the key of the cache speaks of the parameters alone.
                 memory = None
                 raise DoNotKeep(attributes)
             return attributes
 
         vars(self).update(remembered(memory, key, train))
-        self._statistics = remembered(memory, scores, lambda: self._taken_in(rows))
+        self._statistics = remembered(memory, scores, lambda _: self._taken_in(rows))
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y)
         context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
@@ -411,7 +404,16 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, **given)
         usable = partial(self._usable, rows=rows, y=y)
-        self._pass_over(context, run, rows, settings, 1, verbose=rbm.verbose, attributes=usable)
+        self._pass_over(
+            context,
+            run,
+            rows,
+            settings,
+            1,
+            Progress(),
+            verbose=rbm.verbose,
+            attributes=usable,
+        )
         vars(self).update(self._fitted_attributes(run), learning_rate_=run.rate(settings))
         for seen in statistics or []:
             seen.make_room(rows.X.shape[0])
@@ -432,15 +434,22 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         return Pretraining(scheme, template, n_layers)
 
     def _pretrain(
-        self, context: Any, before: Pretraining, run: Run, rows: Rows, seed: int
+        self,
+        context: Any,
+        before: Pretraining,
+        run: Run,
+        rows: Rows,
+        seed: int,
+        progress: Progress,
     ) -> bool:
         """Let ``run`` start from what is trained before; whether no callback cut it short."""
         whole, rbm = True, before.rbm
         for layer, (alone, *how) in enumerate(before.runs(run, rows, seed)):
             task = context.subcontext(task_name=f"layer {layer}", max_subtasks=rbm.n_iter)
             task.call_on_fit_task_begin(estimator=self, X=rows.X)
+            part = progress.part(f"layer {layer}")
             whole &= self._pass_over(
-                task, alone, *how, rbm.n_iter, verbose=rbm.verbose, task_name="pass"
+                task, alone, *how, rbm.n_iter, part, verbose=rbm.verbose, task_name="pass"
             )
             whole &= not task.call_on_fit_task_end(estimator=self, X=rows.X)
         return whole

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
-from ._base import layer_sizes, unchanged_on_failure, visible_unit
-from ._compat import HasMethods, _fit_context
+from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure, visible_unit
+from ._compat import _fit_context
 from ._fitting import training_parameters
 from ._machine import Machine
-from ._memory import DoNotKeep, remembered
+from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
 from ._training import Run
-from ._version import __version__
 from .selection import SelectingGenerator, UnitStatistics
 
 
@@ -72,12 +69,13 @@ class DBNTransformer(SelectingGenerator):
         `FrozenEstimator(fitted_dbn)`: use the layers of that network; `fit` then only selects
         layers and units, and the parameters of the training are not looked at.
 
-    memory : str, object with the joblib.Memory interface or None, default=None
+    memory : str, path, object with the joblib.Memory interface or None, default=None
         Where to keep trained layers. A layer is found again by its data, its training
         parameters and its seed, those of the layers below included, and by nothing else; so
         other choices of layers and units, and deeper stacks, do not train it again. Two
-        processes that want the same layer train it once. With `random_state=None`, with
-        `warm_start` and where a callback stopped the training, nothing is kept.
+        processes that want the same layer train it once. A training that was killed goes on
+        from where it last was, and ends as if nothing had happened. With `random_state=None`,
+        with `warm_start` and where a callback stopped the training, nothing is kept.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the layers of the last one; layers added to
@@ -148,7 +146,7 @@ class DBNTransformer(SelectingGenerator):
         "rbm": "no_validation",
         **SelectingGenerator._selection_constraints,
         "pretrained": "no_validation",
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": MEMORY,
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -276,10 +274,8 @@ class DBNTransformer(SelectingGenerator):
     ) -> None:
         """Greedy training, with a callback task for each layer."""
         fitted = list(getattr(self, "rbms_", [])) if self.warm_start else []
-        keep = isinstance(self.random_state, Integral) and not self.warm_start
-        memory = check_memory(self.memory) if keep and self.memory is not None else None
-        seed = seed_of(self.random_state)
-        key = joblib.hash((X, weight)) if memory is not None else ""
+        memory, seed = memory_of(self), seed_of(self.random_state)
+        key = key_of(memory, X, weight)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self, X=X)
         self.rbms_, self._statistics = [], []
@@ -295,11 +291,13 @@ class DBNTransformer(SelectingGenerator):
             rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
             task = context.subcontext(task_name=f"layer {layer}")
             trainer = _LayerTraining(self, task, rbm, rows)
-            if memory is not None:
-                training = training_parameters(rbm)
-                key = joblib.hash((key, __version__, training, rbm.random_state))
+            key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             attributes, statistics = remembered(memory, key, trainer)
             vars(rbm).update(attributes)
+            if interrupted(rbm):
+                trainer.stop = True
+                kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
+                interrupt(self, kept)
             if not trainer.ran:
                 task.call_on_fit_task_begin(estimator=self, X=X)
                 trainer.stop = task.call_on_fit_task_end(estimator=self, X=X)
@@ -309,7 +307,15 @@ class DBNTransformer(SelectingGenerator):
                 break
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(X, y)
+        try:
+            self._choose(X, y)
+        except ValueError:
+            if interrupted(self):
+                raise KeyboardInterrupt(
+                    f"{type(self).__name__} was interrupted before it had all of layers="
+                    f"{self.layers!r}, and is as it was before fit."
+                ) from None
+            raise
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
     @with_callbacks
@@ -471,21 +477,20 @@ class _LayerTraining:
         self.stack, self.task, self.rbm, self.rows = stack, task, rbm, rows
         self.ran = self.stop = False
 
-    def __call__(self) -> tuple[dict[str, Any], UnitStatistics]:
+    def __call__(self, progress: Progress) -> tuple[dict[str, Any], UnitStatistics]:
         """Fitted attributes of the layer, and statistics of its units over the rows."""
-        self.ran = True
-        rbm, passes = self.rbm, getattr(self.rbm, "n_iter_", 0)
+        self.ran = whole = True
+        rbm = self.rbm
         with self.task.propagate_callback_context(rbm):
             self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows.X)
-            rbm._fit_rows(self.rows)
+            try:
+                attributes = rbm._trained(self.rows, progress)
+            except DoNotKeep as unfinished:
+                attributes, whole = unfinished.result, False
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
         statistics = UnitStatistics(rbm.n_components)
         _take_in(statistics, rbm._machine, self.rows)
-        # What training left, and none of the configuration or callbacks of the template.
-        kept = ("_run", "_machine", "_known", "_n_features_out")
-        attributes = {k: v for k, v in vars(rbm).items() if k in kept or k.endswith("_")}
-        if rbm.n_iter_ < passes + rbm.n_iter:
-            # A callback had its way; the key of the cache speaks of the parameters alone.
+        if not whole:
             raise DoNotKeep((attributes, statistics))
         return attributes, statistics
 

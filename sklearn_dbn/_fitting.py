@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from ._base import interrupt
 from ._generator import Generator
 from ._machine import Machine
+from ._memory import Progress
 from ._random import Stream, seed_of
 from ._rows import Rows
-from ._training import Diverged, Run, Settings, observe, start, train
+from ._training import Diverged, Run, Settings, observe, start, train, watch
 from .likelihood import base_rates
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS, PersistentContrastiveDivergence
 from .units import UNITS
 
 # Parameters of a training that leave its result as it is.
-_NOT_TRAINING = ("random_state", "verbose", "warm_start")
+_NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
 
 
 def training_parameters(rbm: Any) -> dict[str, Any]:
@@ -106,6 +108,7 @@ class MachineGenerator(Generator):
         rows: Rows,
         settings: Settings,
         n_epochs: int,
+        progress: Progress,
         *,
         held_out: Any = None,
         verbose: int = 0,
@@ -115,31 +118,52 @@ class MachineGenerator(Generator):
         """Drive the training loop, pass by pass, with a callback task for each.
 
         ``attributes`` makes of the run what a fitted estimator has, for callbacks that ask.
-        Returns whether no callback cut it short.
+        Returns whether all passes were made, and neither a callback nor the user cut it short.
         """
-        given = given_to_callbacks(rows)
-        epochs, last = train(run, rows, settings, n_epochs, held_out), run.n_epochs + n_epochs
-        for _ in range(n_epochs):
-            epoch = context.subcontext(task_name=task_name)
-            epoch.call_on_fit_task_begin(estimator=self, **given)
-            try:
+        given, name = given_to_callbacks(rows), type(self).__name__
+        first, last = run.n_epochs, run.n_epochs + n_epochs
+        watched = watch(run, rows, held_out)
+        if progress.restore(run) and verbose:
+            print(f"[{name}] goes on after pass {run.n_epochs}, where it was cut short")
+        epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
+        whole = run.copy()
+        try:
+            while run.n_epochs < last:
+                epoch = context.subcontext(task_name=task_name)
+                epoch.call_on_fit_task_begin(estimator=self, **given)
                 next(epochs)
-            except Diverged:
-                rate = run.rate(settings)
-                raise ValueError(
-                    f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
-                    f"try learning_rate={rate / 10:g}."
-                ) from None
-            if verbose:
-                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
-                print(f"[{type(self).__name__}] pass {run.n_epochs}: {record}")
-            fitted = (
-                {}
-                if attributes is None
-                else {"reconstruction_attributes": lambda: attributes(run)}
-            )
-            if epoch.call_on_fit_task_end(estimator=self, **given, **fitted):
-                return run.n_epochs == last
+                whole = run.copy()
+                progress.save(whole)
+                if verbose:
+                    record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
+                    print(f"[{name}] pass {run.n_epochs}: {record}")
+                fitted = (
+                    {}
+                    if attributes is None
+                    else {"reconstruction_attributes": lambda: attributes(run)}
+                )
+                if epoch.call_on_fit_task_end(estimator=self, **given, **fitted):
+                    break
+        except Diverged:
+            progress.forget()
+            rate = run.rate(settings)
+            raise ValueError(
+                f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
+                f"try learning_rate={rate / 10:g}."
+            ) from None
+        except BaseException as error:
+            progress.save(whole, now=True)
+            interrupted = isinstance(error, KeyboardInterrupt) and whole.n_epochs > first
+            if not interrupted or attributes is None:
+                raise
+            vars(run).update(vars(whole))
+            interrupt(self, f"the {whole.n_epochs} whole passes that it made")
+            return False
+        if run.n_epochs < last:
+            # A callback had its way; the key of the memory speaks of the parameters alone.
+            progress.forget()
+            return False
+        progress.save(run, now=True)
         return True
 
     @abstractmethod

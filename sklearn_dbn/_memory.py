@@ -1,8 +1,8 @@
-"""Cached pre-training, layer by layer.
+"""What trainings leave in the folder of ``memory``: their results, and how far they have come.
 
-``joblib.Memory`` keeps the entries. Added here: a lock, so that two processes that want the
-same layer at the same time train it once, and a checksum, so that a damaged entry is
-noticed before it is read.
+A file holds one pickled object behind a checksum, so that damage is noticed before it is read,
+and appears under its name only when it is whole. A lock lets two processes that want the same
+training do it once. docs/decisions/cache.md says why joblib does not keep these files.
 """
 
 from __future__ import annotations
@@ -10,17 +10,32 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from numbers import Integral
+from pathlib import Path
 from typing import Any
+
+import joblib
+
+from ._compat import HasMethods
+from ._version import __version__
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
     import msvcrt
+
+# What an estimator takes as its `memory`.
+MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
+
+_DIGEST = 16
+# Saving takes at most this share of the time of a training.
+_SAVING = 0.05
 
 
 class DoNotKeep(Exception):
@@ -31,94 +46,188 @@ class DoNotKeep(Exception):
         self.result = result
 
 
-def remembered(memory: Any, key: str, train: Callable[[], Any]) -> Any:
-    """The result of ``train()``, from the cache if it is there under ``key``.
+class Store:
+    """Objects by name, in files of one folder.
 
     Parameters
     ----------
-    memory : joblib.Memory, an object with the same ``cache``, or None
+    folder : str or Path
+    """
+
+    def __init__(self, folder: Any):
+        self.folder = Path(folder)
+
+    def read(self, name: str) -> Any:
+        """The object of that name; ``None`` if there is none, or none that is whole."""
+        try:
+            sealed = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warn(f"{name} could not be read ({error}), and is trained again")
+            return None
+        if sealed[:_DIGEST] != _digest(sealed[_DIGEST:]):
+            self._warn(f"a damaged entry, {name}, was found, and is trained again")
+            return None
+        return pickle.loads(sealed[_DIGEST:])
+
+    def write(self, name: str, x: Any) -> bool:
+        """Keep ``x`` under that name; whether there was room for it."""
+        payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
+        new = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(new, "wb") as file:
+                file.write(_digest(payload))
+                file.write(payload)
+            os.replace(new, self.folder / name)
+        except OSError as error:
+            self._warn(f"{name} could not be kept ({error}); the training itself goes on")
+            _remove(new)
+            return False
+        return True
+
+    def remove(self, start: str) -> None:
+        """Remove every file whose name begins so."""
+        for path in self.folder.glob(f"{start}*"):
+            _remove(path)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Wait for other processes and threads that hold that name, then hold it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = open(self.folder / f"{name}.lock", "a")  # noqa: SIM115
+        except OSError:
+            # Who cannot write here trains for himself.
+            yield
+            return
+        # The system drops the lock when its holder dies, so a killed training blocks nobody.
+        with file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            else:
+                while True:
+                    try:
+                        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                        break
+                    except OSError:
+                        time.sleep(0.1)
+            yield
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(f"In the memory= folder {what}.", RuntimeWarning, stacklevel=4)
+
+
+class Progress:
+    """How far a training has come, kept so that it goes on from there after it was killed.
+
+    Parameters
+    ----------
+    store : Store or None, default=None
+        Where; ``None`` keeps nothing.
+    key : str, default=""
+        Stands for everything that the training depends on.
+    """
+
+    def __init__(self, store: Store | None = None, key: str = ""):
+        self._root, self._store, self._name = self, store, f"{key}.part"
+        self._free_at = 0.0
+
+    def part(self, name: str) -> Progress:
+        """The progress of a part of the training, to be finished before the rest."""
+        part = Progress(None, "")
+        part._root, part._name = self._root, f"{self._name}.{name}"
+        return part
+
+    def restore(self, state: Any) -> bool:
+        """Give ``state`` the attributes of the one that was saved last; whether any was."""
+        store = self._root._store
+        saved = None if store is None else store.read(self._name)
+        if saved is not None:
+            vars(state).update(vars(saved))
+        return saved is not None
+
+    def save(self, state: Any, now: bool = False) -> None:
+        """Save ``state``; unless ``now``, only if there was no saving for a while."""
+        began = time.monotonic()
+        if self._root._store is not None and (now or began >= self._free_at):
+            if not self._root._store.write(self._name, state):
+                # One warning is enough.
+                self._root._store = None
+            ended = time.monotonic()
+            self._free_at = ended + (ended - began) / _SAVING
+
+    def forget(self) -> None:
+        """Remove what was saved of all parts, and save no more."""
+        root = self._root
+        if root._store is not None:
+            root._store.remove(root._name)
+            root._store = None
+
+
+def memory_of(estimator: Any) -> Any:
+    """The `memory` of an estimator, if its training is one that could be asked for again."""
+    seeded = isinstance(estimator.random_state, Integral)
+    if not seeded or estimator.warm_start or estimator.memory is None:
+        return None
+    return estimator.memory
+
+
+def key_of(memory: Any, *parts: Any) -> str:
+    """What stands for ``parts`` in ``memory``, and for the version of the package."""
+    return "" if memory is None else joblib.hash((__version__, *parts))
+
+
+def store_of(memory: Any) -> Store | None:
+    """Where ``memory`` keeps its files; ``None`` if not in a folder of this machine."""
+    if isinstance(memory, str | os.PathLike):
+        location = Path(memory) / "joblib"
+    else:
+        # Beside the entries of joblib, where `joblib.Memory.clear` finds it.
+        location = getattr(getattr(memory, "store_backend", None), "location", None)
+    return Store(Path(location) / "sklearn_dbn") if isinstance(location, str | Path) else None
+
+
+def remembered(memory: Any, key: str, train: Callable[[Progress], Any]) -> Any:
+    """The result of ``train(progress)``, from ``memory`` if it is there under ``key``.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory, an object with the same ``cache``, or None
     key : str
         Stands for everything that the result depends on.
     train : callable
         May raise `DoNotKeep`, to give a result that is not kept.
     """
-    if memory is None:
-        try:
-            return train()
-        except DoNotKeep as unfinished:
-            return unfinished.result
-    trained = False
-
-    def train_and_note() -> Any:
-        nonlocal trained
-        trained = True
-        return train()
-
-    function = memory.cache(_sealed, ignore=["train"])
-    present = getattr(function, "check_call_in_cache", lambda *args: False)
-    with _lock(memory, key):
-        try:
-            was_there = present(key, train_and_note)
-            entry = function(key, train_and_note)
-            if not _intact(entry):
-                entry = function.call(key, train_and_note)
-                # joblib >= 1.4 returns the output beside its metadata
-                entry = entry if _intact(entry) else entry[0]
-        except DoNotKeep as unfinished:
-            return unfinished.result
-        except Exception:
-            if trained:
-                raise
-            # joblib could not read what it keeps beside the entries.
-            was_there, entry = True, _sealed(key, train_and_note)
-    if was_there and trained:
-        warnings.warn(
-            "A damaged entry was found in the memory= cache; its layer was trained again.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return pickle.loads(entry[1])
+    store = store_of(memory)
+    try:
+        if store is None:
+            if memory is None:
+                return train(Progress())
+            return memory.cache(_call, ignore=["train"])(key, train)
+        with store.lock(key):
+            result, progress = store.read(key), Progress(store, key)
+            if result is None:
+                result = train(progress)
+                store.write(key, result)
+            progress.forget()
+            return result
+    except DoNotKeep as unfinished:
+        return unfinished.result
 
 
-def _sealed(key: str, train: Callable[[], Any]) -> tuple[str, bytes]:
-    """What the cache keeps: the result as bytes, and their checksum."""
-    payload = pickle.dumps(train(), protocol=pickle.HIGHEST_PROTOCOL)
-    return _checksum(payload), payload
+def _call(key: str, train: Callable[[Progress], Any]) -> Any:
+    return train(Progress())
 
 
-def _checksum(payload: bytes) -> str:
-    return hashlib.blake2b(payload, digest_size=16).hexdigest()
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=_DIGEST).digest()
 
 
-def _intact(entry: Any) -> bool:
-    return (
-        isinstance(entry, tuple)
-        and len(entry) == 2
-        and isinstance(entry[1], bytes)
-        and _checksum(entry[1]) == entry[0]
-    )
-
-
-def _lock(memory: Any, key: str) -> Any:
-    """Hold the lock of ``key``; a memory without a folder has none."""
-    folder = getattr(getattr(memory, "store_backend", None), "location", None)
-    if not folder:
-        return nullcontext()
-    return _file_lock(os.path.join(folder, "sklearn_dbn", f"{key}.lock"))
-
-
-@contextmanager
-def _file_lock(path: str) -> Iterator[None]:
-    # The system drops the lock when its holder dies, so a killed training blocks nobody.
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        else:
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                    break
-                except OSError:
-                    time.sleep(0.1)
-        yield
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        # Somebody else did, or nobody may; what stays is found whole or not at all.
+        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import check_columns, unchanged_on_failure, visible_unit
 from ._compat import Interval, StrOptions, _fit_context
-from ._fitting import MachineGenerator, continued, given_to_callbacks, new_run, settings_of
+from ._fitting import (
+    MachineGenerator,
+    continued,
+    given_to_callbacks,
+    new_run,
+    settings_of,
+    training_parameters,
+)
+from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
 from ._rows import Rows
 from ._training import Run, Settings
 from .optim import SCHEDULES
@@ -99,8 +108,13 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Whether `fit` goes on from the parameters, chains and averages of the last one. The
         schedule of the learning rate starts again.
 
+    memory : str, path, object with the joblib.Memory interface or None, default=None
+        Where to keep the trained machine, as in `DBNTransformer`; in a template it is not
+        looked at.
+
     random_state : int, RandomState instance or None, default=None
-        Fixes the initial weights, the order of the rows and all draws.
+        Fixes the initial weights, the order of the rows and all draws. Only an int lets
+        `memory` find a machine again.
 
     verbose : int, default=0
         Print a line after each pass.
@@ -200,6 +214,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         "sparsity_cost": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "warm_start": ["boolean"],
+        "memory": MEMORY,
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -227,6 +242,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         sparsity_cost: float = 0.1,
         validation_fraction: float = 0.0,
         warm_start: bool = False,
+        memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -250,6 +266,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.sparsity_cost = sparsity_cost
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -282,19 +299,31 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             X = self._check_rows(X, reset=not go_on, dtype=dtype)
             unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
-            self._fit_rows(
-                Rows(X, weight / weight[weight > 0].mean(), unit, (), self.sample_inputs)
-            )
+            weight = weight / weight[weight > 0].mean()
+            rows = Rows(X, weight, unit, (), self.sample_inputs)
+            memory = memory_of(self)
+            key = key_of(memory, X, weight, training_parameters(self), self.random_state)
+            vars(self).update(remembered(memory, key, partial(self._trained, rows)))
         return self
 
+    def _trained(self, rows: Rows, progress: Progress) -> dict[str, Any]:
+        """Train on the rows; returns what that left, and none of the configuration."""
+        n_passes = getattr(self, "n_iter_", 0) if self.warm_start else 0
+        self._fit_rows(rows, progress)
+        named = ("_run", "_machine", "_known", "_n_features_out")
+        left = {k: x for k, x in vars(self).items() if k in named or k.endswith("_")}
+        if self.n_iter_ < n_passes + self.n_iter:
+            raise DoNotKeep(left)
+        return left
+
     @with_callbacks
-    def _fit_rows(self, rows: Rows) -> None:
-        """`fit` once the rows are validated; a stack calls it for each of its layers."""
+    def _fit_rows(self, rows: Rows, progress: Progress) -> None:
+        """`fit` once the rows are validated."""
         run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
         held_out = None
         if self.validation_fraction:
             held_out = rows.hold_out(self.validation_fraction, run.rng)
-        self._train(run, rows, settings, self.n_iter, held_out)
+        self._train(run, rows, settings, self.n_iter, progress, held_out)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
@@ -333,7 +362,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     @with_callbacks
     def _partial_fit_rows(self, rows: Rows) -> None:
         run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
-        self._train(run, rows, settings, 1)
+        self._train(run, rows, settings, 1, Progress())
 
     def _prepare(
         self, rows: Rows, go_on: bool, schedule: str | None = None
@@ -352,7 +381,13 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return continued(self._run, self, rows, settings), settings
 
     def _train(
-        self, run: Run, rows: Rows, settings: Settings, n_epochs: int, held_out: Any = None
+        self,
+        run: Run,
+        rows: Rows,
+        settings: Settings,
+        n_epochs: int,
+        progress: Progress,
+        held_out: Any = None,
     ) -> None:
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
@@ -363,6 +398,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             rows,
             settings,
             n_epochs,
+            progress,
             held_out=held_out,
             verbose=self.verbose,
             attributes=self._fitted_attributes,

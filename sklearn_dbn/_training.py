@@ -206,14 +206,35 @@ def observe(run: Run, rows: Rows) -> None:
     rows.standardize(mean, scale)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """Rows that the record of each pass is computed from, as means of the visible units."""
+
+    trained: Array
+    held_out: Array | None
+
+
+def watch(run: Run, rows: Rows, held_out: np.ndarray | None = None) -> Watched:
+    """Choose some of the rows, and some of those of ``held_out``, to watch in a training."""
+    if not rows.lower:
+        rows.bottom = run.machine
+    n_rows = min(_MONITOR_ROWS, max(1, _MONITOR_VALUES // rows.n_columns))
+    trained = rows.means(rows.index[run.rng.permutation(len(rows))[:n_rows]])
+    apart = held_out is not None and len(held_out)
+    return Watched(trained, rows.means(held_out[:n_rows]) if apart else None)
+
+
 def train(
     run: Run,
     rows: Rows,
     settings: Settings,
     n_epochs: int,
-    held_out: np.ndarray | None = None,
+    watched: Watched,
+    n_done: int = 0,
 ) -> Iterator[None]:
     """Pass over ``rows`` each time the iterator is advanced, ``n_epochs`` times.
+
+    ``n_done`` of these passes ``run`` has behind it.
 
     Raises
     ------
@@ -224,12 +245,7 @@ def train(
         rows.bottom = run.machine
     n_batches = -(-len(rows) // settings.batch_size)
     learning_rate = run.rate(settings)
-    n_monitor = min(_MONITOR_ROWS, max(1, _MONITOR_VALUES // rows.n_columns))
-    monitor = rows.means(rows.index[run.rng.permutation(len(rows))[:n_monitor]])
-    validation = None
-    if held_out is not None and len(held_out):
-        validation = rows.means(held_out[:n_monitor])
-    for epoch in range(n_epochs):
+    for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
             owed = swapped = 0.0
@@ -246,7 +262,7 @@ def train(
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
-            record = _record(run.average, monitor, validation, settings.n_mean_field_steps)
+            record = _record(run.average, watched, settings.n_mean_field_steps)
             if run.chains.swap_rate is not None:
                 record["swap_rate"] = swapped / n_batches
         if not (
@@ -290,10 +306,9 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
     return step
 
 
-def _record(
-    machine: Machine, v: Array, validation: Array | None, n_sweeps: int
-) -> dict[str, float]:
+def _record(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:
     """The state of a machine on a few rows, for the history."""
+    v, validation = watched.trained, watched.held_out
     xp = namespace(v)
     states = machine.means(machine.odd, settle(machine, v, n_sweeps))
     v_mean = machine.means([0], states)[0]

@@ -13,9 +13,9 @@ FOLDER = "SKLEARN_DBN_COUNTED"
 class CountedRBM(RBMTransformer):
     """An RBM that writes down each training of its own."""
 
-    def _fit_rows(self, rows):
+    def _fit_rows(self, rows, progress):
         Path(os.environ[FOLDER], uuid.uuid4().hex).touch()
-        super()._fit_rows(rows)
+        super()._fit_rows(rows, progress)
 
 
 def fit_stack(cache, X):
@@ -29,8 +29,8 @@ def fit_stack(cache, X):
 class SlowRBM(CountedRBM):
     """An RBM whose training takes long enough for another process to want it too."""
 
-    def _fit_rows(self, rows):
-        super()._fit_rows(rows)
+    def _fit_rows(self, rows, progress):
+        super()._fit_rows(rows, progress)
         time.sleep(0.5)
 
 

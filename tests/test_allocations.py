@@ -12,6 +12,7 @@ from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import start, train
+from sklearn_dbn._training import watch as choose
 from sklearn_dbn.optim import Ascent, MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.units import UNITS
@@ -57,7 +58,7 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
     run = start(units, [6, 4], rows, settings, 5, Stream(0))
     watch(run)
     Watched.seen.clear()
-    for _ in train(run, rows, settings, 2, held_out=np.arange(5)):
+    for _ in train(run, rows, settings, 2, choose(run, rows, np.arange(5))):
         pass
     # Swaps weigh each chain by one number in float64.
     least = 2 if sampler == "tempering" else 1

@@ -12,7 +12,7 @@ from training import make_settings
 from sklearn_dbn._array_api import namespace, sigmoid, softplus, take, to_numpy
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows, is_binary
-from sklearn_dbn._training import observe, start, train
+from sklearn_dbn._training import observe, start, train, watch
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.units import UNITS
@@ -195,7 +195,7 @@ def test_a_whole_training(names, sizes, sampler, device_name, dtype):
         stream = Stream(0)
         run = start(units, list(sizes), rows, settings, 5, stream)
         held_out = rows.hold_out(0.2, stream)
-        for _ in train(run, rows, settings, 2, held_out):
+        for _ in train(run, rows, settings, 2, watch(run, rows, held_out)):
             pass
         observe(run, Rows(convert(0.5 * X), convert(weight), units[0]))
         return run

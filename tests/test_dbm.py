@@ -20,7 +20,7 @@ from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._mean_field import settle
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import start, train
+from sklearn_dbn._training import start, train, watch
 from sklearn_dbn.units import UNITS
 
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -165,7 +165,7 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
     rows = Rows(v, np.ones(3), units[0])
     run = start(units, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
-    next(train(run, rows, settings, 1))
+    next(train(run, rows, settings, 1, watch(run, rows)))
     dbm = small_dbm(n_layers, n_iter=0, tol=1e-12, max_mean_field_steps=5000)
     dbm._machine = before
     data, model = [v, *dbm.mean_field(v).means], before.means(before.odd, chains)
@@ -188,7 +188,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
     rows = Rows(v, np.ones(3), UNITS["bernoulli"])
     run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
-    next(train(run, rows, settings, 1))
+    next(train(run, rows, settings, 1, watch(run, rows)))
     data = [*before.means(before.odd, settle(before, v, 0))]
     model = before.means([2], before.means(before.odd, chains))
     assert not np.array_equal(model[2], chains[2])

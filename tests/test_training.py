@@ -5,7 +5,7 @@ from training import make_settings
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import Diverged, observe, start, train
+from sklearn_dbn._training import Diverged, observe, start, train, watch
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.units import UNITS
@@ -62,7 +62,7 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
     changes = {"sampler": SAMPLERS[sampler](1), "learning_rate": 0.1}
     run, rows, settings = make_run(kind, X, **changes)
     before = exact.log_p(run.result(), X).mean()
-    for _ in train(run, rows, settings, 30):
+    for _ in train(run, rows, settings, 30, watch(run, rows)):
         pass
     assert exact.log_p(run.result(), X).mean() > before + 0.1
 
@@ -70,7 +70,7 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
 @rbms
 def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
     run, rows, settings = make_run(kind, data_of(kind), averaging=1.0)
-    passes = [run.machine.copy().arrays() for _ in train(run, rows, settings, 4)]
+    passes = [run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))]
     for average, *values in zip(run.average.arrays(), *passes, strict=True):
         np.testing.assert_allclose(average, np.mean(values, axis=0), atol=1e-12)
 
@@ -78,7 +78,7 @@ def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
 def test_the_average_with_little_averaging_is_the_last_pass():
     kind = RBM_KINDS[0]
     run, rows, settings = make_run(kind, data_of(kind), averaging=1e-12)
-    for _ in train(run, rows, settings, 3):
+    for _ in train(run, rows, settings, 3, watch(run, rows)):
         pass
     for x, y in zip(run.average.arrays(), run.machine.arrays(), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-9)
@@ -91,7 +91,7 @@ def test_the_unit_of_measurement_of_the_data_does_not_matter(kind):
 
     def fit(X):
         run, rows, settings = make_run(kind, X)
-        for _ in train(run, rows, settings, 3):
+        for _ in train(run, rows, settings, 3, watch(run, rows)):
             pass
         return run.result()
 
@@ -106,7 +106,7 @@ def test_the_unit_of_measurement_of_the_data_does_not_matter(kind):
 def test_taking_note_of_new_rows_leaves_the_distribution(kind):
     X, other = data_of(kind), data_of(kind, seed=2)
     run, rows, settings = make_run(kind, X)
-    for _ in train(run, rows, settings, 2):
+    for _ in train(run, rows, settings, 2, watch(run, rows)):
         pass
     expected = exact.log_p(run.result(), X)
 
@@ -130,11 +130,11 @@ def test_moving_averages_of_the_hidden_means_follow_the_data():
     X = np.repeat(np.array([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]), [9, 1], axis=0)
     run, rows, settings = make_run(kind, X, learning_rate=1e-9, batch_size=10)
     target = run.machine.means([1], [X, None])[1].mean(axis=0)
-    for _ in train(run, rows, settings, 1):
+    for _ in train(run, rows, settings, 1, watch(run, rows)):
         pass
     share = (run.activity[1] - 0.5) / (target - 0.5)
     np.testing.assert_allclose(share, 0.01, rtol=1e-6)
-    for _ in train(run, rows, settings, 500):
+    for _ in train(run, rows, settings, 500, watch(run, rows)):
         pass
     np.testing.assert_allclose(run.activity[1], target, atol=0.01)
 
@@ -142,7 +142,7 @@ def test_moving_averages_of_the_hidden_means_follow_the_data():
 @pytest.mark.parametrize("kind", ["bernoulli-gaussian", "gaussian-gaussian"])
 def test_real_valued_hidden_units_keep_their_variance(kind):
     run, rows, settings = make_run(kind, data_of(kind))
-    for _ in train(run, rows, settings, 3):
+    for _ in train(run, rows, settings, 3, watch(run, rows)):
         pass
     np.testing.assert_array_equal(run.result().par[1][1], 0)
 
@@ -153,7 +153,7 @@ def test_sparsity_brings_the_mean_activity_near_its_target():
     activities = []
     for sparsity in (None, Sparsity(0.1, 2.0)):
         run, rows, settings = make_run(kind, X, sparsity=sparsity)
-        for _ in train(run, rows, settings, 100):
+        for _ in train(run, rows, settings, 100, watch(run, rows)):
             pass
         activities.append(run.machine.means([1], [X, None])[1].mean(axis=0))
     free, pushed = np.abs(np.array(activities) - 0.1)
@@ -174,7 +174,7 @@ def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_column
 @rbms
 def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
     run, rows, settings = make_run(kind, data_of(kind), update=MomentumAscent(0.5))
-    next(train(run, rows, settings, 1))
+    next(train(run, rows, settings, 1, watch(run, rows)))
 
     def everything(run):
         memory, moments = run.memory.arrays(), [run.moments.mean, run.moments.var]
@@ -183,13 +183,13 @@ def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
 
     before = [x.copy() for x in everything(run)]
     first, second = run.copy(), run.copy()
-    next(train(first, rows, settings, 1))
+    next(train(first, rows, settings, 1, watch(first, rows)))
     observe(first, Rows(data_of(kind, seed=2), np.ones(40), run.machine.units[0]))
     for x, y in zip(everything(run), before, strict=True):
         np.testing.assert_array_equal(x, y)
     assert run.n_epochs == len(run.history["weight_norm"]) == 1
     rows.standardize(run.shift, run.scale)
-    next(train(second, rows, settings, 1))
+    next(train(second, rows, settings, 1, watch(second, rows)))
     assert second.history == first.history
 
 
@@ -198,14 +198,14 @@ def test_training_that_leaves_the_range_of_the_dtype_is_reported():
     kind = RBM_KINDS[0]
     run, rows, settings = make_run(kind, data_of(kind), learning_rate=1e308)
     with pytest.raises(Diverged):
-        list(train(run, rows, settings, 5))
+        list(train(run, rows, settings, 5, watch(run, rows)))
 
 
 @rbms
 def test_each_pass_adds_one_record_to_the_history(kind):
     run, rows, settings = make_run(kind, data_of(kind))
     held_out = rows.hold_out(0.2, run.rng)
-    for n_epochs, _ in enumerate(train(run, rows, settings, 3, held_out), start=1):
+    for n_epochs, _ in enumerate(train(run, rows, settings, 3, watch(run, rows, held_out)), start=1):
         assert run.n_epochs == n_epochs
         assert {len(values) for values in run.history.values()} == {n_epochs}
     assert "free_energy_gap" in run.history
@@ -218,7 +218,7 @@ def test_free_energy_gap_is_the_likelihood_that_held_out_rows_lack():
     X = data_of(kind, 30)
     run, rows, settings = make_run(kind, X)
     held_out = rows.hold_out(0.3, run.rng)
-    for _ in train(run, rows, settings, 2, held_out):
+    for _ in train(run, rows, settings, 2, watch(run, rows, held_out)):
         pass
     log_p = exact.log_p(run.average, X)
     gap = log_p[rows.index].mean() - log_p[held_out].mean()

@@ -32,3 +32,21 @@ class FixedChains:
 
     def phases(self, machine, data, chains, rng):
         return machine.means(machine.odd, stack(data, self.states)), chains
+
+
+class Callback:
+    """A callback of scikit-learn that does nothing."""
+
+    max_propagation_depth = None
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass

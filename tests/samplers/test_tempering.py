@@ -12,7 +12,7 @@ from sklearn_dbn import RBMTransformer
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import start, train
+from sklearn_dbn._training import start, train, watch
 from sklearn_dbn.samplers import Chains, ParallelTempering, PersistentContrastiveDivergence
 from sklearn_dbn.units import UNITS
 
@@ -139,7 +139,7 @@ def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
         np.testing.assert_allclose(mean, expected, atol=1e-12)
     before = [np.full(3, 0.5), np.full(2, 0.2)]
     run.chains = run.chains._replace(base_means=before)
-    next(train(run, rows, settings, 1))
+    next(train(run, rows, settings, 1, watch(run, rows)))
     v = rows.means(rows.index)
     states = run.machine.means([1], [v, None])
     for mean, old, x in zip(run.chains.base_means, before, states, strict=True):
@@ -170,7 +170,7 @@ def test_the_swap_rate_is_the_mean_over_the_steps_of_a_pass():
     settings = make_settings(sampler=Counted(2, 3))
     rows = Rows(exact.bits(4), np.ones(16), units[0])
     run = start(units, list(sizes), rows, settings, 4, Stream(0))
-    next(train(run, rows, settings, 1))
+    next(train(run, rows, settings, 1, watch(run, rows)))
     assert len(Counted.rates) == 4
     assert run.history["swap_rate"] == [pytest.approx(np.mean(Counted.rates))]
 

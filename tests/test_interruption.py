@@ -1,0 +1,244 @@
+"""A training that is cut short loses nothing."""
+
+import dataclasses
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from training import Callback
+
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn._memory import Progress, Store
+from sklearn_dbn._random import Stream
+from sklearn_dbn._rows import Moments
+from sklearn_dbn.units import UNITS
+
+X = (load_digits().data[:300] / 16).astype(np.float32)
+
+ESTIMATORS = {
+    "rbm": RBMTransformer(12, n_iter=300, momentum=0.5, validation_fraction=0.1),
+    "tempering": RBMTransformer(8, n_iter=60, sampler="tempering"),
+    "dbn": DBNTransformer((12, 10), rbm=RBMTransformer(n_iter=150)),
+    "dbm": DBMTransformer((12, 10), rbm=RBMTransformer(n_iter=60)),
+    "dbm first_layer": DBMTransformer(
+        (12, 10), rbm=RBMTransformer(n_iter=60), pretrain="first_layer"
+    ),
+}
+
+
+def state(estimator):
+    """All that the training left: parameters, averages, chains, random numbers, history."""
+    found = hashlib.sha256()
+
+    def take(x):
+        if isinstance(x, np.ndarray):
+            found.update(x.tobytes())
+        elif isinstance(x, list | tuple):
+            list(map(take, x))
+        elif isinstance(x, dict):
+            list(map(take, x.items()))
+        elif isinstance(x, Stream):
+            take(x._generator.bit_generator.state)
+        elif x in UNITS.values():
+            found.update(x.name.encode())
+        elif dataclasses.is_dataclass(x) or isinstance(x, Moments):
+            take(vars(x))
+        else:
+            assert " at 0x" not in repr(x), x
+            found.update(repr(x).encode())
+
+    take(estimator._runs)
+    return found.hexdigest()
+
+
+def fit(name, cache):
+    estimator = clone(ESTIMATORS[name]).set_params(random_state=0, memory=cache)
+    return state(estimator.fit(X))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_path):
+    code = "import sys, test_interruption as t; print(t.fit(sys.argv[1], sys.argv[2]))"
+    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = os.environ | {"PYTHONPATH": here, "OPENBLAS_NUM_THREADS": "1"}
+
+    def start(cache):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, name, str(cache)],
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+
+    with start(tmp_path / "whole") as process:
+        whole = process.stdout.read()
+    assert len(whole.strip()) == 64
+    rng, cache, n_killed = np.random.default_rng(0), tmp_path / "killed", 0
+    for _ in range(20):
+        with start(cache) as process:
+            began = time.monotonic()
+            # Not before it has begun, or slow machines would see nothing interrupted.
+            while process.poll() is None and not list(cache.rglob("*.lock")):
+                assert time.monotonic() - began < 60
+                time.sleep(0.01)
+            time.sleep(rng.random() * 0.3)
+            process.kill()
+            n_killed += process.wait() == -signal.SIGKILL
+    assert n_killed
+    with start(cache) as process:
+        assert process.stdout.read() == whole
+    left = [path.name for path in cache.rglob("*") if path.suffix not in ("", ".lock")]
+    assert not left
+
+
+class Cut(Callback):
+    """Raises at the end of some pass of some layer."""
+
+    def __init__(self, error, n_passes, n_layers=0):
+        self.error, self.left, self.n_layers = error, n_passes, n_layers
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch":
+            self.left -= 1
+            if not self.left:
+                raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("no")])
+def test_what_was_done_before_is_not_done_again(error, tmp_path, capsys):
+    rbm = RBMTransformer(12, n_iter=9, random_state=0, memory=tmp_path, verbose=1)
+    whole = clone(rbm).set_params(memory=None).fit(X)
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        clone(rbm).set_callbacks(Cut(error, 5)).fit(X)
+    capsys.readouterr()
+    again = clone(rbm).fit(X)
+    said = capsys.readouterr().out.splitlines()
+    assert "goes on after pass 5" in said[0]
+    assert len(said) == 1 + 4
+    assert state(again) == state(whole)
+
+
+@pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
+def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
+    settings = {"n_iter": 9, "schedule": "constant"}
+    if kind is RBMTransformer:
+        estimator = RBMTransformer(12, random_state=0, **settings)
+        part = clone(estimator).set_params(n_iter=4)
+    else:
+        estimator = kind((12,), rbm=RBMTransformer(**settings), random_state=0)
+        part = clone(estimator).set_params(rbm__n_iter=4)
+    stopped = clone(estimator).set_callbacks(Cut(KeyboardInterrupt, 4))
+    with pytest.raises(KeyboardInterrupt, match="was interrupted, and keeps .*4 .*passes"):
+        stopped.fit(X)
+    assert np.array_equal(stopped.transform(X), part.fit(X).transform(X))
+
+
+def test_in_the_middle_of_a_pass_it_goes_back_to_the_last_whole_one(monkeypatch):
+    rbm = RBMTransformer(12, n_iter=9, schedule="constant", random_state=0)
+    whole, n_steps = clone(rbm).set_params(n_iter=3).fit(X), 0
+    original = np.tanh
+
+    def cut(*args, **kwargs):
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps == 200:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr("sklearn_dbn._random.np.tanh", cut)
+    with pytest.raises(KeyboardInterrupt, match="keeps"):
+        rbm.fit(X)
+    monkeypatch.undo()
+    whole = clone(rbm).set_params(n_iter=rbm.n_iter_).fit(X)
+    assert state(rbm) == state(whole)
+
+
+def test_a_stack_that_is_stopped_too_early_for_its_selection_is_as_before():
+    dbn = DBNTransformer((12, 10), rbm=RBMTransformer(n_iter=3), layers=1, random_state=0)
+    dbn.set_callbacks(Cut(KeyboardInterrupt, 2))
+    with pytest.raises(KeyboardInterrupt, match="before it had all of layers=1"):
+        dbn.fit(X)
+    assert not hasattr(dbn, "rbms_")
+
+
+@pytest.mark.parametrize("kind", [DBNTransformer, DBMTransformer])
+def test_a_callback_that_raises_leaves_a_fitted_estimator_as_it_was(kind):
+    estimator = kind((12,), rbm=RBMTransformer(n_iter=3), random_state=0).fit(X)
+    before = estimator.transform(X)
+    estimator.set_callbacks(Cut(RuntimeError("no"), 2))
+    with pytest.raises(RuntimeError, match="no"):
+        estimator.fit(X[::-1])
+    assert np.array_equal(estimator.transform(X), before)
+
+
+class State:
+    def __init__(self, x=0):
+        self.x = x
+
+
+def test_progress_is_a_sealed_file(tmp_path):
+    store = Store(tmp_path)
+    progress = Progress(store, "key")
+    assert not progress.restore(State())
+    progress.save(State(1), now=True)
+    progress.part("a").save(State(2), now=True)
+    found = State()
+    assert Progress(store, "key").restore(found)
+    assert found.x == 1
+    assert Progress(store, "key").part("a").restore(found)
+    assert found.x == 2
+    (tmp_path / "key.part").write_bytes(b"short")
+    with pytest.warns(RuntimeWarning, match="damaged entry"):
+        assert not Progress(store, "key").restore(found)
+    progress.forget()
+    assert not list(tmp_path.iterdir())
+    progress.part("a").save(State(3), now=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_takes_nothing_stops_no_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    rbm = RBMTransformer(12, n_iter=3, random_state=0)
+    with pytest.warns(RuntimeWarning, match="could not be kept"):
+        kept = clone(rbm).set_params(memory=tmp_path / "file").fit(X)
+    assert state(kept) == state(rbm.fit(X))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no quota to set")
+def test_a_full_disk_stops_no_training(tmp_path):
+    code = (
+        "import resource, sys, warnings, test_interruption as t\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "with warnings.catch_warnings(record=True) as said:\n"
+        "    warnings.simplefilter('always')\n"
+        "    found = t.fit('dbm', sys.argv[1])\n"
+        "assert any('could not be kept' in str(w.message) for w in said), said\n"
+        "assert found == t.fit('dbm', None)\n"
+    )
+    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = os.environ | {"PYTHONPATH": here}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, check=True, timeout=120
+    )
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_two_versions_share_a_folder_and_take_nothing_from_one_another(tmp_path, monkeypatch):
+    rbm = RBMTransformer(12, n_iter=3, random_state=0, memory=tmp_path, verbose=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(rbm).fit(X)
+        monkeypatch.setattr("sklearn_dbn._memory.__version__", "0.0.0")
+        clone(rbm).fit(X)
+        monkeypatch.undo()
+        clone(rbm).fit(X)
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and not path.suffix]
+    assert len(kept) == 2
