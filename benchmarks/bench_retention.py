@@ -3,10 +3,12 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_retention.py
 
 Binarised MNIST, the published split, one layer of 500 units that is trained without labels once
-and then fine-tuned: 20 passes of Adam at a rate of 0.001 over batches of 100, with a growing
-weight of the generative gradient, and with the generative weights left untied. Errors in
-percent on the test rows; their log-likelihood in nats by annealed importance sampling, both
-ways, and forward and reverse alone. It resumes where it stopped.
+and then fine-tuned: 20 passes over batches of 100, with a growing weight of the generative
+gradient, and with the generative weights left untied. Once by steps along the gradient, at a
+rate of 0.1 that was chosen on the validation rows, and once by Adam at 0.001, whose steps are
+as long for a noisy gradient as for a sure one. Errors in percent on the test rows; their
+log-likelihood in nats by annealed importance sampling, both ways, and forward and reverse
+alone. It resumes where it stopped.
 """
 
 import time
@@ -19,10 +21,13 @@ from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn.inspection import generative_retention
 
 NAME = "bench_retention"
-WEIGHTS = (0.0, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)
-CASES = [{"generative_weight": weight} for weight in WEIGHTS] + [{"generative": "untied"}]
+SGD = {"solver": "sgd", "learning_rate": 0.1}
+ADAM = {"solver": "adam", "learning_rate": 1e-3}
+CASES = [{**SGD, "generative_weight": weight} for weight in (0.0, 1e-3, 0.003, 0.01, 0.03, 0.1)]
+CASES += [{**ADAM, "generative_weight": weight} for weight in (0.0, 1e-3, 0.01, 0.3)]
+CASES += [{**rule, "generative": "untied"} for rule in (SGD, ADAM)]
 RBM = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 60}
-TUNING = {"learning_rate": 1e-3, "batch_size": 100, "n_iter": 20}
+TUNING = {"batch_size": 100, "n_iter": 20}
 
 
 def main():

@@ -61,7 +61,7 @@ class Store:
         """The object of that name; ``None`` if there is none, or none that is whole."""
         try:
             sealed = (self.folder / name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._warn(f"{name} could not be read ({error}), and is trained again")

@@ -48,7 +48,7 @@ def state(estimator):
             list(map(take, x.items()))
         elif isinstance(x, Stream):
             take(x._generator.bit_generator.state)
-        elif x in UNITS.values():
+        elif isinstance(x, tuple(map(type, UNITS.values()))):
             found.update(x.name.encode())
         elif dataclasses.is_dataclass(x) or isinstance(x, Moments):
             take(vars(x))

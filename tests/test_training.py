@@ -70,7 +70,9 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
 @rbms
 def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
     run, rows, settings = make_run(kind, data_of(kind), averaging=1.0)
-    passes = [run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))]
+    passes = [
+        run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))
+    ]
     for average, *values in zip(run.average.arrays(), *passes, strict=True):
         np.testing.assert_allclose(average, np.mean(values, axis=0), atol=1e-12)
 
@@ -205,7 +207,9 @@ def test_training_that_leaves_the_range_of_the_dtype_is_reported():
 def test_each_pass_adds_one_record_to_the_history(kind):
     run, rows, settings = make_run(kind, data_of(kind))
     held_out = rows.hold_out(0.2, run.rng)
-    for n_epochs, _ in enumerate(train(run, rows, settings, 3, watch(run, rows, held_out)), start=1):
+    for n_epochs, _ in enumerate(
+        train(run, rows, settings, 3, watch(run, rows, held_out)), start=1
+    ):
         assert run.n_epochs == n_epochs
         assert {len(values) for values in run.history.values()} == {n_epochs}
     assert "free_energy_gap" in run.history
