@@ -97,7 +97,7 @@ class Store:
         """Wait for other processes and threads that hold that name, then hold it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.folder / f"{name}.lock", "a")  # noqa: SIM115
+            file = open(self.folder / f"{name}.lock", "a")
         except OSError:
             # Who cannot write here trains for himself.
             yield

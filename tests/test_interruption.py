@@ -136,7 +136,7 @@ def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
         estimator = kind((12,), rbm=RBMTransformer(**settings), random_state=0)
         part = clone(estimator).set_params(rbm__n_iter=4)
     stopped = clone(estimator).set_callbacks(Cut(KeyboardInterrupt, 4))
-    with pytest.raises(KeyboardInterrupt, match="was interrupted, and keeps .*4 .*passes"):
+    with pytest.raises(KeyboardInterrupt, match=r"was interrupted, and keeps .*4 .*passes"):
         stopped.fit(X)
     assert np.array_equal(stopped.transform(X), part.fit(X).transform(X))
 
@@ -216,7 +216,7 @@ def test_a_folder_that_takes_nothing_stops_no_training(tmp_path):
 def test_a_full_disk_stops_no_training(tmp_path):
     code = (
         "import resource, sys, warnings, test_interruption as t\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))\n"
         "with warnings.catch_warnings(record=True) as said:\n"
         "    warnings.simplefilter('always')\n"
         "    found = t.fit('dbm', sys.argv[1])\n"
