@@ -214,8 +214,11 @@ def passes(
     examples: Examples,
     n_epochs: int,
     validation: Examples | None = None,
+    n_done: int = 0,
 ) -> Iterator[None]:
     """Pass over ``examples`` in minibatches each time the iterator is advanced.
+
+    ``n_done`` of the ``n_epochs`` passes ``tuning`` has behind it.
 
     Raises
     ------
@@ -228,7 +231,7 @@ def passes(
         tuning.memory, tuning.solver = rule.start(parameters), settings.solver
     n_batches = -(-n_rows // settings.batch_size)
     gradient: dict[str, Array] = {}
-    for epoch in range(n_epochs):
+    for epoch in range(n_done, n_epochs):
         order, total, owed = tuning.rng.permutation(n_rows), 0.0, 0.0
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -158,6 +158,10 @@ class Progress:
             ended = time.monotonic()
             self._free_at = ended + (ended - began) / _SAVING
 
+    def detach(self) -> None:
+        """Leave what was saved where it is, and save no more."""
+        self._root._store = None
+
     def forget(self) -> None:
         """Remove what was saved of all parts, and save no more."""
         root = self._root

@@ -16,12 +16,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseGenerator
+from ._base import BaseGenerator, interrupt
 from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import FULL_BATCH, SOLVERS, Examples, Settings, Tuning, descend, passes
+from ._memory import Progress, key_of, store_of
 from ._network import Inputs, Network, all_fields, all_outputs
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
@@ -250,11 +251,29 @@ class FineTuned(BaseGenerator):
             n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
             tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
         examples, validation = self._examples(tuning, X, weight, targets, chunk)
-        self._epochs(context, tuning, settings, examples, validation, n_epochs, told)
+        progress = Progress()
+        if not (go_on or chunk or self.solver in FULL_BATCH):
+            progress = self._progress(X, weight, targets)
+        self._epochs(context, tuning, settings, examples, validation, n_epochs, told, progress)
+        progress.forget()
         if validation is not None:
             tuning.restore()
         vars(self).update(self._fitted(tuning, settings))
         context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=dict)
+
+    def _progress(self, X: Any, weight: np.ndarray, targets: Targets) -> Progress:
+        """How far a fine-tuning has come, kept where the generator keeps its trainings."""
+        store = store_of(self.transformer_.memory)
+        if store is None or not isinstance(self.random_state, Integral):
+            return Progress()
+        asked = {
+            k: x
+            for k, x in self.get_params(deep=False).items()
+            if k not in ("transformer", "verbose")
+        }
+        machines = [run.average.arrays() for run in self.transformer_._runs]
+        parts = (type(self).__name__, asked, machines, X, weight, vars(targets))
+        return Progress(store, key_of(store, *parts))
 
     def _pretrain(
         self, transformer: Any, given: Any, y: Any, weight: np.ndarray, targets: Targets
@@ -339,8 +358,10 @@ class FineTuned(BaseGenerator):
         validation: Examples | None,
         n_epochs: int,
         told: dict[str, Any],
+        progress: Progress,
     ) -> None:
         """Drive the training, pass by pass, with a callback task for each."""
+        first = tuning.n_epochs
 
         def begin() -> Any:
             epoch = context.subcontext(task_name="epoch")
@@ -365,13 +386,32 @@ class FineTuned(BaseGenerator):
                     tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
                 )
                 return
-            training = passes(tuning, settings, examples, n_epochs, validation)
-            for _ in range(n_epochs):
-                epoch = begin()
-                next(training)
-                if ended(epoch):
-                    break
+            if progress.restore(tuning) and self.verbose:
+                n, name = tuning.n_epochs, type(self).__name__
+                print(f"[{name}] goes on after pass {n}, where it was cut short")
+            n_done, whole = tuning.n_epochs - first, tuning.copy()
+            training = passes(tuning, settings, examples, n_epochs, validation, n_done)
+            try:
+                for _ in range(n_epochs - n_done):
+                    if tuning.n_stalled >= self.n_iter_no_change:
+                        break
+                    epoch = begin()
+                    next(training)
+                    whole = tuning.copy()
+                    progress.save(whole)
+                    if ended(epoch):
+                        break
+            except Diverged:
+                raise
+            except BaseException as error:
+                progress.save(whole, now=True)
+                if not isinstance(error, KeyboardInterrupt) or whole.n_epochs == first:
+                    raise
+                vars(tuning).update(vars(whole))
+                progress.detach()
+                interrupt(self, f"the {whole.n_epochs} whole passes that it made")
         except Diverged:
+            progress.forget()
             rate = self.learning_rate
             raise ValueError(
                 f"Fine-tuning with learning_rate={rate:g} diverged in pass "
