@@ -54,14 +54,25 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 "X.compute()."
             )
         dtype = dtype or (np.float64, np.float32)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=dtype,
-            reset=reset,
-            ensure_all_finite="allow-nan",
-        )
+        given = X
+        try:
+            X = validate_data(
+                self,
+                X,
+                accept_sparse="csr",
+                dtype=dtype,
+                reset=reset,
+                ensure_all_finite="allow-nan",
+            )
+        except ValueError:
+            found = _text_in(given)
+            if found is None:
+                raise
+            column, text = found
+            raise ValueError(
+                f"X has the text {text!r} in {_column(self, column)}, and units take numbers: "
+                "encode that column, for instance with OneHotEncoder, or leave it out."
+            ) from None
         if not missing and has_gaps(X):
             raise ValueError(
                 f"X has NaN in {_column(self, _column_with_gaps(X))}, and only complete rows "
@@ -145,6 +156,20 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
             "visible='gaussian'."
         )
     return UNITS[visible]
+
+
+def _text_in(X: Any) -> tuple[int, str] | None:
+    """The first column with a string that is no number, and that string."""
+    rows = np.asarray(X, dtype=object)
+    if rows.ndim != 2:
+        return None
+    for column, values in enumerate(rows.T):
+        for text in filter(lambda value: isinstance(value, str), values):
+            try:
+                float(text)
+            except ValueError:
+                return column, text
+    return None
 
 
 def _column_with_gaps(X: Any) -> int:

@@ -5,7 +5,6 @@ edit here.
 """
 
 from sklearn.base import _fit_context
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
@@ -16,5 +15,4 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
-    "check_matplotlib_support",
 ]

@@ -28,7 +28,7 @@ BAD_ROWS = {
     "infinity": (with_value(np.inf), ValueError, "infinity"),
     "dask": (da.from_array(X.to_numpy()), TypeError, "dask Array.*call partial_fit"),
     "no rows": (X.iloc[:0], ValueError, "0 sample"),
-    "strings": (X.assign(c="x"), ValueError, "could not convert"),
+    "strings": (X.assign(c="x"), ValueError, "the text 'x' in column 'c'"),
 }
 
 

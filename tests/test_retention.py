@@ -96,7 +96,7 @@ def test_every_attribute_of_the_display_is_documented():
 def test_without_matplotlib_the_display_says_so(monkeypatch):
     display = RetentionDisplay(generative_retention(TUNED, X, n_samples=2))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"RetentionDisplay\.plot requires"):
+    with pytest.raises(ImportError, match=r"RetentionDisplay\.plot draws with"):
         display.plot()
-    with pytest.raises(ImportError, match=r"RetentionDisplay\.from_estimator requires"):
+    with pytest.raises(ImportError, match=r"RetentionDisplay\.from_estimator draws with"):
         RetentionDisplay.from_estimator(TUNED, X)

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_matplotlib_support
 from .._random import Stream, seed_of
 from ..likelihood import equilibrate
-from ._drawing import draw_images, make_panels, resolve_image_shape
+from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
 
 
 class ChainsDisplay:

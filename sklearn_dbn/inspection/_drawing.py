@@ -15,6 +15,17 @@ _SIDE = 5.0
 _GAP = "0.55"
 
 
+def check_matplotlib_support(caller: str) -> None:
+    """Matplotlib is there for ``caller`` to draw with."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"{caller} draws with matplotlib, which is not installed: install the extra "
+            'sklearn-dbn[plot], or, in a checkout, python -m pip install -e ".[plot]".'
+        ) from None
+
+
 def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
     """Height and width of the images that rows of ``n_features`` are; None: squares."""
     if image_shape is None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_matplotlib_support
-from ._drawing import make_panels
+from ._drawing import check_matplotlib_support, make_panels
 
 _N_COLUMNS = 3
 

@@ -9,8 +9,7 @@ import scipy.sparse as sp
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_matplotlib_support
-from ._drawing import draw_images, make_panels, resolve_image_shape
+from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
 
 
 def generative_retention(

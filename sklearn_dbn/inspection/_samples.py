@@ -7,8 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_matplotlib_support
-from ._drawing import draw_images, resolve_image_shape
+from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 
 class SamplesDisplay:
