@@ -16,8 +16,9 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._compat import _check_sample_weight
+from ._compat import _check_sample_weight, parse_version
 from ._rows import has_gaps
+from ._version import __version__
 from .units import UNITS
 
 
@@ -32,6 +33,19 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         # written: the docstring, as it was installed.
         module = Path(inspect.getfile(type(self)))
         return module.as_uri().replace("{", "{{").replace("}", "}}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # skops reads it here.
+        return super().__getstate__() | {"_sklearn_dbn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        _check_version(type(self), state.pop("_sklearn_dbn_version", "0"))
+        super().__setstate__(state)
+
+    def __reduce__(self) -> tuple:
+        # pickle reads it here: before the state, whose classes a newer version may have moved.
+        return _unpickled, (type(self), __version__), self.__getstate__()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -87,6 +101,21 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         )
 
 
+def _unpickled(kind: type, version: str) -> Any:
+    """An estimator without its state, if the ``version`` that wrote it can be read here."""
+    _check_version(kind, version)
+    return kind.__new__(kind)
+
+
+def _check_version(kind: type, version: str) -> None:
+    if parse_version(version) > parse_version(__version__):
+        raise ValueError(
+            f"This {kind.__name__} was saved by sklearn_dbn {version}, which the older "
+            f"{__version__} that is installed here cannot read: install {version} or later, or "
+            "fit it anew."
+        )
+
+
 def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
     """The number of units of each hidden layer."""
     several = isinstance(hidden_layer_sizes, Sequence | np.ndarray)
@@ -119,20 +148,29 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
     before = dict(vars(estimator))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         vars(estimator).clear()
         vars(estimator).update(before)
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            raise KeyboardInterrupt(
+                f"{type(estimator).__name__} was interrupted before there was a whole pass "
+                "to keep, and is as it was before."
+            ) from None
         raise
     noted = interrupted(estimator)
     if noted is not None:
         raise noted
 
 
-def interrupt(estimator: Any, what: str) -> None:
-    """Note that the user wants to stop, and ``what`` the estimator keeps."""
+def interrupt(estimator: Any, what: str, remembered: bool) -> None:
+    """Note that the user wants to stop, and ``what`` the estimator keeps.
+
+    ``remembered``: and the folder of `memory` too.
+    """
+    how = "the same fit" if remembered else "fit with warm_start=True"
     estimator._interrupt = KeyboardInterrupt(
-        f"{type(estimator).__name__} was interrupted, and keeps {what}: fit with "
-        "warm_start=True goes on from there."
+        f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} goes on from "
+        "there."
     )
 
 

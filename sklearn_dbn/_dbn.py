@@ -104,7 +104,7 @@ class DBNTransformer(SelectingGenerator):
     n_features_in_ : int
         Number of columns seen during fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
 
     See Also
@@ -292,12 +292,18 @@ class DBNTransformer(SelectingGenerator):
             task = context.subcontext(task_name=f"layer {layer}")
             trainer = _LayerTraining(self, task, rbm, rows)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
-            attributes, statistics = remembered(memory, key, trainer)
+            try:
+                attributes, statistics = remembered(memory, key, trainer)
+            except KeyboardInterrupt:
+                if not layer:
+                    raise
+                interrupt(self, f"{layer} whole layers", memory is not None)
+                break
             vars(rbm).update(attributes)
             if interrupted(rbm):
                 trainer.stop = True
                 kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
-                interrupt(self, kept)
+                interrupt(self, kept, memory is not None)
             if not trainer.ran:
                 task.call_on_fit_task_begin(estimator=self, X=X)
                 trainer.stop = task.call_on_fit_task_end(estimator=self, X=X)

@@ -10,7 +10,7 @@ import numpy as np
 from ._array_api import Array
 from ._fine_tuning import Pull
 from ._machine import Machine
-from ._network import Network
+from ._network import Network, hidden_layers
 from ._training import Run
 from .samplers import Chains
 
@@ -32,9 +32,7 @@ def network_on(
     Its arrays are those of the machines, but for the head, which has no weights yet: the
     layers are first moved by what it learns from their features, and not by chance.
     """
-    units = [unit for machine in machines for unit in machine.units[1:]]
-    par = [par for machine in machines for par in machine.par[1:]]
-    W = [W for machine in machines for W in machine.W]
+    units, par, W = hidden_layers(machines)
     # Only within one machine does a layer hear from above.
     hears = [i + 1 < len(machine.W) for machine in machines for i in range(len(machine.W))]
     A = [

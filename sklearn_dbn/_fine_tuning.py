@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from ._array_api import Array
 from ._machine import Machine
 from ._mean_field import settle
-from ._network import Inputs, Network, all_outputs, loss_and_gradient
+from ._network import Inputs, Network, all_outputs, hidden_layers, loss_and_gradient
 from ._random import Stream
 from ._training import Diverged
 from .optim import Adam, Momentum
@@ -165,6 +165,11 @@ class Tuning:
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        # joblib.dump writes a shared array once for each that shares it.
+        _, self.network.par, self.network.W = hidden_layers(self.machines)
+
     def copy(self) -> Tuning:
         # One deep copy, so that the machines share the arrays of the new network.
         return copy.deepcopy(self)
@@ -308,7 +313,7 @@ def descend(
 ) -> None:
     """Let scipy minimise the loss over all rows, weight decay included, for ``n_epochs``.
 
-    ``stop`` is asked after each iteration.
+    ``stop`` is asked after each iteration. What cuts it short leaves the last one.
 
     Raises
     ------
@@ -340,12 +345,21 @@ def descend(
         return value, np.concatenate(flat).astype(np.float64)
 
     def after(intermediate_result: Any) -> None:
-        put(intermediate_result.x)
+        nonlocal reached
+        reached = intermediate_result.x.copy()
+        put(reached)
         tuning.record(settings, float(intermediate_result.fun), validation)
         if stop():
             raise StopIteration
 
     start = np.concatenate([x.ravel() for x in parameters.values()]).astype(np.float64)
+    reached = start
     method, options = FULL_BATCH[settings.solver], {"maxiter": n_epochs}
-    found = minimize(objective, start, jac=True, method=method, callback=after, options=options)
-    put(found.x)
+    try:
+        found = minimize(
+            objective, start, jac=True, method=method, callback=after, options=options
+        )
+        reached = found.x
+    finally:
+        # What was tried last is no iterate.
+        put(reached)

@@ -126,14 +126,18 @@ class MachineGenerator(Generator):
         if progress.restore(run) and verbose:
             print(f"[{name}] goes on after pass {run.n_epochs}, where it was cut short")
         epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
-        whole = run.copy()
+        # The run as it was after its last whole pass.
+        whole = run
         try:
             while run.n_epochs < last:
                 epoch = context.subcontext(task_name=task_name)
                 epoch.call_on_fit_task_begin(estimator=self, **given)
+                # Nobody goes back to before the first pass: chunks are passed over once, and
+                # a copy takes as long as a minibatch.
+                whole = run.copy() if run.n_epochs > first else None
                 next(epochs)
-                whole = run.copy()
-                progress.save(whole)
+                whole = run
+                progress.save(run)
                 if verbose:
                     record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
                     print(f"[{name}] pass {run.n_epochs}: {record}")
@@ -152,12 +156,13 @@ class MachineGenerator(Generator):
                 f"try learning_rate={rate / 10:g}."
             ) from None
         except BaseException as error:
-            progress.save(whole, now=True)
-            interrupted = isinstance(error, KeyboardInterrupt) and whole.n_epochs > first
-            if not interrupted or attributes is None:
+            if whole is None or whole.n_epochs == first:
                 raise
             vars(run).update(vars(whole))
-            interrupt(self, f"the {whole.n_epochs} whole passes that it made")
+            progress.save(run, now=True)
+            if not isinstance(error, KeyboardInterrupt) or attributes is None:
+                raise
+            interrupt(self, f"the {run.n_epochs} whole passes that it made", progress.kept)
             return False
         if run.n_epochs < last:
             # A callback had its way; the key of the memory speaks of the parameters alone.

@@ -34,6 +34,8 @@ except ImportError:  # Windows
 MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
 
 _DIGEST = 16
+# After the key of a training: files that are of no use once it is finished.
+_PART = ".part"
 # Saving takes at most this share of the time of a training.
 _SAVING = 0.05
 
@@ -69,12 +71,19 @@ class Store:
         if sealed[:_DIGEST] != _digest(sealed[_DIGEST:]):
             self._warn(f"a damaged entry, {name}, was found, and is trained again")
             return None
-        return pickle.loads(sealed[_DIGEST:])
+        try:
+            return pickle.loads(sealed[_DIGEST:])
+        except Exception as error:
+            # Whole, but of another Python or of classes that are not here.
+            self._warn(f"{name} cannot be used here ({error!r}), and is trained again")
+            return None
 
     def write(self, name: str, x: Any) -> bool:
         """Keep ``x`` under that name; whether there was room for it."""
         payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
-        new = self.folder / f"{name}.{os.getpid()}-{threading.get_ident()}.new"
+        # What a killed process leaves of it is removed with the progress.
+        writer = f"{os.getpid()}-{threading.get_ident()}"
+        new = self.folder / f"{name}{_PART}.{writer}.new"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open(new, "wb") as file:
@@ -104,16 +113,14 @@ class Store:
             return
         # The system drops the lock when its holder dies, so a killed training blocks nobody.
         with file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            else:
-                while True:
-                    try:
-                        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                        break
-                    except OSError:
-                        time.sleep(0.1)
-            yield
+            locked = _lock(file)
+            try:
+                yield
+            finally:
+                if locked:
+                    # To close is not enough: a process that was forked in between has the
+                    # file open too.
+                    _unlock(file)
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"In the memory= folder {what}.", RuntimeWarning, stacklevel=4)
@@ -131,7 +138,7 @@ class Progress:
     """
 
     def __init__(self, store: Store | None = None, key: str = ""):
-        self._root, self._store, self._name = self, store, f"{key}.part"
+        self._root, self._store, self._name = self, store, f"{key}{_PART}"
         self._free_at = 0.0
 
     def part(self, name: str) -> Progress:
@@ -151,16 +158,17 @@ class Progress:
     def save(self, state: Any, now: bool = False) -> None:
         """Save ``state``; unless ``now``, only if there was no saving for a while."""
         began = time.monotonic()
-        if self._root._store is not None and (now or began >= self._free_at):
+        if self.kept and (now or began >= self._free_at):
             if not self._root._store.write(self._name, state):
                 # One warning is enough.
                 self._root._store = None
             ended = time.monotonic()
             self._free_at = ended + (ended - began) / _SAVING
 
-    def detach(self) -> None:
-        """Leave what was saved where it is, and save no more."""
-        self._root._store = None
+    @property
+    def kept(self) -> bool:
+        """Whether there is a place for it."""
+        return self._root._store is not None
 
     def forget(self) -> None:
         """Remove what was saved of all parts, and save no more."""
@@ -170,12 +178,15 @@ class Progress:
             root._store = None
 
 
-def memory_of(estimator: Any) -> Any:
-    """The `memory` of an estimator, if its training is one that could be asked for again."""
+def memory_of(estimator: Any, generator: Any = None) -> Any:
+    """The `memory` of an estimator, if its training is one that could be asked for again.
+
+    ``generator`` may stand in for an estimator that has none of its own.
+    """
     seeded = isinstance(estimator.random_state, Integral)
-    if not seeded or estimator.warm_start or estimator.memory is None:
+    if not seeded or estimator.warm_start:
         return None
-    return estimator.memory
+    return (generator or estimator).memory
 
 
 def key_of(memory: Any, *parts: Any) -> str:
@@ -214,7 +225,9 @@ def remembered(memory: Any, key: str, train: Callable[[Progress], Any]) -> Any:
             result, progress = store.read(key), Progress(store, key)
             if result is None:
                 result = train(progress)
-                store.write(key, result)
+                if not store.write(key, result):
+                    # How far it had come may be all that there was room for.
+                    return result
             progress.forget()
             return result
     except DoNotKeep as unfinished:
@@ -223,6 +236,31 @@ def remembered(memory: Any, key: str, train: Callable[[Progress], Any]) -> Any:
 
 def _call(key: str, train: Callable[[Progress], Any]) -> Any:
     return train(Progress())
+
+
+def _lock(file: Any) -> bool:
+    """Wait for the lock on an open file; whether there is such a thing."""
+    if fcntl is None:
+        while True:
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:
+                time.sleep(0.1)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks. Two that train the same then do so twice,
+        # and the file of the last one to finish stays.
+        return False
+    return True
+
+
+def _unlock(file: Any) -> None:
+    if fcntl is None:
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _digest(payload: bytes) -> bytes:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._array_api import Array, times_transposed
+from ._machine import Machine
 from ._random import Stream
 
 # Rows that are computed together where no minibatch says how many.
@@ -302,6 +303,13 @@ class Squared:
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Minus the weighted mean of the loss."""
         return -float(np.average(self(outputs, target)[0], weights=weight))
+
+
+def hidden_layers(machines: Sequence[Machine]) -> tuple[list, list[Array], list[Array]]:
+    """Units, parameters and incoming weights of all hidden layers of a stack."""
+    units = [unit for machine in machines for unit in machine.units[1:]]
+    par = [par for machine in machines for par in machine.par[1:]]
+    return units, par, [W for machine in machines for W in machine.W]
 
 
 def loss_and_gradient(

@@ -22,7 +22,7 @@ from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import FULL_BATCH, SOLVERS, Examples, Settings, Tuning, descend, passes
-from ._memory import Progress, key_of, store_of
+from ._memory import DoNotKeep, Progress, key_of, memory_of, remembered
 from ._network import Inputs, Network, all_fields, all_outputs
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
@@ -30,6 +30,8 @@ from ._training import Diverged
 from .optim import SCHEDULES
 
 _GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
+# What of their parameters a network on a trained generator depends on.
+_INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
 
 
 @dataclass
@@ -246,39 +248,54 @@ class FineTuned(BaseGenerator):
         self.transformer_ = transformer
         n_layers = sum(len(run.average.W) for run in transformer._runs)
         settings = self._settings(n_layers, "constant" if chunk else self.schedule)
-        tuning = self._continued() if go_on else self._started(targets)
-        if settings.generative_weight and tuning.pull is None:
-            n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
-            tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
-        examples, validation = self._examples(tuning, X, weight, targets, chunk)
-        progress = Progress()
-        if not (go_on or chunk or self.solver in FULL_BATCH):
-            progress = self._progress(X, weight, targets)
-        self._epochs(context, tuning, settings, examples, validation, n_epochs, told, progress)
-        progress.forget()
-        if validation is not None:
-            tuning.restore()
+
+        def train(progress: Progress) -> Tuning:
+            tuning = self._continued() if go_on else self._started(targets)
+            if settings.generative_weight and tuning.pull is None:
+                n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
+                tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+            examples, validation = self._examples(tuning, X, weight, targets, chunk)
+            whole = self._epochs(
+                context, tuning, settings, examples, validation, n_epochs, told, progress
+            )
+            if validation is not None:
+                tuning.restore()
+            if not whole:
+                raise DoNotKeep(tuning)
+            return tuning
+
+        # Where the generator keeps its trainings.
+        memory = None if go_on or chunk else memory_of(self, transformer)
+        tuning = remembered(memory, self._key(memory, X, weight, targets), train)
         vars(self).update(self._fitted(tuning, settings))
         context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=dict)
 
-    def _progress(self, X: Any, weight: np.ndarray, targets: Targets) -> Progress:
-        """How far a fine-tuning has come, kept where the generator keeps its trainings."""
-        store = store_of(self.transformer_.memory)
-        if store is None or not isinstance(self.random_state, Integral):
-            return Progress()
+    def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
+        """Stands for all that a fine-tuning depends on."""
         asked = {
             k: x
             for k, x in self.get_params(deep=False).items()
             if k not in ("transformer", "verbose")
         }
-        machines = [run.average.arrays() for run in self.transformer_._runs]
-        parts = (type(self).__name__, asked, machines, X, weight, vars(targets))
-        return Progress(store, key_of(store, *parts))
+        generator = {k: x for k, x in vars(self.transformer_).items() if k in _INFERENCE}
+        runs = [
+            (run.average.arrays(), run.chains.states, run.activity, run.shift, run.scale)
+            for run in self.transformer_._runs
+        ]
+        name = type(self).__name__
+        return key_of(memory, name, asked, generator, runs, X, weight, vars(targets))
 
     def _pretrain(
         self, transformer: Any, given: Any, y: Any, weight: np.ndarray, targets: Targets
     ) -> None:
-        transformer.fit(given, y, sample_weight=weight)
+        try:
+            transformer.fit(given, y, sample_weight=weight)
+        except KeyboardInterrupt:
+            # What the transformer then keeps nobody has.
+            raise KeyboardInterrupt(
+                f"{type(self).__name__} was interrupted while its transformer was trained, "
+                "and is as it was before."
+            ) from None
         if len(targets.rows) < len(weight) and hasattr(transformer, "select"):
             # Labels that are none have no say in which units are chosen.
             rows = targets.rows
@@ -359,9 +376,12 @@ class FineTuned(BaseGenerator):
         n_epochs: int,
         told: dict[str, Any],
         progress: Progress,
-    ) -> None:
-        """Drive the training, pass by pass, with a callback task for each."""
-        first = tuning.n_epochs
+    ) -> bool:
+        """Drive the training, pass by pass, with a callback task for each.
+
+        Returns whether neither a callback nor the user cut it short.
+        """
+        first, stopped = tuning.n_epochs, False
 
         def begin() -> Any:
             epoch = context.subcontext(task_name="epoch")
@@ -369,6 +389,7 @@ class FineTuned(BaseGenerator):
             return epoch
 
         def ended(epoch: Any) -> bool:
+            nonlocal stopped
             if self.verbose:
                 record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in tuning.history.items())
                 print(f"[{type(self).__name__}] pass {tuning.n_epochs}: {record}")
@@ -377,39 +398,33 @@ class FineTuned(BaseGenerator):
                 **told,
                 reconstruction_attributes=partial(self._fitted, tuning, settings),
             )
+            stopped = bool(stop) and tuning.n_epochs < first + n_epochs
             return bool(stop) or tuning.n_stalled >= self.n_iter_no_change
 
+        # The fine-tuning as it was after its last whole pass.
+        whole = tuning
         try:
             if self.solver in FULL_BATCH:
                 # scipy does not say before an iteration whether there will be one.
                 descend(
                     tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
                 )
-                return
+                return not stopped
             if progress.restore(tuning) and self.verbose:
                 n, name = tuning.n_epochs, type(self).__name__
                 print(f"[{name}] goes on after pass {n}, where it was cut short")
-            n_done, whole = tuning.n_epochs - first, tuning.copy()
+            n_done = tuning.n_epochs - first
             training = passes(tuning, settings, examples, n_epochs, validation, n_done)
-            try:
-                for _ in range(n_epochs - n_done):
-                    if tuning.n_stalled >= self.n_iter_no_change:
-                        break
-                    epoch = begin()
-                    next(training)
-                    whole = tuning.copy()
-                    progress.save(whole)
-                    if ended(epoch):
-                        break
-            except Diverged:
-                raise
-            except BaseException as error:
-                progress.save(whole, now=True)
-                if not isinstance(error, KeyboardInterrupt) or whole.n_epochs == first:
-                    raise
-                vars(tuning).update(vars(whole))
-                progress.detach()
-                interrupt(self, f"the {whole.n_epochs} whole passes that it made")
+            for _ in range(n_epochs - n_done):
+                if tuning.n_stalled >= self.n_iter_no_change:
+                    break
+                epoch = begin()
+                whole = tuning.copy() if tuning.n_epochs > first else None
+                next(training)
+                whole = tuning
+                progress.save(tuning)
+                if ended(epoch):
+                    break
         except Diverged:
             progress.forget()
             rate = self.learning_rate
@@ -417,6 +432,20 @@ class FineTuned(BaseGenerator):
                 f"Fine-tuning with learning_rate={rate:g} diverged in pass "
                 f"{tuning.n_epochs + 1}: try learning_rate={rate / 10:g}."
             ) from None
+        except BaseException as error:
+            if whole is None or whole.n_epochs == first:
+                raise
+            vars(tuning).update(vars(whole))
+            if self.solver not in FULL_BATCH:
+                progress.save(tuning, now=True)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            kept = f"the {tuning.n_epochs} whole passes that it made"
+            interrupt(self, kept, progress.kept and self.solver not in FULL_BATCH)
+            return False
+        if stopped:
+            progress.forget()
+        return not stopped
 
     def _fitted(self, tuning: Tuning, settings: Settings) -> dict[str, Any]:
         """What a user of the fitted estimator finds."""

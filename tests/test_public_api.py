@@ -16,7 +16,8 @@ from sklearn_dbn import (
     RBMTransformer,
 )
 
-PUBLIC = [name for name in sklearn_dbn.__all__ if name != "__version__"]
+DATA = ["TRUSTED_TYPES", "__version__"]
+PUBLIC = [name for name in sklearn_dbn.__all__ if name not in DATA]
 GENERATORS = [RBMTransformer, DBNTransformer, DBMTransformer]
 ESTIMATORS = [*GENERATORS, DBNClassifier, DBNRegressor]
 

@@ -1,9 +1,18 @@
 """How parameters move: update rules, learning-rate schedules, penalties, averaging."""
 
 from ._averaging import blend
-from ._descent import Adam, Momentum
+from ._descent import Adam, Memory, Momentum
 from ._penalties import Sparsity
 from ._schedules import SCHEDULES
 from ._updates import Ascent, MomentumAscent
 
-__all__ = ["SCHEDULES", "Adam", "Ascent", "Momentum", "MomentumAscent", "Sparsity", "blend"]
+__all__ = [
+    "SCHEDULES",
+    "Adam",
+    "Ascent",
+    "Memory",
+    "Momentum",
+    "MomentumAscent",
+    "Sparsity",
+    "blend",
+]
