@@ -151,7 +151,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     n_features_in_ : int
         Number of columns seen during fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
 
     See Also

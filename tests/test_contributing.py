@@ -1,4 +1,4 @@
-"""The unit type that CONTRIBUTING.md walks through is one."""
+"""The unit type that docs/extend/unit-type.md walks through is one."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ FIELD = np.array([[-2.0, 0.1, 1.5]])
 
 @pytest.fixture
 def spin():
-    guide = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+    guide = (Path(__file__).parents[1] / "docs/extend/unit-type.md").read_text()
     source = re.search(r'```python\n("""Units that point.*?)```', guide, re.DOTALL)[1]
     scope = {"__name__": "sklearn_dbn.units._spin", "__package__": "sklearn_dbn.units"}
     exec(source, scope)

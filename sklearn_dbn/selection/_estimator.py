@@ -170,7 +170,7 @@ class SelectingGenerator(Generator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
+        X : ndarray of shape (n_samples, `n_features_in_`)
             In the units of the training data.
 
         Raises

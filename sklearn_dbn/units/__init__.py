@@ -30,8 +30,8 @@ plus what arrives from the neighbouring layers:
 ``support`` bounds the states, ``neutral`` is the mean to start from, ``n_par`` counts the rows
 of ``par``, and ``continuous`` says whether states have a unit of measurement (only then are
 there ``rescale``, ``curvature`` and ``precondition``). To add a unit type, add a file, name it
-below, and add a row to the table in ``tests/units/test_contract.py``; CONTRIBUTING.md walks
-through one.
+below, and add a row to the table in ``tests/units/test_contract.py``;
+docs/extend/unit-type.md walks through one.
 """
 
 from ._bernoulli import Bernoulli

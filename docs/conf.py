@@ -1,0 +1,88 @@
+"""How the documentation is built; CONTRIBUTING.md has the command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import sklearn_dbn
+
+# The examples share the cores with nobody here, but their grid searches run two processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# numpydoc imports the package from where it is installed, which may be a checkout.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+project = "sklearn_dbn"
+author = "sklearn_dbn developers"
+release = version = sklearn_dbn.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+# decisions/index.md includes its README.
+exclude_patterns = ["_build", "decisions/README.md"]
+templates_path = ["_templates"]
+nitpicky = True
+# A word between single backticks is code in the docstrings, as in scikit-learn's.
+default_role = "literal"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+toc_object_entries_show_parents = "hide"
+autodoc_typehints = "none"
+autodoc_default_options = {"members": True, "inherited-members": True}
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    # A broken example ends the build, at once.
+    "abort_on_example_error": True,
+    "only_warn_on_example_error": False,
+    "download_all_examples": False,
+    "copyfile_regex": r".*\.rst",
+    "show_memory": False,
+    "show_signature": False,
+    "plot_gallery": "True",
+    "write_computation_times": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_dbn"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+}
+html_sidebars = {"index": [], "changelog": [], "study": [], "recipes": []}
+copyright = "sklearn_dbn developers, BSD 3-clause"
+
+
+def is_inherited_from_elsewhere(app, what, name, member, skip, options):
+    """What scikit-learn's base classes bring is documented there."""
+    module = getattr(member, "__module__", None) or ""
+    if callable(member) and not module.startswith("sklearn_dbn"):
+        return True
+    return None
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", is_inherited_from_elsewhere)
