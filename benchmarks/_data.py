@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import time
 from pathlib import Path
 
 import joblib
@@ -76,6 +77,43 @@ def saved(name):
     """The rows of an earlier run, none where there was none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+class Record:
+    """The rows of a file of results; a case that it holds is not computed again.
+
+    Without ``resume`` nothing is read or written.
+    """
+
+    def __init__(self, name, resume=True):
+        self.name, self.resume = name, resume
+        self.rows = saved(name) if resume else []
+
+    def __call__(self, case, compute):
+        """The row of ``case``: what ``compute()`` gives, a dict, and the seconds it took."""
+        for row in self.rows:
+            if all(row.get(key) == value for key, value in case.items()):
+                return row
+        start = time.perf_counter()
+        found = compute()
+        row = {**case, **found, "seconds": round(time.perf_counter() - start, 2)}
+        print(row, flush=True)
+        self.rows.append(row)
+        if self.resume:
+            save(self.name, self.rows)
+        return row
+
+
+def mnist(folder):
+    """Grey levels in [0, 1] and labels, of training and of test digits; ``None`` without."""
+    images = load(folder, "mnist")
+    if images is None:
+        return None
+    parts = [
+        (images[f"X_{part}"].reshape(-1, 784) / 255).astype(np.float32)
+        for part in ("train", "test")
+    ]
+    return parts[0], images["y_train"], parts[1], images["y_test"]
 
 
 def _processor():
