@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight, parse_version
-from ._rows import has_gaps
+from ._rows import blocks_of_values, has_gaps
 from ._version import __version__
 from .units import UNITS
 
@@ -76,8 +77,11 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 accept_sparse="csr",
                 dtype=dtype,
                 reset=reset,
-                ensure_all_finite="allow-nan",
+                ensure_all_finite=False,
             )
+            # By blocks, since scikit-learn would look through a copy of some arrays.
+            for values in blocks_of_values(X):
+                assert_all_finite(values, allow_nan=True, input_name="X")
         except ValueError:
             found = _text_in(given)
             if found is None:
@@ -88,9 +92,10 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 "encode that column, for instance with OneHotEncoder, or leave it out."
             ) from None
         if not missing and has_gaps(X):
+            column = _column(self, _first_column(X, np.isnan))
             raise ValueError(
-                f"X has NaN in {_column(self, _column_with_gaps(X))}, and only complete rows "
-                "have a score: fill the gaps first, for instance with impute."
+                f"X has NaN in {column}, and only complete rows have a score: fill the gaps "
+                "first, for instance with impute."
             )
         return X
 
@@ -198,6 +203,8 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
 
 def _text_in(X: Any) -> tuple[int, str] | None:
     """The first column with a string that is no number, and that string."""
+    if getattr(getattr(X, "dtype", None), "kind", "O") in "biufc":
+        return None
     rows = np.asarray(X, dtype=object)
     if rows.ndim != 2:
         return None
@@ -210,9 +217,17 @@ def _text_in(X: Any) -> tuple[int, str] | None:
     return None
 
 
-def _column_with_gaps(X: Any) -> int:
-    gaps = X.indices[np.isnan(X.data)] if sp.issparse(X) else np.flatnonzero(np.isnan(X).any(0))
-    return int(gaps.min())
+def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:
+    """The first column with a value that is ``wrong``, or None. Zero is right."""
+    first, start = X.shape[1], 0
+    for values in blocks_of_values(X):
+        found = wrong(values)
+        if found.any():
+            stored = X.indices[start : start + len(values)] if sp.issparse(X) else None
+            columns = np.flatnonzero(found.any(axis=0)) if stored is None else stored[found]
+            first = min(first, int(columns.min()))
+        start += len(values)
+    return first if first < X.shape[1] else None
 
 
 def _column(estimator: Any, index: int) -> str:
@@ -224,10 +239,6 @@ def _column(estimator: Any, index: int) -> str:
 def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
     low, high = support
-    if sp.issparse(X):
-        # Zero is in every support. X.min(axis=0) would first make a copy by columns.
-        outside = X.indices[(X.data < low) | (X.data > high)]
-    else:
-        lowest, highest = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
-        outside = np.flatnonzero((lowest < low) | (highest > high))
-    return int(outside.min()) if outside.size else None
+    if math.isinf(low) and math.isinf(high):
+        return None
+    return _first_column(X, lambda values: (values < low) | (values > high))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,8 +18,9 @@ from ._random import Stream
 
 # Rows are looked through in blocks of so many, and of so many values where they are dense.
 _BLOCK_ROWS, _BLOCK_VALUES = 1024, 1 << 20
-
-
+# Data of up to so many bytes are dealt in an order in which all rows are alike. Of more, blocks
+# of so many bytes are dealt, and then the rows of so many blocks as fill a window.
+_DEALT_WHOLE, _DEALT_BLOCK, _WINDOW = 1 << 30, 1 << 20, 1 << 27
 # Gaps are filled anew each time that a row is presented: no need to be exact.
 _PRESENTED_SWEEPS = 10
 
@@ -78,7 +81,8 @@ class Rows:
     Parameters
     ----------
     X : array or CSR array of shape (n_rows, n_features)
-        Never copied whole, and never made dense whole.
+        In memory or in a file that is mapped to it. Never copied whole, and never made dense
+        whole.
     weight : array of shape (n_rows,)
         In the dtype of X. Rows of weight zero are never presented.
     unit : unit type
@@ -110,6 +114,7 @@ class Rows:
         self._gaps = has_gaps(X)
         self._grey = sample and not is_binary(X)
         self.index = np.flatnonzero(to_numpy(weight))
+        self._row_bytes = _row_bytes(X)
         self.shift: Array | None = None
         self.scale: Array | None = None
 
@@ -168,12 +173,60 @@ class Rows:
         A short last batch would be a noisier step than the others; spread over all of
         them, the remainder does no harm.
         """
+        for rows, ends in self._windows(batch_size, rng):
+            near, index = (self, rows) if self._dealt_whole else self._read(rows)
+            for start, end in itertools.pairwise(ends.tolist()):
+                part = index[start:end]
+                yield near.present(part, rng), take(near.weight, part)
+            # Or there would be two windows in memory while the next is read.
+            del near
+
+    @property
+    def _dealt_whole(self) -> bool:
+        return self.X.shape[0] * self._row_bytes <= _DEALT_WHOLE
+
+    def _windows(self, batch_size: int, rng: Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Which rows make the batches of a pass, in windows that are dealt one by one.
+
+        The window is all there is, or as much as may be read into memory at once: it
+        consists of blocks of neighbouring rows from all over the data. The order depends on
+        the size of the data and not on where they lie, so that a file gives the parameters
+        that the same rows give in memory.
+
+        Yields
+        ------
+        rows : int array
+            Of a window, in the order in which they are presented.
+        ends : int array
+            Batch i of the window is ``rows[ends[i]:ends[i + 1]]``.
+        """
         n_rows = len(self)
-        order = self.index[rng.permutation(n_rows)]
-        n_batches = -(-n_rows // batch_size)
-        for i in range(n_batches):
-            index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
-            yield self.present(index, rng), take(self.weight, index)
+        n_batches = n_window = -(-n_rows // batch_size)
+        index = self.index
+        if not self._dealt_whole:
+            index = np.sort(index)
+            n_block = max(1, _DEALT_BLOCK // self._row_bytes)
+            starts = n_block * rng.permutation(-(-n_rows // n_block))
+            index = np.concatenate([index[start : start + n_block] for start in starts])
+            n_window = max(1, _WINDOW // (self._row_bytes * batch_size))
+        for first in range(0, n_batches, n_window):
+            last = min(first + n_window, n_batches)
+            ends = np.arange(first, last + 1) * n_rows // n_batches
+            rows = index[ends[0] : ends[-1]]
+            yield rows[rng.permutation(len(rows))], ends - ends[0]
+
+    def _read(self, index: np.ndarray) -> tuple[Rows, np.ndarray]:
+        """The rows of ``index`` in memory, in the order in which they lie in the data.
+
+        And where in there each of ``index`` is.
+        """
+        order = np.argsort(index)
+        near = copy.copy(self)
+        near.X = self.X[index[order]] if sp.issparse(self.X) else take(self.X, index[order])
+        near.weight = take(self.weight, index[order])
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return near, places
 
     def _dense(self, index: np.ndarray) -> Array:
         """Rows as the bottom machine takes them."""
@@ -202,14 +255,29 @@ def has_gaps(X: Any) -> bool:
     return math.prod(values.shape) > 0 and bool(xp.isnan(xp.min(values)))
 
 
-def is_binary(X: Any, size: int = 1 << 16) -> bool:
-    """Whether every value is 0 or 1, from blocks that cost next to no memory."""
+def is_binary(X: Any) -> bool:
+    """Whether every value is 0 or 1."""
+    return all(_all_binary(values) for values in blocks_of_values(X))
+
+
+def blocks_of_values(X: Any, size: int = 1 << 16) -> Iterator[Array]:
+    """Whole rows of dense data, or the values that sparse data store, ``size`` of them or so.
+
+    What is made of a block costs next to no memory.
+    """
     values = X.data if sp.issparse(X) else X
-    xp = namespace(values)
     n_rows = values.shape[0]
     n_block = max(1, size // max(1, math.prod(values.shape[1:])))
     for start in range(0, n_rows, n_block):
-        block = values[start : min(start + n_block, n_rows), ...]
-        if not bool(xp.all((block == 0) | (block == 1))):
-            return False
-    return True
+        yield values[start : min(start + n_block, n_rows), ...]
+
+
+def _all_binary(values: Array) -> bool:
+    return bool(namespace(values).all((values == 0) | (values == 1)))
+
+
+def _row_bytes(X: Any) -> int:
+    """Bytes of a row, of an average one in sparse data."""
+    if sp.issparse(X):
+        return max(1, (X.data.nbytes + X.indices.nbytes) // max(1, X.shape[0]))
+    return X.shape[1] * namespace(X).finfo(X.dtype).bits // 8
