@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight, parse_version
-from ._rows import blocks_of_values, has_gaps
+from ._partitions import partitions_of
+from ._rows import blocks_of_values, everywhere, has_gaps
 from ._version import __version__
 from .units import UNITS
 
@@ -55,20 +57,32 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         return tags
 
     def _check_rows(
-        self, X: Any, *, reset: bool, dtype: Any = None, missing: bool = True
+        self,
+        X: Any,
+        *,
+        reset: bool,
+        dtype: Any = None,
+        missing: bool = True,
+        spread: bool = False,
     ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
 
         ``dtype`` is that of a fitted machine to go on with; NaN, for what is missing, may pass
-        or not.
+        or not. With ``spread`` the rows may be those of a dask array, which stay with the
+        workers of its cluster.
         """
-        if type(X).__module__.partition(".")[0] == "dask":
-            raise TypeError(
-                f"X is a dask {type(X).__name__}, which {type(self).__name__} would have to "
-                "load whole: call partial_fit on one partition after the other, or pass "
-                "X.compute()."
-            )
         dtype = dtype or (np.float64, np.float32)
+        if type(X).__module__.partition(".")[0] == "dask":
+            held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
+            if held is None:
+                name = type(self).__name__
+                cluster = ", or start a distributed.Client for dask arrays" if spread else ""
+                raise TypeError(
+                    f"X is a dask {type(X).__name__}, which {name} would have to load whole: "
+                    f"call partial_fit on one partition after the other, or pass X.compute()"
+                    f"{cluster}."
+                )
+            return validate_data(self, held, reset=reset, skip_check_array=True)
         given = X
         try:
             X = validate_data(
@@ -79,10 +93,13 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 reset=reset,
                 ensure_all_finite=False,
             )
-            # By blocks, since scikit-learn would look through a copy of some arrays.
-            for values in blocks_of_values(X):
-                assert_all_finite(values, allow_nan=True, input_name="X")
-        except ValueError:
+            _check_finite(X)
+        except ValueError as error:
+            if str(error).startswith("Complex data"):
+                raise ValueError(
+                    "Complex data not supported: X must hold real numbers, for instance the "
+                    "real and the imaginary parts in columns of their own."
+                ) from None
             found = _text_in(given)
             if found is None:
                 raise
@@ -91,6 +108,13 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"X has the text {text!r} in {_column(self, column)}, and units take numbers: "
                 "encode that column, for instance with OneHotEncoder, or leave it out."
             ) from None
+        largest = _largest(X.dtype)
+        huge = _first_column(X, lambda values: np.abs(values) > largest)
+        if huge is not None:
+            raise ValueError(
+                f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and {X.dtype} "
+                "cannot hold the squares: scale X, for instance with StandardScaler."
+            )
         if not missing and has_gaps(X):
             column = _column(self, _first_column(X, np.isnan))
             raise ValueError(
@@ -101,9 +125,23 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``, one number that is not negative for each row."""
-        return _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True, copy=True
-        )
+        try:
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+            )
+        except (ValueError, TypeError) as error:
+            if "weight" in str(error):
+                raise
+            raise ValueError(
+                f"sample_weight must hold a number for each row, got {sample_weight!r}."
+            ) from error
+        total, largest = float(weight.sum()), _largest(X.dtype)
+        if not 1 / largest < total < largest:
+            raise ValueError(
+                f"sample_weight sums to {total:.3g}, and {X.dtype} cannot hold its square: "
+                "divide it by its mean."
+            )
+        return weight.astype(X.dtype, copy=False)
 
 
 def _unpickled(kind: type, version: str) -> Any:
@@ -119,6 +157,11 @@ def _check_version(kind: type, version: str) -> None:
             f"{__version__} that is installed here cannot read: install {version} or later, or "
             "fit it anew."
         )
+
+
+def _largest(dtype: Any) -> float:
+    """What can be squared, and the squares of a million added up."""
+    return 1e-3 * float(np.finfo(dtype).max) ** 0.5
 
 
 def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
@@ -190,8 +233,7 @@ def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
         grey = _column_outside(X, UNITS["bernoulli"].support) is None
         visible = "bernoulli" if grey else "gaussian"
     low, high = UNITS[visible].support
-    outside = _column_outside(X, (low, high))
-    if outside is not None:
+    if (outside := _column_outside(X, (low, high))) is not None:
         column = _column(estimator, outside)
         raise ValueError(
             f"X has values outside [{low:g}, {high:g}] in {column}, which visible={visible!r} "
@@ -238,7 +280,26 @@ def _column(estimator: Any, index: int) -> str:
 
 def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
-    low, high = support
-    if math.isinf(low) and math.isinf(high):
+    if all(map(math.isinf, support)):
         return None
-    return _first_column(X, lambda values: (values < low) | (values > high))
+    columns = everywhere(_first_column, X, partial(_outside, support))
+    return min((column for column in columns if column is not None), default=None)
+
+
+def _outside(support: tuple[float, float], values: np.ndarray) -> np.ndarray:
+    return (values < support[0]) | (values > support[1])
+
+
+def _checked(X: Any, dtype: Any) -> Any:
+    """Rows that are part of the rows to be used."""
+    X = check_array(
+        X, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
+    )
+    _check_finite(X)
+    return X
+
+
+def _check_finite(X: Any) -> None:
+    # By blocks, since scikit-learn would look through a copy of some arrays.
+    for values in blocks_of_values(X):
+        assert_all_finite(values, allow_nan=True, input_name="X")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ._compat import _fit_context
 from ._fitting import training_parameters
 from ._machine import Machine
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from ._partitions import Partitions, rows_of
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
@@ -210,7 +212,7 @@ class DBNTransformer(SelectingGenerator):
                 if go_on:
                     self._check_sizes()
                 dtype = self.rbms_[0].components_.dtype if go_on else None
-                X = self._check_rows(X, reset=not go_on, dtype=dtype)
+                X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
                 weight = self._check_weight(sample_weight, X)
                 self._fit_layers(templates, X, y, weight)
         return self
@@ -248,7 +250,8 @@ class DBNTransformer(SelectingGenerator):
                     "or set pretrained=None."
                 )
             if hasattr(self, "rbms_"):
-                X = self._check_rows(X, reset=False, dtype=self.rbms_[0].components_.dtype)
+                dtype = self.rbms_[0].components_.dtype
+                X = self._check_rows(X, reset=False, dtype=dtype, spread=True)
                 templates = self._templates()
                 if len(templates) != len(self.rbms_):
                     raise ValueError(
@@ -262,7 +265,7 @@ class DBNTransformer(SelectingGenerator):
                 statistics = copy.deepcopy(self._statistics)
             else:
                 rbms = self._templates()
-                X = self._check_rows(X, reset=True)
+                X = self._check_rows(X, reset=True, spread=True)
                 statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
             weight = self._check_weight(sample_weight, X)
             self._partial_fit_layers(rbms, statistics, X, y, weight)
@@ -288,7 +291,7 @@ class DBNTransformer(SelectingGenerator):
             if layer:
                 rbm.set_params(visible=self.rbms_[-1].hidden_units_)
             lower = [below._machine for below in self.rbms_]
-            rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
+            rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
             trainer = _LayerTraining(self, task, rbm, rows)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
@@ -314,7 +317,7 @@ class DBNTransformer(SelectingGenerator):
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, so that what its callbacks see can transform.
         try:
-            self._choose(X, y)
+            self._choose(_here(X), y)
         except ValueError:
             if interrupted(self):
                 raise KeyboardInterrupt(
@@ -345,7 +348,7 @@ class DBNTransformer(SelectingGenerator):
                 rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
                 rbm.set_params(visible=rbms[layer - 1].hidden_units_)
-            rows = Rows(X, weight, unit, lower, rbm.sample_inputs)
+            rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
                 task.call_on_fit_task_begin(estimator=self, X=X)
@@ -357,7 +360,7 @@ class DBNTransformer(SelectingGenerator):
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(X, y)
+        self._choose(_here(X), y)
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
     def _check_sizes(self) -> None:
@@ -505,9 +508,19 @@ def _take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
     """Add the hidden means of ``machine`` on all rows to ``statistics``."""
     if not rows.lower:
         rows.bottom = machine
-    for v, weight in rows.blocks():
-        means = machine.means(machine.odd, [v, None])[1]
-        statistics.add(machine.units[1], machine.par[1], means, weight)
+    rows.accumulate([statistics], partial(_add_means, machine))
+
+
+def _add_means(
+    machine: Machine, totals: list[UnitStatistics], v: Any, weight: np.ndarray
+) -> None:
+    means = machine.means(machine.odd, [v, None])[1]
+    totals[0].add(machine.units[1], machine.par[1], means, weight)
+
+
+def _here(X: Any) -> Any:
+    """Rows that features can be made of."""
+    return None if isinstance(X, Partitions) else X
 
 
 def _continued(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:

@@ -200,6 +200,38 @@ class Machine:
             par[layer + 1][0, :] -= above.T @ (below @ offsets[layer])
         return Machine(self.units, par, W)
 
+    def centred(
+        self, sums: Machine, total: float, push: Sequence[Any], offsets: Sequence[Array]
+    ) -> Machine:
+        """`gradient` with ``offsets``, from that of the same rows without.
+
+        Without offsets it is a sum over rows, whose parts may come from anywhere. Second
+        moments of real-valued units are taken as they are: visible ones have their offset at
+        0, and the parameters of hidden ones stay.
+
+        Parameters
+        ----------
+        sums : Machine
+            Used up.
+        total : float
+            Sum of the weights of the rows.
+        push : sequence of arrays of shape (n_l,), or of 0
+            What to add to all states of a layer.
+        offsets : sequence of arrays of shape (n_l,)
+        """
+        par, W = sums.par, sums.W
+        means = [x[0, :] + 0 for x in par]
+        for x, up in zip(par, push, strict=True):
+            x[0, :] += total * up
+        for layer, dW in enumerate(W):
+            # A push of the states is a push of the offsets the other way.
+            mu, lam = offsets[layer] - push[layer], offsets[layer + 1] - push[layer + 1]
+            dW -= mu[:, None] * means[layer + 1]
+            dW -= (means[layer] - total * mu)[:, None] * lam
+            par[layer][0, :] -= dW @ offsets[layer + 1]
+            par[layer + 1][0, :] -= offsets[layer] @ dW
+        return sums
+
     def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
         """Shorten, in place, the parts of a gradient step that would overshoot."""
         for layer, unit in enumerate(self.units):

@@ -70,10 +70,7 @@ class Stream:
 
     def _below(self, level: Array) -> Array:
         """1 where a uniform draw from 0 .. 65535 is below ``level``, else 0."""
-        size = math.prod(level.shape)
-        n_words = -(-size // 4)
-        words = self._generator.bit_generator.random_raw(n_words)
-        bits = words.view(np.uint16)[:size].reshape(level.shape)
+        bits = self._bits(level.shape)
         xp = namespace(level)
         if xp is np:
             np.copyto(level, np.less(bits, level))
@@ -81,12 +78,20 @@ class Stream:
         bits = xp.asarray(bits.astype(np.float32), device=device(level))
         return xp.astype(xp.astype(bits, level.dtype) < level, level.dtype)
 
+    def _bits(self, shape: tuple[int, ...]) -> np.ndarray:
+        size = math.prod(shape)
+        words = self._generator.bit_generator.random_raw(-(-size // 4))
+        return words.view(np.uint16)[:size].reshape(shape)
+
     def normal(self, like: Array) -> Array:
         """Draw standard normal numbers, in the shape and dtype of ``like``."""
         xp = namespace(like)
         dtype = np.float32 if like.dtype == xp.float32 else np.float64
-        draw = self._generator.standard_normal(like.shape, dtype=dtype)
+        draw = self._normals(like.shape, dtype)
         return draw if xp is np else xp.asarray(draw, device=device(like))
+
+    def _normals(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return self._generator.standard_normal(shape, dtype=dtype)
 
     def uniform(self, n: int) -> np.ndarray:
         """Draw ``n`` numbers between 0 and 1."""
@@ -95,3 +100,27 @@ class Stream:
     def permutation(self, n: int) -> np.ndarray:
         """Return a random order of ``range(n)``."""
         return self._generator.permutation(n)
+
+
+class OfBatch(Stream):
+    """What a stream draws for some rows of a batch, wherever the others are.
+
+    Parameters
+    ----------
+    stream : Stream
+        Moves on as if for all rows of the batch.
+    n_rows : int
+        Of the batch.
+    places : int array
+        Where in the batch the rows are that are drawn for.
+    """
+
+    def __init__(self, stream: Stream, n_rows: int, places: np.ndarray):
+        self._generator = stream._generator
+        self._n_rows, self._places = n_rows, places
+
+    def _bits(self, shape: tuple[int, ...]) -> np.ndarray:
+        return super()._bits((self._n_rows, *shape[1:]))[self._places]
+
+    def _normals(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return super()._normals((self._n_rows, *shape[1:]), dtype)[self._places]

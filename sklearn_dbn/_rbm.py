@@ -22,6 +22,7 @@ from ._fitting import (
     training_parameters,
 )
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from ._partitions import rows_of
 from ._rows import Rows
 from ._training import Run, Settings
 from .optim import SCHEDULES
@@ -296,11 +297,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         with unchanged_on_failure(self):
             go_on = self.warm_start and hasattr(self, "_run")
             dtype = self.components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype)
+            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
             unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
             weight = weight / weight[weight > 0].mean()
-            rows = Rows(X, weight, unit, (), self.sample_inputs)
+            rows = rows_of(X, weight, unit, (), self)
             memory = memory_of(self)
             key = key_of(memory, X, weight, training_parameters(self), self.random_state)
             vars(self).update(remembered(memory, key, partial(self._trained, rows)))
@@ -353,10 +354,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         with unchanged_on_failure(self):
             go_on = hasattr(self, "_run")
             dtype = self.components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype)
+            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
             unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
-            self._partial_fit_rows(Rows(X, weight, unit, (), self.sample_inputs))
+            self._partial_fit_rows(rows_of(X, weight, unit, (), self))
         return self
 
     @with_callbacks

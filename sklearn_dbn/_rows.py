@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Moments:
         self.mean = np.zeros(n_columns)
         self.var = np.zeros(n_columns)
 
+    def empty(self) -> Moments:
+        """Moments of the same columns and of no rows."""
+        return Moments(len(self.mean))
+
     def add(self, X: Any, weight: Array) -> None:
         """Take in rows, NaN for what is missing of them."""
         weight = np.asarray(to_numpy(weight), dtype=np.float64)
@@ -57,6 +61,14 @@ class Moments:
             count = weight.sum()
             mean = (X.T @ weight) / count
             var = (weight @ np.square(X - mean)) / count
+        self._merge(count, mean, var)
+
+    def merge(self, other: Moments) -> None:
+        """Take in the rows that ``other`` has seen."""
+        if np.any(other.count):
+            self._merge(other.count, other.mean, other.var)
+
+    def _merge(self, count: Any, mean: np.ndarray, var: np.ndarray) -> None:
         total = self.count + count
         delta = mean - self.mean
         self.var = (
@@ -111,10 +123,10 @@ class Rows:
         self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
         self.sample = sample
         self.bottom = self.lower[0] if self.lower else None
-        self._gaps = has_gaps(X)
-        self._grey = sample and not is_binary(X)
+        self._gaps = any(everywhere(has_gaps, X))
+        self._grey = sample and not all(everywhere(is_binary, X))
+        self._row_bytes = max(1, sum(everywhere(_bytes, X)) // max(1, X.shape[0]))
         self.index = np.flatnonzero(to_numpy(weight))
-        self._row_bytes = _row_bytes(X)
         self.shift: Array | None = None
         self.scale: Array | None = None
 
@@ -167,6 +179,11 @@ class Rows:
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
             yield self._up(self._filled(block)), self.weight[part]
 
+    def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
+        """Let ``take_in(totals, block, weight)`` see all blocks, one after the other."""
+        for block, weight in self.blocks():
+            take_in(totals, block, weight)
+
     def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
         """All rows, presented in random order, in batches of sizes that differ by at most one.
 
@@ -180,6 +197,13 @@ class Rows:
                 yield near.present(part, rng), take(near.weight, part)
             # Or there would be two windows in memory while the next is read.
             del near
+
+    def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine] | None:
+        """What gives sums over those rows of the last batch that are not here.
+
+        Those that `Machine.gradient` without offsets makes of their data phase.
+        """
+        return None
 
     @property
     def _dealt_whole(self) -> bool:
@@ -230,8 +254,11 @@ class Rows:
 
     def _dense(self, index: np.ndarray) -> Array:
         """Rows as the bottom machine takes them."""
-        v = self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
+        v = self._taken(index)
         return self._filled(v if self.lower else self._standard(v), _PRESENTED_SWEEPS)
+
+    def _taken(self, index: np.ndarray) -> Array:
+        return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
 
     def _filled(self, v: Any, *n_sweeps: int) -> Any:
         if not self._gaps or self.bottom is None:
@@ -276,8 +303,12 @@ def _all_binary(values: Array) -> bool:
     return bool(namespace(values).all((values == 0) | (values == 1)))
 
 
-def _row_bytes(X: Any) -> int:
-    """Bytes of a row, of an average one in sparse data."""
+def everywhere(function: Callable[..., Any], X: Any, *args: Any) -> list[Any]:
+    """``function(X, *args)``; of each part, where X lies in parts on other machines."""
+    return X.each(function, *args) if hasattr(X, "each") else [function(X, *args)]
+
+
+def _bytes(X: Any) -> int:
     if sp.issparse(X):
-        return max(1, (X.data.nbytes + X.indices.nbytes) // max(1, X.shape[0]))
-    return X.shape[1] * namespace(X).finfo(X.dtype).bits // 8
+        return X.data.nbytes + X.indices.nbytes
+    return math.prod(X.shape) * namespace(X).finfo(X.dtype).bits // 8

@@ -134,8 +134,7 @@ def start(
     like = rows.weight
     xp = namespace(like)
     moments = Moments(sizes[0])
-    for block, weight in rows.blocks():
-        moments.add(block, weight)
+    rows.accumulate([moments], _add_moments)
     mean, var = _array(moments.mean, like), _array(moments.var, like)
     shift = scale = None
     if units[0].continuous:
@@ -182,8 +181,7 @@ def observe(run: Run, rows: Rows) -> None:
     """
     like = rows.weight
     guessed = run.moments.flat()
-    for block, weight in rows.blocks():
-        run.moments.add(block, weight)
+    rows.accumulate([run.moments], _add_moments)
     mean = _array(run.moments.mean, like)
     var = _array(run.moments.var, like)
     visible = run.machine.units[0]
@@ -252,7 +250,7 @@ def train(
             for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng), 1):
                 progress = (epoch + (i - 1) / n_batches) / n_epochs
                 owed += _step(
-                    run, v, weight, settings, learning_rate * settings.schedule(progress)
+                    run, v, weight, rows, settings, learning_rate * settings.schedule(progress)
                 )
                 swapped += run.chains.swap_rate or 0.0
                 if i % _SHRINK_EVERY == 0 or i == n_batches:
@@ -276,11 +274,19 @@ def train(
         yield
 
 
-def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) -> float:
-    """One minibatch: move the chains, follow the gradient; returns the length of the step."""
+def _step(
+    run: Run, v: Array, weight: Array, rows: Rows, settings: Settings, rate: float
+) -> float:
+    """One minibatch: move the chains, follow the gradient; returns the length of the step.
+
+    ``weight`` is that of the rows of the minibatch: those of ``v`` first, then those that
+    ``rows`` has elsewhere.
+    """
     machine = run.machine
     xp = namespace(v)
     n_data = v.shape[0]
+    # Asked for before the chains move, so that both go on at the same time.
+    elsewhere = rows.sums(machine, settings.n_mean_field_steps)
     data = settle(machine, v, settings.n_mean_field_steps)
     states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
     n_negative = run.chains.states[0].shape[0]
@@ -290,20 +296,34 @@ def _step(run: Run, v: Array, weight: Array, settings: Settings, rate: float) ->
         for layer in machine.even[1:]:
             model[layer][...] = means[layer]
 
-    total = float(xp.sum(weight))
+    total, here = float(xp.sum(weight)), weight[:n_data]
+    sums = None if elsewhere is None else elsewhere()
+    push = [0.0] * len(states)
     for layer in range(1, len(states)):
         means, activity = states[layer][:n_data, :], run.activity[layer]
-        activity += (weight @ means) * (_ACTIVITY_RATE / total) - _ACTIVITY_RATE * activity
+        mean = here @ means
+        if sums is not None:
+            mean += sums.par[layer][0, :]
+        activity += mean * (_ACTIVITY_RATE / total) - _ACTIVITY_RATE * activity
         if settings.sparsity is not None:
-            means += settings.sparsity.push(activity)
+            push[layer] = settings.sparsity.push(activity)
+            means += push[layer]
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = rate * total / settings.batch_size
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
-    ascent = machine.gradient(states, xp.concat([weight * (step / total), negative]), offsets)
+    ascent = machine.gradient(states, xp.concat([here * (step / total), negative]), offsets)
+    if sums is not None:
+        sums = machine.centred(sums, total, push, offsets)
+        for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
+            x += y * (step / total)
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.memory)
     return step
+
+
+def _add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
+    totals[0].add(block, weight)
 
 
 def _record(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:

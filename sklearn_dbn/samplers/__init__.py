@@ -3,10 +3,11 @@
 A sampler is a pair of functions without memory of its own: ``init(machine, n_chains, rng)``
 gives a state and ``step(machine, state, rng)`` moves it. ``phases`` is what training calls: it
 moves the chains and returns the states of the even layers with the conditional means of the
-odd ones: rows of the data, rows of the chains, and spare rows for the gradient.
+odd ones: rows of the data, rows of the chains, and spare rows for the gradient. A sampler that
+is ``apart`` moves its chains without a look at the data.
 """
 
-from ._chains import Chains
+from ._chains import Chains, positive
 from ._contrastive import ContrastiveDivergence
 from ._persistent import PersistentContrastiveDivergence
 from ._tempering import ParallelTempering
@@ -23,4 +24,5 @@ __all__ = [
     "ContrastiveDivergence",
     "ParallelTempering",
     "PersistentContrastiveDivergence",
+    "positive",
 ]

@@ -18,6 +18,8 @@ class ContrastiveDivergence(PersistentContrastiveDivergence):
         Gibbs sweeps away from the data for each update of the parameters.
     """
 
+    apart = False
+
     def phases(
         self, machine: Machine, data: States, chains: Chains, rng: Stream
     ) -> tuple[States, Chains]:

@@ -17,6 +17,8 @@ class PersistentContrastiveDivergence:
         Gibbs sweeps for each update of the parameters.
     """
 
+    apart = True
+
     def __init__(self, n_sweeps: int = 1):
         self.n_sweeps = n_sweeps
 

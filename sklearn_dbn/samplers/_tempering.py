@@ -42,6 +42,8 @@ class ParallelTempering(PersistentContrastiveDivergence):
         Evenly spaced, both ends included.
     """
 
+    apart = False
+
     def __init__(self, n_sweeps: int = 1, n_temperatures: int = 10):
         super().__init__(n_sweeps)
         self.n_temperatures = n_temperatures

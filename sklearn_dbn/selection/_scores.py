@@ -21,6 +21,15 @@ class UnitStatistics:
         self.weight = 0.0
         self.sums = np.zeros((3, n_units))
 
+    def empty(self) -> UnitStatistics:
+        """Statistics of as many units over no rows."""
+        return UnitStatistics(self.sums.shape[1])
+
+    def merge(self, other: UnitStatistics) -> None:
+        """Take in the rows that ``other`` has seen."""
+        self.sums += other.sums
+        self.weight += other.weight
+
     def add(self, unit: Any, par: Any, mean: np.ndarray, weight: np.ndarray) -> None:
         """Take in the conditional means of some rows, shape (n_rows, n_units)."""
         entropy = unit.conditional_entropy(mean, par)

@@ -1,0 +1,198 @@
+"""Rows that the workers of a dask cluster hold, and training on them where they are.
+
+The statistics of the data are sums over rows. In each step every worker sums over those rows
+of the minibatch that it holds, while the chains move in the process that trains; there the
+sums are added up in the order of the partitions, and the parameters move. Which rows make a
+batch, and what is drawn for each of them, is what `Rows` says of the same data in memory: the
+parameters are the same, but for rounding, however the rows are spread.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import joblib
+import numpy as np
+import scipy.sparse as sp
+
+from ._array_api import Array
+from ._machine import Machine
+from ._mean_field import settle
+from ._random import OfBatch, Stream
+from ._rows import Rows
+from .samplers import SAMPLERS, positive
+
+
+class Partitions:
+    """The partitions of a dask array, in the place of the rows that they hold.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    blocks : list of distributed.Future
+        Arrays or CSR arrays of shape (n_rows_i, n_columns).
+    """
+
+    def __init__(self, client: Any, blocks: list[Any]):
+        self.client, self.blocks = client, blocks
+        shapes, dtypes = zip(*self.each(_kind_of), strict=True)
+        self.ends = np.cumsum([0, *(shape[0] for shape in shapes)])
+        self.shape, self.dtype = (int(self.ends[-1]), shapes[0][1]), dtypes[0]
+
+    def __getstate__(self) -> list[str]:
+        # What joblib.hash looks at: the rows, and not where they are.
+        return self.each(joblib.hash)
+
+    def submit(self, function: Callable[..., Any], *args: list[Any]) -> list[Any]:
+        """Futures of ``function`` of each partition, and of one of each list of ``args``."""
+        calls = zip(self.blocks, *args, strict=True)
+        # Not pure: dask would look through the arguments for a name of the result.
+        return [self.client.submit(function, *call, pure=False) for call in calls]
+
+    def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """``function(partition, *args)`` of each partition, where it lies."""
+        return self.client.gather(self.submit(partial(_with, function, args)))
+
+    def send(self, x: Any) -> Any:
+        """A future of ``x``, now on every worker."""
+        return self.client.scatter(x, broadcast=True, hash=False)
+
+    def shares(self, index: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each partition its rows among those of ``index``, and their places there."""
+        owner = np.searchsorted(self.ends, index, side="right") - 1
+        places = [np.flatnonzero(owner == i) for i in range(len(self.blocks))]
+        return [(index[at] - start, at) for at, start in zip(places, self.ends, strict=False)]
+
+
+def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
+    """The rows of a dask array, each partition validated by ``check`` where it lies.
+
+    ``None`` where there is no cluster to hold them, or nothing but an array will do.
+    """
+    try:
+        from distributed import Client, futures_of
+
+        client = Client.current()
+    except (ImportError, ValueError):
+        return None
+    if not hasattr(X, "rechunk") or X.ndim != 2:
+        return None
+    # A worker sees whole rows.
+    X = client.persist(X.rechunk({1: -1}))
+    futures = {future.key: future for future in futures_of(X)}
+    blocks = [futures[key] for (key,) in X.__dask_keys__()]
+    return Partitions(client, [client.submit(check, x, pure=False) for x in blocks])
+
+
+def rows_of(X: Any, weight: Array, unit: Any, lower: Any, rbm: Any) -> Rows:
+    """The training rows ``X``, wherever they are, of a machine that ``rbm`` describes."""
+    if not isinstance(X, Partitions):
+        return Rows(X, weight, unit, lower, rbm.sample_inputs)
+    if not SAMPLERS[rbm.sampler].apart:
+        raise ValueError(
+            f"sampler={rbm.sampler!r} needs the rows of X where the chains are, and those of a "
+            "dask array stay with their workers: set sampler='pcd', or pass X.compute()."
+        )
+    return SpreadRows(X, weight, unit, lower, rbm.sample_inputs)
+
+
+class SpreadRows(Rows):
+    """Training rows that stay with the workers that hold them."""
+
+    X: Partitions
+
+    def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
+        n_parts = len(self.X.blocks)
+        weights = np.split(self.weight, self.X.ends[1:-1])
+        common = self.X.send((self._elsewhere(), take_in, [total.empty() for total in totals]))
+        for parts in self.X.client.gather(
+            self.X.submit(_accumulated, [common] * n_parts, weights)
+        ):
+            for total, part in zip(totals, parts, strict=True):
+                total.merge(part)
+
+    def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
+        """As in `Rows`, but that none of the rows are here: their weights alone."""
+        how = self.X.send(self._elsewhere())
+        nothing = np.empty(0, dtype=int)
+        for rows, ends in self._windows(batch_size, rng):
+            for start, end in itertools.pairwise(ends.tolist()):
+                index = rows[start:end]
+                weight = self.weight[index]
+                self._batch = how, self.X.shares(index), weight, copy.deepcopy(rng)
+                # The stream moves on as if all had been drawn here.
+                yield self.present(nothing, OfBatch(rng, len(index), nothing)), weight
+
+    def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine]:
+        how, shares, weight, rng = self._batch
+        sent, client = self.X.send(machine), self.X.client
+        futures = []
+        for block, (index, places) in zip(self.X.blocks, shares, strict=True):
+            if len(index):
+                task = index, weight[places], OfBatch(rng, len(weight), places)
+                futures.append(
+                    client.submit(_sums, block, how, sent, n_sweeps, task, pure=False)
+                )
+
+        def added() -> Machine:
+            first, *others = client.gather(futures)
+            for other in others:
+                for x, y in zip(first.arrays(), other.arrays(), strict=True):
+                    x += y
+            return first
+
+        return added
+
+    def _taken(self, index: np.ndarray) -> Array:
+        values = np.empty((len(index), self.X.shape[1]), dtype=self.X.dtype)
+        shares = self.X.shares(index)
+        if len(index):
+            parts = self.X.submit(_rows_of, [rows for rows, _ in shares])
+            for part, (_, places) in zip(self.X.client.gather(parts), shares, strict=True):
+                values[places] = part
+        return values
+
+    def _elsewhere(self) -> Rows:
+        """The same, of other rows and without any."""
+        rows = Rows.__new__(Rows)
+        left_here = {"X": None, "weight": None, "index": None, "_batch": None}
+        vars(rows).update(vars(self) | left_here)
+        return rows
+
+
+def _with(function: Callable[..., Any], args: tuple, block: Any) -> Any:
+    return function(block, *args)
+
+
+def _kind_of(block: Any) -> tuple[tuple[int, int], Any]:
+    return block.shape, block.dtype
+
+
+def _rows_of(block: Any, index: np.ndarray) -> np.ndarray:
+    return block[index].toarray() if sp.issparse(block) else block[index]
+
+
+def _accumulated(block: Any, common: tuple, weight: np.ndarray) -> list[Any]:
+    """What `Rows.accumulate` makes of the rows of one partition."""
+    rows, take_in, totals = common
+    rows, totals = copy.copy(rows), copy.deepcopy(totals)
+    rows.X, rows.weight = block, weight
+    rows.accumulate(totals, take_in)
+    return totals
+
+
+def _sums(block: Any, rows: Rows, machine: Machine, n_sweeps: int, task: tuple) -> Machine:
+    """Sums over the rows of a batch that one partition holds."""
+    index, weight, rng = task
+    rows = copy.copy(rows)
+    rows.X = block
+    if not rows.lower:
+        rows.bottom = machine
+    # What a worker was sent may lie in memory that may not be written to, and serves again.
+    v = rows.present(index, copy.deepcopy(rng))
+    states = positive(machine, settle(machine, v, n_sweeps))
+    return machine.gradient(states, weight, [0 * par[0, :] for par in machine.par])
