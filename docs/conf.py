@@ -8,10 +8,10 @@ from pathlib import Path
 
 import sklearn_dbn
 
-# The examples share the cores with nobody here, but their grid searches run two processes.
+# Grid searches of the examples run two processes, and each should have a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# numpydoc imports the package from where it is installed, which may be a checkout.
-sys.path.insert(0, str(Path(__file__).parents[1]))
+
+sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py
 
 project = "sklearn_dbn"
 author = "sklearn_dbn developers"
@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     # A broken example ends the build, at once.
     "abort_on_example_error": True,
     "only_warn_on_example_error": False,
+    "reset_modules": ("matplotlib", "_gallery.set_file"),
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
     "show_memory": False,
