@@ -74,7 +74,8 @@ def equal(fitted, expected, rtol=1e-10):
             for x, y in zip(machine.arrays(), same.arrays(), strict=True):
                 assert x.dtype == y.dtype
                 np.testing.assert_allclose(x, y, rtol, rtol)
-        np.testing.assert_array_equal(run.chains.states[0], other.chains.states[0])
+        chains = run.chains.states[0], other.chains.states[0]
+        np.testing.assert_allclose(*chains, rtol, rtol)
         for name, values in other.history.items():
             np.testing.assert_allclose(run.history[name], values, rtol)
 
@@ -144,7 +145,7 @@ def test_a_partition_at_a_time(client):
         fitted.partial_fit(block.compute())
     for part in np.split(GREY, [25, 50]):
         expected.partial_fit(part)
-    assert np.array_equal(fitted.transform(GREY), expected.transform(GREY))
+    np.testing.assert_allclose(fitted.transform(GREY), expected.transform(GREY), 1e-10)
 
 
 def test_features_of_partitions(client):
@@ -201,6 +202,9 @@ def test_what_cannot_be_spread_is_refused_in_a_sentence(client):
 def test_without_a_cluster_the_rows_are_not_loaded(missing, monkeypatch):
     if missing == "distributed":
         monkeypatch.setitem(sys.modules, "distributed", None)
+    else:
+        # The cluster of the other tests may still be there.
+        monkeypatch.setattr("distributed.client._get_global_client", lambda: None)
     with pytest.raises(TypeError, match=r"call partial_fit.*start a distributed\.Client"):
         rbm().partial_fit(spread(GREY))
 
