@@ -315,7 +315,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
                 "class_weight='balanced' needs all labels at once: call fit, or give "
                 "partial_fit a dict of weights."
             )
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        # It looks whether floats are whole numbers, and huge ones are no integers.
+        with np.errstate(invalid="ignore"):
+            kind = type_of_target(y, input_name="y", raise_unknown=True)
         if kind.startswith("continuous") or kind == "multiclass-multioutput":
             raise ValueError(
                 f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "

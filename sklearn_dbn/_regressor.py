@@ -269,7 +269,12 @@ class DBNRegressor(RegressorMixin, FineTuned):
         return Squared()
 
     def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        try:
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        except ValueError as error:
+            if "y" in str(error).split() or "Complex" in str(error):
+                raise
+            raise ValueError(f"y must hold a number for each row, got {y!r}.") from error
         if len(y) != X.shape[0]:
             raise ValueError(
                 f"y has targets for {len(y)} rows, and X has {X.shape[0]}: give one for each."
@@ -277,7 +282,10 @@ class DBNRegressor(RegressorMixin, FineTuned):
         values = y.reshape(len(y), -1)
         if not go_on:
             self._one_target = y.ndim == 1
-            self._mean, scale = values.mean(axis=0), values.std(axis=0)
+            # In units of the largest, so that no square overflows.
+            unit = np.maximum(np.abs(values).max(axis=0), np.finfo(float).tiny)
+            self._mean = (values / unit).mean(axis=0) * unit
+            scale = (values / unit).std(axis=0) * unit
             self._scale = np.where(scale > 1e-12 * np.abs(self._mean), scale, 1.0)
         if values.shape[1] != len(self._mean):
             raise ValueError(

@@ -1,8 +1,8 @@
 """A training that is cut short loses nothing."""
 
-import dataclasses
-import hashlib
+import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,108 +12,113 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupted import ESTIMATORS, X, fit_and_tell, fit_until_interrupted, state, y
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from training import Callback
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn._memory import Progress, Store
-from sklearn_dbn._random import Stream
-from sklearn_dbn._rows import Moments
-from sklearn_dbn.units import UNITS
 
-X, y = load_digits(return_X_y=True)
-X, y = (X[:300] / 16).astype(np.float32), y[:300]
 
-ESTIMATORS = {
-    "rbm": RBMTransformer(12, n_iter=300, momentum=0.5, validation_fraction=0.1),
-    "tempering": RBMTransformer(8, n_iter=60, sampler="tempering"),
-    "dbn": DBNTransformer((12, 10), rbm=RBMTransformer(n_iter=150)),
-    "dbm": DBMTransformer((12, 10), rbm=RBMTransformer(n_iter=60)),
-    "dbm first_layer": DBMTransformer(
-        (12, 10), rbm=RBMTransformer(n_iter=60), pretrain="first_layer"
+@pytest.fixture
+def begin(monkeypatch):
+    """Start a function of tests/interrupted.py in another process; give it when it begins."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system has no way to start a process in milliseconds")
+    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", here)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    # Imports are made once, so that what is killed is in its training and not in these; and
+    # nobody imports pytest.
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__spec__", None)
+    monkeypatch.delattr(main, "__file__", raising=False)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["interrupted"])
+
+    def begin(function, *arguments):
+        told, tells = context.Pipe(duplex=False)
+        process = context.Process(target=function, args=(*arguments, tells))
+        process.start()
+        tells.close()
+        assert told.recv() == "begins"
+        return process, told
+
+    return begin
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_path, begin):
+    _, told = begin(fit_and_tell, name, None)
+    began = time.monotonic()
+    whole = told.recv()
+    took = time.monotonic() - began
+    rng, n_killed, n_ended, stopped_at = np.random.default_rng(0), 0, 0, set()
+    while n_killed < 20:
+        cache = tmp_path / f"{n_ended}"
+        process, told = begin(fit_and_tell, name, str(cache))
+        time.sleep(rng.random() * took / 5)
+        process.kill()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        try:
+            assert told.recv() == whole
+        except EOFError:
+            n_killed += 1
+            parts = [path for path in cache.rglob("*.part*") if path.suffix != ".new"]
+            passes = [Store(path.parent).read(path.name).n_epochs for path in parts]
+            stopped_at.add((len(parts), sum(passes)))
+        else:
+            n_ended += 1
+    # It was killed at many places of its training, and went on from where it was.
+    assert len(stopped_at) > 10
+    _, told = begin(fit_and_tell, name, str(cache))
+    assert told.recv() == whole
+    left = [path.name for path in cache.rglob("*") if path.suffix not in ("", ".lock")]
+    assert not left
+
+
+def last_of(told):
+    """What another process said last."""
+    while True:
+        try:
+            said = told.recv()
+        except EOFError:
+            return said
+
+
+INTERRUPTED = {
+    "rbm": RBMTransformer(12, n_iter=10**6, schedule="constant"),
+    "dbm": DBMTransformer(
+        (12, 10), rbm=RBMTransformer(n_iter=10**6, schedule="constant"), pretrain=None
     ),
     "classifier": DBNClassifier(
-        DBNTransformer((12, 10), rbm=RBMTransformer(n_iter=30)),
-        batch_size=10,
-        n_iter=200,
+        DBNTransformer((12,), rbm=RBMTransformer(n_iter=2)),
+        n_iter=10**6,
+        schedule="constant",
         dropout=0.2,
-        early_stopping=True,
-        n_iter_no_change=200,
-    ),
-    "pulled": DBNClassifier(
-        DBNTransformer((12,), rbm=RBMTransformer(n_iter=30)),
-        n_iter=60,
-        generative_weight=0.1,
     ),
 }
 
 
-def state(estimator):
-    """All that the training left: parameters, averages, chains, random numbers, history."""
-    found = hashlib.sha256()
-
-    def take(x):
-        if isinstance(x, np.ndarray):
-            found.update(x.tobytes())
-        elif isinstance(x, list | tuple):
-            list(map(take, x))
-        elif isinstance(x, dict):
-            list(map(take, x.items()))
-        elif isinstance(x, Stream):
-            take(x._generator.bit_generator.state)
-        elif isinstance(x, tuple(map(type, UNITS.values()))):
-            found.update(x.name.encode())
-        elif dataclasses.is_dataclass(x) or isinstance(x, Moments):
-            take(vars(x))
-        else:
-            assert " at 0x" not in repr(x), x
-            found.update(repr(x).encode())
-
-    take(vars(estimator._tuning) if hasattr(estimator, "_tuning") else estimator._runs)
-    return found.hexdigest()
-
-
-def fit(name, cache):
-    estimator = clone(ESTIMATORS[name]).set_params(random_state=0)
-    if isinstance(estimator, DBNClassifier):
-        return state(estimator.set_params(transformer__memory=cache).fit(X, y))
-    return state(estimator.set_params(memory=cache).fit(X))
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_path):
-    code = (
-        "import sys, test_interruption as t\n"
-        "print('begins', flush=True)\n"
-        "print(t.fit(sys.argv[1], sys.argv[2]))\n"
-    )
-    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = os.environ | {"PYTHONPATH": here, "OPENBLAS_NUM_THREADS": "1"}
-
-    def start(cache):
-        return subprocess.Popen(
-            [sys.executable, "-c", code, name, str(cache)],
-            stdout=subprocess.PIPE,
-            env=environment,
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_an_interrupt_at_any_moment_keeps_the_last_whole_pass_and_says_so(name, begin):
+    estimator = clone(INTERRUPTED[name]).set_params(random_state=0)
+    for wait in (0.0, 0.0123):
+        process, told = begin(fit_until_interrupted, estimator)
+        assert told.recv() == "in the middle"
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGINT)
+        said, n_passes, found = last_of(told)
+        process.join()
+        assert re.match(
+            rf"{type(estimator).__name__} was interrupted, and keeps .*passes", said
         )
-
-    with start(tmp_path / "whole") as process:
-        whole = process.stdout.read()
-    assert len(whole.split()[-1]) == 64
-    rng, cache, n_killed = np.random.default_rng(0), tmp_path / "killed", 0
-    for _ in range(20):
-        with start(cache) as process:
-            assert process.stdout.readline() == b"begins\n"
-            time.sleep(rng.random() * 0.3)
-            process.kill()
-            n_killed += process.wait() == -signal.SIGKILL
-    assert n_killed
-    with start(cache) as process:
-        assert process.stdout.read() == whole
-    left = [path.name for path in cache.rglob("*") if path.suffix not in ("", ".lock")]
-    assert not left
+        assert f" {n_passes} " in said
+        key = "rbm__n_iter" if name == "dbm" else "n_iter"
+        whole = clone(estimator).set_params(**{key: n_passes})
+        assert found == state(whole.fit(X, y))
 
 
 class Cut(Callback):
@@ -168,6 +173,31 @@ def test_the_user_may_stop_a_fine_tuning():
     ):
         stopped.set_callbacks(Cut(KeyboardInterrupt, 4)).fit(X, y)
     assert np.array_equal(stopped.predict_proba(X), part.predict_proba(X))
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
+    clf = DBNClassifier(RBMTransformer(12, n_iter=3), solver=solver, n_iter=9, random_state=0)
+    part = clone(clf).set_params(n_iter=4).fit(X, y)
+    loss, n_done = DBNClassifier._loss, 0
+
+    class Count(Callback):
+        def on_fit_task_end(self, estimator, context):
+            nonlocal n_done
+            n_done += context.task_name == "epoch" and estimator is clf
+
+    class Loss:
+        """In the middle of the fifth iteration somebody presses a key."""
+
+        def __call__(self, outputs, target):
+            if n_done == 4:
+                raise KeyboardInterrupt
+            return loss(clf)(outputs, target)
+
+    monkeypatch.setattr(DBNClassifier, "_loss", lambda self: Loss())
+    with pytest.raises(KeyboardInterrupt, match="keeps the 4 whole passes"):
+        clf.set_callbacks(Count()).fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), part.predict_proba(X))
 
 
 def test_in_the_middle_of_a_pass_it_goes_back_to_the_last_whole_one(monkeypatch):
@@ -244,7 +274,7 @@ def test_a_folder_that_takes_nothing_stops_no_training(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="has no quota to set")
 def test_a_full_disk_stops_no_training(tmp_path):
     code = (
-        "import resource, sys, warnings, test_interruption as t\n"
+        "import resource, sys, warnings, interrupted as t\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))\n"
         "with warnings.catch_warnings(record=True) as said:\n"
         "    warnings.simplefilter('always')\n"

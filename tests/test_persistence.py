@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import skops.io
+from interrupted import state
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, SelectPercentile, f_classif
@@ -19,7 +20,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
-from test_interruption import state
 
 from sklearn_dbn import (
     TRUSTED_TYPES,
