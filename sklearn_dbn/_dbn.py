@@ -187,7 +187,7 @@ class DBNTransformer(SelectingGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
+            Training data, in any of the forms that `RBMTransformer.fit` takes.
         y : array-like of shape (n_samples,), default=None
             For a feature selector or a score function alone; training sees no labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -228,7 +228,7 @@ class DBNTransformer(SelectingGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data, any number of rows.
+            Some of the training data, any number of rows, in any of those forms.
         y : array-like of shape (n_samples,), default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None

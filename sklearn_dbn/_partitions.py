@@ -151,7 +151,7 @@ class SpreadRows(Rows):
         values = np.empty((len(index), self.X.shape[1]), dtype=self.X.dtype)
         shares = self.X.shares(index)
         if len(index):
-            parts = self.X.submit(_rows_of, [rows for rows, _ in shares])
+            parts = self.X.submit(_fetched, [rows for rows, _ in shares])
             for part, (_, places) in zip(self.X.client.gather(parts), shares, strict=True):
                 values[places] = part
         return values
@@ -172,7 +172,7 @@ def _kind_of(block: Any) -> tuple[tuple[int, int], Any]:
     return block.shape, block.dtype
 
 
-def _rows_of(block: Any, index: np.ndarray) -> np.ndarray:
+def _fetched(block: Any, index: np.ndarray) -> np.ndarray:
     return block[index].toarray() if sp.issparse(block) else block[index]
 
 

@@ -278,7 +278,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. Sparse data is made dense one minibatch at a time.
+            Training data. Sparse data is made dense one minibatch at a time, and a file that
+            is mapped to memory is read where it lies. The rows of a dask array stay with the
+            workers of a `distributed` cluster, which take part in the training.
         y : Ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -336,7 +338,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data.
+            Some of the training data, in any of the forms that `fit` takes.
         y : Ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -203,3 +203,29 @@ def test_passes_over_large_data_differ(small_windows):
         np.concatenate([v[:, 0] for v, _ in rows.batches(10, rng)]) for _ in range(2)
     )
     assert np.mean(first == second) < 0.1
+
+
+def test_rows_without_a_length_are_trained_on_as_they_come(tmp_path):
+    X = np.random.default_rng(0).normal([1.0, -5.0, 30.0], [1.0, 0.1, 9.0], size=(203, 3))
+    np.savetxt(tmp_path / "X.csv", X)
+
+    def chunks(n_rows=40):
+        with open(tmp_path / "X.csv") as lines:
+            while len(chunk := np.loadtxt(lines, ndmin=2, max_rows=n_rows)):
+                yield chunk
+                if len(chunk) < n_rows:
+                    return
+
+    model = DBNTransformer((6, 5), rbm=RBMTransformer(batch_size=20), random_state=0)
+    for chunk in chunks():
+        model.partial_fit(chunk)
+    first = model.rbms_[0]
+    assert first.n_iter_ == 6
+    # Columns are standardised by all rows so far, however many came at a time.
+    np.testing.assert_allclose(first._run.shift, X.mean(axis=0))
+    np.testing.assert_allclose(first._run.scale, X.std(axis=0))
+    other = clone(model)
+    for chunk in chunks(50):
+        other.partial_fit(chunk)
+    np.testing.assert_allclose(other.rbms_[0]._run.scale, first._run.scale)
+    assert np.isfinite(model.transform(X)).all()
