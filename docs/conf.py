@@ -61,6 +61,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_dbn"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = [("figures.js", {"defer": "defer"})]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
