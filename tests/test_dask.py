@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer, layer_subsets
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer, _rows, layer_subsets
 from sklearn_dbn._random import OfBatch, Stream
 from sklearn_dbn._rows import Moments
 from sklearn_dbn.samplers._chains import stack
@@ -131,6 +131,13 @@ def test_what_the_partitions_are_does_not_matter(client):
     for other in (columns_apart, kept):
         equal(clone(expected).fit(other), expected)
     equal(rbm().partial_fit(sparse), rbm().partial_fit(mixed))
+
+
+def test_large_data_are_dealt_as_in_one_process(client, monkeypatch):
+    monkeypatch.setattr(_rows, "_DEALT_WHOLE", 2 << 10)
+    monkeypatch.setattr(_rows, "_WINDOW", 2 << 10)
+    monkeypatch.setattr(_rows, "_DEALT_BLOCK", 256)
+    equal(rbm(batch_size=10).partial_fit(spread(GREY)), rbm(batch_size=10).partial_fit(GREY))
 
 
 def test_a_file_is_read_by_the_workers_that_train(client, tmp_path):

@@ -197,6 +197,14 @@ def test_a_window_is_made_of_blocks_from_all_over_and_its_batches_mix_them(small
     assert np.mean(mixed) > 4
 
 
+def test_windows_are_presented_in_the_order_that_they_were_dealt_in(small_windows):
+    order = np.concatenate(presented(batch_size=8)[0])
+    rows = Rows(NUMBERED, np.ones(500), UNITS["gaussian"])
+    dealt = [index for index, _ in rows._windows(8, Stream(0))]
+    assert len(dealt) == 8
+    assert np.array_equal(np.concatenate(dealt), order)
+
+
 def test_passes_over_large_data_differ(small_windows):
     rows, rng = Rows(NUMBERED, np.ones(500), UNITS["gaussian"]), Stream(0)
     first, second = (
