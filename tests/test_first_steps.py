@@ -109,6 +109,14 @@ def test_without_matplotlib_a_display_names_the_extra(display, monkeypatch):
     assert f"{display.__name__}.from_estimator" in one_sentence(error)
 
 
+def test_without_distributed_a_dask_array_names_the_extra(monkeypatch):
+    da = pytest.importorskip("dask.array")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(TypeError, match=r"partial_fit.*sklearn-dbn\[dask\]") as error:
+        RBM.fit(da.zeros((4, 2)))
+    one_sentence(error)
+
+
 def test_the_extras_that_messages_name_exist():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {
@@ -116,5 +124,5 @@ def test_the_extras_that_messages_name_exist():
         for file in (ROOT / "sklearn_dbn").rglob("*.py")
         for extra in re.findall(r"sklearn-dbn\[(\w+)\]", file.read_text())
     }
-    assert "plot" in named
+    assert named >= {"plot", "dask"}
     assert named <= set(extras["optional-dependencies"])
