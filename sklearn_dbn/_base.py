@@ -76,7 +76,11 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
             if held is None:
                 name = type(self).__name__
-                cluster = ", or start a distributed.Client for dask arrays" if spread else ""
+                cluster = (
+                    ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
+                    if spread
+                    else ""
+                )
                 raise TypeError(
                     f"X is a dask {type(X).__name__}, which {name} would have to load whole: "
                     f"call partial_fit on one partition after the other, or pass X.compute()"
