@@ -19,7 +19,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight, parse_version
-from ._partitions import partitions_of
+from ._partitions import Partitions, partitions_of
 from ._rows import blocks_of_values, everywhere, has_gaps
 from ._version import __version__
 from .units import UNITS
@@ -72,21 +72,26 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         workers of its cluster.
         """
         dtype = dtype or (np.float64, np.float32)
-        if type(X).__module__.partition(".")[0] == "dask":
-            held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
-            if held is None:
-                name = type(self).__name__
-                cluster = (
-                    ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
-                    if spread
-                    else ""
-                )
-                raise TypeError(
-                    f"X is a dask {type(X).__name__}, which {name} would have to load whole: "
-                    f"call partial_fit on one partition after the other, or pass X.compute()"
-                    f"{cluster}."
-                )
-            return validate_data(self, held, reset=reset, skip_check_array=True)
+        if _of_dask(X):
+            X = self._check_partitions(X, reset, dtype, spread)
+        else:
+            X = self._check_array(X, reset, dtype)
+        largest = _largest(X.dtype)
+        huge = _column_outside(X, (-largest, largest))
+        if huge is not None:
+            raise ValueError(
+                f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and {X.dtype} "
+                "cannot hold the squares: scale X, for instance with StandardScaler."
+            )
+        if not missing and has_gaps(X):
+            column = _column(self, _first_column(X, np.isnan))
+            raise ValueError(
+                f"X has NaN in {column}, and only complete rows have a score: fill the gaps "
+                "first, for instance with impute."
+            )
+        return X
+
+    def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
         try:
             X = validate_data(
@@ -112,23 +117,32 @@ class BaseGenerator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"X has the text {text!r} in {_column(self, column)}, and units take numbers: "
                 "encode that column, for instance with OneHotEncoder, or leave it out."
             ) from None
-        largest = _largest(X.dtype)
-        huge = _first_column(X, lambda values: np.abs(values) > largest)
-        if huge is not None:
-            raise ValueError(
-                f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and {X.dtype} "
-                "cannot hold the squares: scale X, for instance with StandardScaler."
-            )
-        if not missing and has_gaps(X):
-            column = _column(self, _first_column(X, np.isnan))
-            raise ValueError(
-                f"X has NaN in {column}, and only complete rows have a score: fill the gaps "
-                "first, for instance with impute."
-            )
         return X
+
+    def _check_partitions(self, X: Any, reset: bool, dtype: Any, spread: bool) -> Partitions:
+        held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
+        if held is None:
+            name = type(self).__name__
+            cluster = (
+                ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
+                if spread
+                else ""
+            )
+            raise TypeError(
+                f"X is a dask {type(X).__name__}, which {name} would have to load whole: "
+                f"call partial_fit on one partition after the other, or pass X.compute()"
+                f"{cluster}."
+            )
+        if not held.shape[0]:
+            raise ValueError(
+                "X has 0 rows in all its partitions, and training needs one at least."
+            )
+        return validate_data(self, held, reset=reset, skip_check_array=True)
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``, one number that is not negative for each row."""
+        if _of_dask(sample_weight):
+            sample_weight = sample_weight.compute()
         try:
             weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
@@ -261,6 +275,10 @@ def _text_in(X: Any) -> tuple[int, str] | None:
             except ValueError:
                 return column, text
     return None
+
+
+def _of_dask(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "dask"
 
 
 def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:

@@ -35,6 +35,13 @@ class Partitions:
     client : distributed.Client
     blocks : list of distributed.Future
         Arrays or CSR arrays of shape (n_rows_i, n_columns).
+
+    Attributes
+    ----------
+    shape, dtype :
+        Of all rows together.
+    ends : int array of shape (n_blocks + 1,)
+        Partition i holds rows ``ends[i]`` to ``ends[i + 1] - 1``.
     """
 
     def __init__(self, client: Any, blocks: list[Any]):

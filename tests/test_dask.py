@@ -46,7 +46,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(folder):
     distributed = pytest.importorskip("distributed")
-    here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    # Any free port, as another process may have a cluster too.
+    here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(processes=True, **here) as cluster:
         with distributed.Client(cluster) as client:
             yield client
@@ -97,7 +98,9 @@ def test_workers_train_what_one_process_trains_on_the_same_rows(client, X, chang
     for part in (slice(0, 45), slice(45, 70)):
         expected.partial_fit(X[part], sample_weight=WEIGHT[part])
         chunks = {45: (25, 20), 25: (1, 24)}[len(X[part])]
-        fitted.partial_fit(spread(X[part], chunks), sample_weight=WEIGHT[part])
+        fitted.partial_fit(
+            spread(X[part], chunks), sample_weight=da.from_array(WEIGHT[part], chunks=10)
+        )
     equal(fitted, expected)
 
 
@@ -123,12 +126,15 @@ def test_what_the_partitions_are_does_not_matter(client):
     X = np.where(GREY < 0.3, np.nan, GREY)
     expected = rbm(n_iter=2, validation_fraction=0.2).fit(X)
     columns_apart = da.from_array(X, chunks=(30, 3))
+    # A partition without rows, and lengths that dask does not know.
+    unknown = da.concatenate([spread(X)[:25], spread(X)])
+    unknown = unknown[da.concatenate([da.zeros(25), da.ones(70)]) > 0]
     kept = client.persist(spread(X, (1, 69)))
     # Rows of one partition are bits, and are drawn for as those of the others are.
     mixed = np.where(GREY < 0.5, 0, GREY)
     mixed[:25] = mixed[:25] > 0
     sparse = spread(mixed).map_blocks(sp.csr_array)
-    for other in (columns_apart, kept):
+    for other in (columns_apart, kept, unknown):
         equal(clone(expected).fit(other), expected)
     dbn = DBNTransformer((5, 4), rbm=rbm(batch_size=35), random_state=0)
     equal(clone(dbn).partial_fit(sparse), clone(dbn).partial_fit(mixed))
@@ -196,10 +202,14 @@ def test_what_cannot_be_spread_is_refused_in_a_sentence(client):
     refused(lambda: fitted.transform(X), TypeError, "X is a dask Array", fitted)
     wide = da.from_array(np.ones((30, 9)), chunks=10)
     refused(lambda: fitted.partial_fit(wide), ValueError, "9 features.*expecting 8", fitted)
+    none = X[X[:, 0] > 2]
+    refused(lambda: fitted.partial_fit(none), ValueError, "X has 0 rows in all", fitted)
     bad = GREY.copy()
     bad[60, 2] = 3
     message = r"outside \[0, 1\] in column 2.*MinMaxScaler"
     refused(lambda: fitted.partial_fit(spread(bad)), ValueError, message, fitted)
+    bad[60, 2] = 1e200
+    refused(lambda: fitted.partial_fit(spread(bad)), ValueError, "value beyond", fitted)
     bad[60, 2] = np.inf
     refused(lambda: fitted.partial_fit(spread(bad)), ValueError, "contains infinity", fitted)
     dbm = DBMTransformer((4, 3)).fit(GREY)
