@@ -1,16 +1,13 @@
 """Layers are trained once, and a cache is never believed without proof."""
 
-import os
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
-from counting import FOLDER, CountedRBM, fit_stack, fit_together
-from joblib.externals.loky import get_reusable_executor
+from counting import CountedRBM, fit_stack, fit_together
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import f_classif
@@ -23,27 +20,6 @@ from sklearn_dbn import DBNTransformer, layer_subsets
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]
-
-
-@pytest.fixture
-def count(tmp_path, monkeypatch):
-    """How many layers were trained since the last call, in all processes."""
-    folder = tmp_path / "counted"
-    folder.mkdir()
-    monkeypatch.setenv(FOLDER, str(folder))
-    # Worker processes have to find the module of CountedRBM.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
-    # Workers that are still there from an earlier test have its environment.
-    get_reusable_executor().shutdown(wait=True)
-    seen = 0
-
-    def trained():
-        nonlocal seen
-        total = len(list(folder.iterdir()))
-        new, seen = total - seen, total
-        return new
-
-    return trained
 
 
 @pytest.fixture
