@@ -111,6 +111,14 @@ def test_infinity_in_a_large_file_is_found_without_a_copy(file):
     assert peak_of(fit) < 0.1 * X.nbytes
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_a_wrong_value_deep_in_the_data_is_found_in_its_column(container):
+    X = np.tile(np.arange(1.0, 11) / 10, (10_000, 1))
+    X[9000, [4, 7]] = 2
+    with pytest.raises(ValueError, match=r"outside \[0, 1\] in column 4"):
+        RBMTransformer(visible="bernoulli").fit(container(X))
+
+
 def open_files(X, folder):
     """The same rows from files, in each way of opening one."""
     np.save(folder / "X.npy", X)
