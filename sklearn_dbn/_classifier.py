@@ -32,9 +32,10 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     ----------
     transformer : generator, FrozenEstimator or None, default=None
         The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
-        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows,
-        with its `memory`; `FrozenEstimator(generator)` is taken as it was fitted. `None` is
-        `DBNTransformer()`.
+        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows;
+        `FrozenEstimator(generator)` is taken as it was fitted. `None` is `DBNTransformer()`.
+        Its `memory` keeps the fine-tuned network too, where `random_state` is an int and
+        `warm_start` is not set; a fine-tuning that was killed goes on from there.
 
     fine_tune : {"all", "head", "none"}, int or sequence of float, default="all"
         Which hidden layers are trained beside the head: all, or none of them ("head" and

@@ -206,7 +206,7 @@ CONTAINERS = {
     "csr": sp.csr_array,
     "csr matrix": sp.csr_matrix,
     "csc32": lambda x: sp.csc_array(x.astype(np.float32)),
-    "coo": sp.coo_array,
+    "coordinates": sp.coo_array,
     "one row": lambda x: x[0],
     "cube": lambda x: x[None],
     "none": lambda x: None,
