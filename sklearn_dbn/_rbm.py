@@ -293,7 +293,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Raises
         ------
         ValueError
-            When `X` holds NaN or infinity, or a value outside [0, 1] with Bernoulli visible
+            When `X` holds infinity, or a value outside [0, 1] with Bernoulli visible
             units, or when training diverges. The estimator is then as it was before.
         """
         with unchanged_on_failure(self):
