@@ -140,8 +140,9 @@ machine, draw, nearest, pixel = methods
 print(
     "With half of a digit hidden, the mean of the machine gets "
     f"{extremes(wrong, machine, 1)} % of the hidden pixels wrong, {nearest} "
-    f"{extremes(wrong, nearest, 1)} %, and the mean of the pixel {extremes(wrong, pixel, 1)} %. "
-    f"Means vary less than digits do, {extremes(variety, machine, 2)} of the truth for the "
-    f"machine and {extremes(variety, nearest, 2)} for neighbours; draws vary by "
+    f"{extremes(wrong, nearest, 1)} %, and the mean of the pixel "
+    f"{extremes(wrong, pixel, 1)} %. Means vary less than digits do, "
+    f"{extremes(variety, machine, 2)} of the truth for the machine and "
+    f"{extremes(variety, nearest, 2)} for neighbours; draws vary by "
     f"{extremes(variety, draw, 2)} of it, with {extremes(wrong, draw, 1)} % wrong."
 )
