@@ -389,6 +389,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         values[np.arange(len(y)), index] = 1
         base = np.log((values.sum(axis=0) + 1) / (len(y) + len(self.classes_)))
         weight = compute_sample_weight(self.class_weight, y) if len(y) else np.ones(0)
+        if not np.all((weight >= 0) & (weight < np.inf)):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must give each class a finite weight that "
+                "is not negative."
+            )
         return Targets(rows, values, base, weight, index)
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -202,6 +202,13 @@ def test_folds_and_settings_share_the_pretraining(tmp_path):
     assert len(entries) == 2 * (2 + 2) + (2 + 1)
 
 
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_no_class_has_a_weight_that_is_none(weight):
+    clf = DBNClassifier(RBM, class_weight={0: weight})
+    with pytest.raises(ValueError, match=r"class_weight=.* finite weight that is not negative"):
+        clf.fit(X, y)
+
+
 def test_strings_are_classes_and_keep_their_order():
     names = np.array(["b", "a", "c"])[y % 3]
     clf = classifier().fit(X, names)
