@@ -1,0 +1,144 @@
+"""
+A few labels
+============
+
+Digits are cheap, their labels are not. Here a network is trained on all digits without labels,
+and fine-tuned on the few that have one. How many labels does that save? The same network is
+also trained from random weights; and for those who would rather not fine-tune, logistic
+regression sees the frozen layers, or the pixels.
+
+Run it as ``python examples/plot_few_labels.py``; the figure goes to ``plot_few_labels.png``
+beside it.
+"""
+
+# %%
+# Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn. In each of five folds the
+# network sees all training rows, the labels of a few, and is scored on the rest.
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+
+X, y = load_digits(return_X_y=True)
+X = (X / 16).astype(np.float32)
+folds = StratifiedKFold(5, shuffle=True, random_state=0)
+counts = [10, 20, 50, 100, 200, 500, 1437]
+
+# %%
+# Rows of label -1 have none: they train the generator alone, which ``memory`` keeps, so that it
+# is trained once for each fold. A generator without a pass has random weights. Few rows are
+# passed over more often, so that each training has 150 steps or more.
+cache = TemporaryDirectory()
+kept = {"layers": "all", "memory": cache.name, "random_state": 0}
+pretrained = DBNTransformer((256, 256), rbm=RBMTransformer(n_iter=25), **kept)
+random = DBNTransformer((256, 256), rbm=RBMTransformer(n_iter=0), **kept)
+networks = {"fine-tuned": pretrained, "from random weights": random}
+
+# %%
+# Few labels make it a matter of luck which ones: up to 100 of them are drawn three times in
+# each fold.
+found = {}
+for train, test in folds.split(X, y):
+    features = {"frozen layers": pretrained.fit(X[train]).transform(X), "pixels": X}
+    for n in counts:
+        n_draws = 3 if n <= 100 else 1
+        for seed in range(n_draws):
+            rows = train
+            if n < counts[-1]:
+                rows, _ = train_test_split(
+                    train, train_size=n, stratify=y[train], random_state=seed
+                )
+            partly = np.full(len(y), -1)
+            partly[rows] = y[rows]
+            settings = {"n_iter": max(25, 3000 // n), "unlabeled": -1, "random_state": seed}
+            scores = {}
+            for name, dbn in networks.items():
+                model = DBNClassifier(dbn, **settings).fit(X[train], partly[train])
+                scores[name] = model.score(X[test], y[test])
+            for name, values in features.items():
+                head = LogisticRegression(max_iter=2000).fit(values[rows], y[rows])
+                scores[name] = head.score(values[test], y[test])
+            for name, score in scores.items():
+                found.setdefault((name, n), []).append(score / n_draws)
+cache.cleanup()
+# Draws of a fold are averaged: what is left to spread are folds.
+found = {key: np.reshape(v, (5, -1)).sum(axis=1) for key, v in found.items()}
+
+# %%
+# Accuracy and its spread over the folds.
+names = [*networks, *features]
+print(f"{'labels':<8}" + "".join(f"{name:>22}" for name in names))
+for n in counts:
+    shown = [f"{found[name, n].mean():.3f} +- {found[name, n].std():.3f}" for name in names]
+    print(f"{n:<8}" + "".join(f"{text:>22}" for text in shown))
+
+# %%
+# One figure: accuracy, and what the generator adds to it in each fold. Bars are standard
+# deviations over folds.
+looks = dict(
+    zip(
+        names,
+        zip(("tab:blue", "tab:orange", "tab:green", "0.3"), "os^x", strict=True),
+        strict=True,
+    )
+)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+for shift, (name, (colour, marker)) in zip(
+    (0.94, 0.98, 1.02, 1.06), looks.items(), strict=True
+):
+    mean, spread = np.array([[found[name, n].mean(), found[name, n].std()] for n in counts]).T
+    kw = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "capsize": 2}
+    left.errorbar(shift * np.array(counts), mean, spread, label=name, **kw)
+pairs = {
+    "frozen layers over pixels": ("frozen layers", "pixels"),
+    "fine-tuned over random weights": ("fine-tuned", "from random weights"),
+}
+gains = {}
+for shift, (label, (name, other)) in zip((0.97, 1.03), pairs.items(), strict=True):
+    gain = 100 * np.array([found[name, n] - found[other, n] for n in counts])
+    gains[label] = gain
+    colour, marker = looks[name]
+    kw = {"color": colour, "marker": marker, "ms": 5, "lw": 1.2, "capsize": 2}
+    right.errorbar(
+        shift * np.array(counts), gain.mean(axis=1), gain.std(axis=1), label=label, **kw
+    )
+right.axhline(0, color="0.3", lw=1, ls="--")
+left.set(ylabel="accuracy on the fold held out", title="What they reach")
+right.set(ylabel="points of accuracy", title="What the generator adds")
+for ax in (left, right):
+    ax.set(xscale="log", xlabel="labelled rows")
+    ax.set_xticks(counts, ["10", "20", "50", "100", "200", "500", "all"])
+    ax.minorticks_off()
+    ax.legend(loc="lower right" if ax is left else "upper right", fontsize=9)
+figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+
+# %%
+# What the data said.
+frozen, tuned = gains.values()
+said = "; ".join(
+    f"with {n} labels {f.mean():+.1f} +- {f.std():.1f} and {t.mean():+.1f} +- {t.std():.1f}"
+    for n, f, t in zip(counts, frozen, tuned, strict=True)
+    if n in (10, 100, 1437)
+)
+print(
+    "Points of accuracy that the generator adds, to logistic regression when it sees frozen "
+    f"layers instead of pixels, and to a network when it starts from them: {said}."
+)
+best = {n: max(names, key=lambda name: found[name, n].mean()) for n in counts}
+print(
+    "Best of the four: "
+    + "; ".join(
+        f"{name} with {', '.join(str(n) for n in counts if best[n] == name)} labels"
+        for name in dict.fromkeys(best.values())
+    )
+    + "."
+)
