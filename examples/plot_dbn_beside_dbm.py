@@ -69,7 +69,8 @@ bounds = {name: generator.score_bound(X_test).mean() for name, generator in gene
 
 # %%
 # One figure: samples, features, likelihood.
-figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(8, 7), layout="constrained")
+axes = axes.ravel()
 colors = dict(zip(generators, ("tab:blue", "tab:orange"), strict=True))
 for ax, (name, generator) in zip(axes, generators.items(), strict=False):
     samples = generator.sample(64, n_gibbs_steps=1000, random_state=0)

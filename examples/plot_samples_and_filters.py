@@ -48,7 +48,7 @@ pixels = {name: rows @ np.log(p) + (1 - rows) @ np.log(1 - p) for name, rows in 
 
 # %%
 # One figure: 64 digits, samples and units of each layer, then training and likelihood.
-figure = plt.figure(figsize=(12, 6), layout="constrained")
+figure = plt.figure(figsize=(10, 5.6), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=(3.3, 2.7))
 axes = upper.subplots(1, 4)
 for ax, (name, rows) in zip(axes, shown.items(), strict=False):
