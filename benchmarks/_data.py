@@ -98,6 +98,9 @@ class Record:
         found = compute()
         row = {**case, **found, "seconds": round(time.perf_counter() - start, 2)}
         print(row, flush=True)
+        if self.resume:
+            # Another process may have other cases in hand.
+            self.rows = saved(self.name)
         self.rows.append(row)
         if self.resume:
             save(self.name, self.rows)

@@ -143,7 +143,9 @@ def retention(rows, plt):
     panel.axvline(-before, color="#009E73", lw=1, ls=":")
     for y, row in enumerate(found, start=1):
         settings = row["settings"]
-        label = f"last {settings['fine_tune']} layers tuned"
+        label = {1: "last layer tuned", 2: "last two layers tuned"}.get(
+            settings["fine_tune"], "all layers tuned"
+        )
         if "generative_weight" in settings:
             label = f"all, generative weight {settings['generative_weight']:g}"
         if settings.get("generative") == "untied":
