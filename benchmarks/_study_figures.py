@@ -138,7 +138,7 @@ def retention(rows, plt):
     found = of(rows, "retention")
     drawn, panel = plt.subplots(figsize=(8.5, 3.2))
     labels = ["before"]
-    before = found[0]["before"]["log_likelihood"]
+    before = of(rows, "before tuning")[0]["log_likelihood"]
     panel.plot(-before, 0, "o", color="#009E73")
     panel.axvline(-before, color="#009E73", lw=1, ls=":")
     for y, row in enumerate(found, start=1):
@@ -148,8 +148,6 @@ def retention(rows, plt):
         )
         if "generative_weight" in settings:
             label = f"all, generative weight {settings['generative_weight']:g}"
-        if settings.get("generative") == "untied":
-            label = "all, generative weights untied"
         labels.append(label)
         after = row["after"]
         panel.plot([-after["forward"], -after["reverse"]], [y, y], color="#0072B2", lw=2)
