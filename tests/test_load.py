@@ -43,8 +43,8 @@ def resident():
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="cannot see its memory")
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_200_fits_leave_memory_flat(name, tmp_path):
-    """The second hundred leaves no object for each of its fits, and no array of weights."""
+def test_hundreds_of_fits_leave_memory_flat(name, tmp_path):
+    """A hundred fits leave no object for each of them, and no array of weights."""
     estimator = clone(ESTIMATORS[name])
     if hasattr(estimator, "memory"):
         estimator.set_params(memory=str(tmp_path))
@@ -56,10 +56,16 @@ def test_200_fits_leave_memory_flat(name, tmp_path):
         gc.collect()
         return resident(), len(gc.get_objects())
 
+    leaves = []
     bytes_before, objects_before = work()
-    bytes_after, objects_after = work()
-    assert bytes_after - bytes_before < 100 * 64 * WIDTH * 4
-    assert objects_after - objects_before < 50
+    # What leaks does so in each hundred; what the allocator takes for good, in one of them.
+    for _ in range(4):
+        bytes_after, objects_after = work()
+        leaves.append((bytes_after - bytes_before, objects_after - objects_before))
+        if leaves[-1][0] < 100 * 64 * WIDTH * 4 and leaves[-1][1] < 50:
+            return
+        bytes_before, objects_before = bytes_after, objects_after
+    pytest.fail(f"bytes and objects left by each hundred fits: {leaves}")
 
 
 def asked(estimator):

@@ -310,7 +310,12 @@ def test_a_pull_moves_the_arrays_that_the_network_uses():
 def test_a_copy_goes_on_as_its_original_would():
     network = make_network()
     data, settings = make_examples(network), make_settings(hidden_dropout=0.5)
-    tuning = Tuning(network, Stream(0), [])
+    layers = zip(network.units, network.par, network.W, strict=True)
+    machines = [
+        Machine([UNITS["bernoulli"], unit], [np.zeros((1, len(W))), par], [W])
+        for unit, par, W in layers
+    ]
+    tuning = Tuning(network, Stream(0), machines)
     run(tuning, settings, data, 2)
     copied = tuning.copy()
     for one in (tuning, copied):
