@@ -135,12 +135,18 @@ def tasks(rows, plt):
 
 def retention(rows, plt):
     """Nats before and after fine-tuning."""
-    found = of(rows, "retention")
+    found = sorted(
+        of(rows, "retention"),
+        key=lambda row: (
+            row["settings"].get("generative_weight", 0),
+            row["settings"]["fine_tune"],
+        ),
+    )
     drawn, panel = plt.subplots(figsize=(8.5, 3.2))
     labels = ["before"]
     before = of(rows, "before tuning")[0]["log_likelihood"]
-    panel.plot(-before, 0, "o", color="#009E73")
-    panel.axvline(-before, color="#009E73", lw=1, ls=":")
+    panel.plot(before, 0, "o", color="#009E73")
+    panel.axvline(before, color="#009E73", lw=1, ls=":")
     for y, row in enumerate(found, start=1):
         settings = row["settings"]
         label = {1: "last layer tuned", 2: "last two layers tuned"}.get(
@@ -150,16 +156,15 @@ def retention(rows, plt):
             label = f"all, generative weight {settings['generative_weight']:g}"
         labels.append(label)
         after = row["after"]
-        panel.plot([-after["forward"], -after["reverse"]], [y, y], color="#0072B2", lw=2)
-        panel.plot(-after["log_likelihood"], y, "o", color="#0072B2")
+        panel.plot([after["forward"], after["reverse"]], [y, y], color="#0072B2", lw=2)
+        panel.plot(after["log_likelihood"], y, "o", color="#0072B2")
         panel.annotate(
-            f"  {row['errors'][0]:.2f} % errors", (-after["log_likelihood"], y), va="center"
+            f"  {row['errors'][0]:.2f} % errors", (after["log_likelihood"], y), va="center"
         )
-    panel.set_xscale("log")
     panel.set_yticks(range(len(labels)), labels)
     panel.invert_yaxis()
-    panel.set_xlabel("minus the log-likelihood of a test image, nats (log scale)")
+    panel.set_xlabel("log-likelihood of a test image, nats")
     low, high = panel.get_xlim()
-    panel.set_xlim(low, high * 2)
-    panel.grid(axis="x", which="both", alpha=0.3)
+    panel.set_xlim(low, high + 0.25 * (high - low))
+    panel.grid(axis="x", alpha=0.3)
     return drawn
