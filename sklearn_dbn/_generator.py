@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ from .likelihood import CommonStream, LogPartition, equilibrate, log_partition, 
 _N_DRAWS = 100
 # Rows that are looked at together; no result depends on it.
 _BLOCK_ROWS = 1000
+# Bits cannot have more than 0 nats, but their partition function is known to a few tenths.
+_SURE_NATS = 1.0
 # The first share of the sweeps, in which a chain forgets where it started.
 _BURN_IN = 0.2
 
@@ -147,6 +150,11 @@ class Generator(BaseGenerator, ABC):
         -------
         log_likelihood : ndarray of shape (n_samples,), float64
             For Gaussian visible units the log density, per unit of the columns.
+
+        Warns
+        -----
+        RuntimeWarning
+            When a binary row is more than certain, since log Z was far from found.
         """
         check_is_fitted(self)
         return self._log_likelihood(X).value
@@ -200,8 +208,20 @@ class Generator(BaseGenerator, ABC):
         return -self._log_likelihood(X, log_z=0.0).value
 
     def _log_likelihood(self, X: Any, log_z: float | None = None) -> Any:
-        log_z = self._log_z if log_z is None else log_z
-        return log_probability(self._stack, self._dense(X), log_z, _N_DRAWS, seed=0)
+        scored = log_z is None
+        log_z = self._log_z if scored else log_z
+        found = log_probability(self._stack, self._dense(X), log_z, _N_DRAWS, seed=0)
+        most = found.bound.max(initial=0)
+        if scored and most > _SURE_NATS and not self._stack[0].units[0].continuous:
+            warnings.warn(
+                f"A row has {most:.3g} nats, and binary rows cannot have more than 0: "
+                "annealing missed most of the partition function, so do not believe the "
+                "scores. The chains of the model do not mix, as after a fine-tuning with too "
+                "large a learning rate.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return found
 
     def sample(
         self,

@@ -95,6 +95,16 @@ def test_free_energy_and_score_differ_by_the_partition_function(generator):
 
 
 @generators
+def test_bits_more_than_certain_are_not_believed(generator):
+    fitted = clone(generator).fit(DIGITS)
+    # As if annealing had missed all but a small part.
+    fitted._known["log_z"] = fitted.log_partition().value - 100
+    with pytest.warns(RuntimeWarning, match="binary rows cannot have more than 0"):
+        fitted.score_samples(DIGITS[:5])
+    fitted.free_energy(DIGITS[:5])
+
+
+@generators
 def test_no_score_depends_on_its_batch_or_on_the_call(generator):
     fitted = clone(generator).fit(DIGITS)
     together = fitted.score_samples(DIGITS)
