@@ -1,12 +1,11 @@
 """What training allocates: the precision it was given, and little of it."""
 
 import sys
-import tracemalloc
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from training import make_settings
+from training import make_settings, peak_of
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
@@ -65,15 +64,6 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
     dtypes = {dtype for dtype, ndim in Watched.seen if ndim >= least}
     assert np.dtype(np.float32) in dtypes
     assert np.dtype(np.float64) not in dtypes
-
-
-def peak_of(function):
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_sparse_rows_are_made_dense_a_minibatch_at_a_time():

@@ -1,12 +1,11 @@
 """Rows in a file are read where they lie, and train what they train in memory."""
 
-import tracemalloc
-
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from training import peak_of
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer, _rows
 from sklearn_dbn._random import Stream
@@ -43,15 +42,6 @@ def small_windows(monkeypatch):
     monkeypatch.setattr(_rows, "_DEALT_WHOLE", 2 << 10)
     monkeypatch.setattr(_rows, "_WINDOW", 1 << 10)
     monkeypatch.setattr(_rows, "_DEALT_BLOCK", 128)
-
-
-def peak_of(function):
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def labels(n_rows):

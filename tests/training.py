@@ -1,4 +1,6 @@
-"""Settings of the training loop for small machines."""
+"""Settings of the training loop for small machines, and what a training takes."""
+
+import tracemalloc
 
 from sklearn_dbn._training import Settings
 from sklearn_dbn.optim import SCHEDULES, Ascent
@@ -50,3 +52,13 @@ class Callback:
 
     def teardown(self, estimator, context):
         pass
+
+
+def peak_of(function):
+    """Bytes that a call holds at most, beside what was there before."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
