@@ -4,22 +4,22 @@ from _data import RESULTS
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
-DBN, DBM = "DBN 500-500-2000", "DBM 500-1000"
+DBN, DBM, SPARSE = "DBN 500-500-2000", "DBM 500-1000", "sparse DBN 500-500-2000"
 
 
 def generator(name, seed=0, small=False, random=False):
-    """One of the two, to be fitted on grey levels; at its random start if ``random``."""
+    """One of the three, to be fitted on grey levels; at its random start if ``random``."""
     n_iter = 0 if random else 2 if small else 30
 
-    def rbm(learning_rate, n_iter=n_iter):
-        return RBMTransformer(
-            learning_rate=learning_rate, weight_decay=2e-4, batch_size=100, n_iter=n_iter
-        )
+    def rbm(learning_rate, n_iter=n_iter, **more):
+        settings = {"weight_decay": 2e-4, "batch_size": 100, "n_iter": n_iter, **more}
+        return RBMTransformer(learning_rate=learning_rate, **settings)
 
     kept = {"memory": str(RESULTS / "cache"), "random_state": seed}
-    if name == DBN:
+    if name in (DBN, SPARSE):
         sizes = (32, 32, 64) if small else (500, 500, 2000)
-        return DBNTransformer(sizes, rbm=[rbm(0.3), rbm(0.1), rbm(0.1)], **kept)
+        upper = rbm(0.1) if name == DBN else rbm(0.3, sparsity_target=0.1)
+        return DBNTransformer(sizes, rbm=[rbm(0.3), upper, upper], **kept)
     return DBMTransformer(
         (32, 64) if small else (500, 1000),
         rbm=rbm(0.03, 2 * n_iter // 3),
