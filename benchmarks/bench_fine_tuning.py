@@ -11,7 +11,7 @@ dropout (Srivastava et al. 2014, JMLR 15:1929-1958), 0.95 % for the deep Boltzma
 (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
 
 With 100 and 1,000 labels the network sees as many rows of each class; errors are means over
-draws of the labels. Three seeds for the deep belief network with dropout, one for the rest.
+draws of the labels. Three seeds for the deep belief networks with dropout, one for the rest.
 
 A case that the file of results holds is not run again; a training that was cut short goes on.
 """
@@ -21,7 +21,7 @@ from itertools import product
 
 import numpy as np
 from _data import Record, arguments, digits, mnist
-from _generators import DBM, DBN, generator
+from _generators import DBM, DBN, SPARSE, generator
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_dbn import DBNClassifier
@@ -46,6 +46,10 @@ CASES = [
     (DBM, "plain", (0,)),
     (DBN, "1000 labels", (0,)),
     (DBN, "dropout", (0, 1, 2)),
+    (SPARSE, "100 labels", (0,)),
+    (SPARSE, "1000 labels", (0,)),
+    (SPARSE, "plain", (0,)),
+    (SPARSE, "dropout", (0, 1, 2)),
 ]
 CANDIDATES = {"plain": PLAIN, "dropout": DROPPED, "100 labels": FEW, "1000 labels": FEW[:2]}
 DRAWS = 3
@@ -100,7 +104,9 @@ def main():
             row = record(case, partial(run, fitted, kind, settings, 0, known, held_out))
             found.append(row["error"])
         best = candidates[int(np.argmin(found)) if found else 0]
-        for start, seed in [("generator", s) for s in seeds] + [("random", 0)]:
+        # From random weights the sparse network is the other one.
+        random = [] if network == SPARSE else [("random", 0)]
+        for start, seed in [("generator", s) for s in seeds] + random:
             case = {**base, "on": "test", "start": start, "seed": seed, "settings": best}
             fitted = generator(network, seed, small, start == "random").fit(X)
             record(case, partial(run, fitted, kind, best, seed, (X, y), (X_test, y_test)))
