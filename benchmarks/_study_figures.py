@@ -40,7 +40,7 @@ def short(title):
 
 def layers(rows, plt):
     """Errors on every subset of layers, beside pixels and components."""
-    drawn, panels = plt.subplots(1, 2, figsize=(9.5, 4.6), sharey=True)
+    drawn, panels = plt.subplots(1, 2, figsize=(9.5, 5.8), sharey=True)
     titles = [
         row["set"]
         for row in of(rows, "draws", head="SVC")
