@@ -10,9 +10,8 @@ Scored on the published split of binarised MNIST, with the time that the trainin
 
 The bound on the test log-likelihood is `score_bound`, the estimate `score`; log Z is the mean
 of `forward` and `reverse` annealing at 20,000 temperatures. Published: bound -84.62 after two
-days, on 60,000 digits (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
-Settings were chosen by the first 2,000 validation rows, for "fixed"; "redrawn" takes the same.
-Units are dead or saturated as `history_` has it, over the test rows.
+days, on 60,000 digits (Salakhutdinov, Hinton 2009, PMLR 5:448-455). Settings were chosen by
+the first 2,000 validation rows, for "fixed"; "redrawn" takes the same. Units are dead or saturated as `history_` has it, over the test rows.
 
 Then the features of each layer of "fixed", from grey-level MNIST, into
 LogisticRegression(C=0.5). A case that the file of results holds is not run again; a training
@@ -65,7 +64,7 @@ def idle(dbm, rows):
     return shares
 
 
-def errors(dbm, train, test, y_train, y_test):
+def errors(dbm, train, y_train, test, y_test):
     """Test error of a linear classifier on pixels and on each layer."""
     features = {"pixels": (train, test)}
     for layer in range(len(dbm.weights_)):
@@ -79,8 +78,8 @@ def errors(dbm, train, test, y_train, y_test):
     return row
 
 
-def evaluated(sizes, first, joint, rows, data, grey=None):
-    """Train on ``rows``; what is found out about the machine."""
+def evaluated(sizes, first, joint, rows, data, images=None):
+    """Train on ``rows``; what is found out about the machine, and features of ``images``."""
     dbm = DBMTransformer(
         sizes,
         rbm=RBMTransformer(**joint),
@@ -98,8 +97,8 @@ def evaluated(sizes, first, joint, rows, data, grey=None):
     row |= nats(dbm, data)
     row["train bound"] = float(dbm.score_bound(data["train"][:10_000]).mean())
     row["idle"] = idle(dbm, data["test"])
-    if grey is not None:
-        row["error"] = errors(dbm, *grey)
+    if images is not None:
+        row["error"] = errors(dbm, *images)
     return row
 
 
@@ -113,14 +112,11 @@ def main():
         bits = (X > 0.5).astype(np.float32)
         data = {"train": bits[:1200], "valid": bits[1200:1500], "test": bits[1500:]}
         sizes, first, joint = (64, 64), FIRST | {"n_iter": 20}, JOINT | {"n_iter": 20}
-        grey = X[:1200], X[1200:], y[:1200], y[1200:]
-        levels = X[:1200]
-    else:
-        X, y, X_test, y_test = images
-        grey = X, X_test, y, y_test
-        levels = X[data["mnist_index_train"]]
+        images = X[:1200], y[:1200], X[1200:], y[1200:]
+        data["mnist_index_train"] = slice(1200)
     record = Record(NAME, resume=not small)
-    for bits, rows, heads in (("fixed", data["train"], grey), ("redrawn", levels, None)):
+    levels = images[0][data["mnist_index_train"]]
+    for bits, rows, heads in (("fixed", data["train"], images), ("redrawn", levels, None)):
         case = {"bits": bits, "settings": [first, joint]}
         record(case, partial(evaluated, sizes, first, joint, rows, data, heads))
 
