@@ -11,7 +11,8 @@ Scored on the published split of binarised MNIST, with the time that the trainin
 The bound on the test log-likelihood is `score_bound`, the estimate `score`; log Z is the mean
 of `forward` and `reverse` annealing at 20,000 temperatures. Published: bound -84.62 after two
 days, on 60,000 digits (Salakhutdinov, Hinton 2009, PMLR 5:448-455). Settings were chosen by
-the first 2,000 validation rows, for "fixed"; "redrawn" takes the same. Units are dead or saturated as `history_` has it, over the test rows.
+the first 2,000 validation rows, for "fixed"; "redrawn" takes the same. Units are dead or
+saturated as `history_` has it, over the test rows.
 
 Then the features of each layer of "fixed", from grey-level MNIST, into
 LogisticRegression(C=0.5). A case that the file of results holds is not run again; a training
