@@ -68,6 +68,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     hidden_dropout : float, default=0.0
         The same for the units of hidden layers.
 
+    adversarial : float, default=0.0
+        Length of the step by which each row is moved, to where its loss grows fastest, before
+        the network learns it [5]_; in the units of the columns, or in standard deviations for
+        Gaussian visible units. A pass then takes some 1.7 times as long.
+
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
@@ -160,6 +165,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     .. [3] Kingma, Ba (2015). Adam: a method for stochastic optimization. arXiv:1412.6980
     .. [4] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014). Dropout: a simple
        way to prevent neural networks from overfitting. JMLR 15:1929-1958.
+    .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
+       arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
 
     Examples
     --------
@@ -194,6 +201,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         n_iter: int = 50,
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
+        adversarial: float = 0.0,
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
@@ -219,6 +227,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         self.n_iter = n_iter
         self.dropout = dropout
         self.hidden_dropout = hidden_dropout
+        self.adversarial = adversarial
         self.max_norm = max_norm
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing

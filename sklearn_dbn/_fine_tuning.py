@@ -46,6 +46,7 @@ class Settings:
     batch_size: int
     dropout: float
     hidden_dropout: float
+    adversarial: float
     max_norm: float | None
     weight_decay: float
     generative_weight: float
@@ -268,8 +269,14 @@ def _step(
     """
     network, rng, layers = tuning.network, tuning.rng, settings.layers
     v, above = examples.inputs.take(index)
-    tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
-    losses, delta = settings.loss(tape.outputs, examples.target[index])
+    target, rates = examples.target[index], (settings.dropout, settings.hidden_dropout)
+    rows = v
+    if settings.adversarial:
+        tape = network.forward(v, above, *rates, rng)
+        _, delta = settings.loss(tape.outputs, target)
+        rows = v + _of_length(settings.adversarial, network.uphill(tape, delta))
+    tape = network.forward(rows, above, *rates, rng)
+    losses, delta = settings.loss(tape.outputs, target)
     weight = examples.weight[index]
     scale = rule.scale(rate, tuning.memory)
     delta *= (weight * (scale / len(index)))[:, None]
@@ -292,6 +299,16 @@ def _step(
         for machine in tuning.pull.machines:
             machine.project()
     return float(losses @ examples.weight[index])
+
+
+def _of_length(length: float, x: Array) -> Array:
+    """Scale each row, in place; one that is zero stays so."""
+    tiny = np.finfo(x.dtype).smallest_normal
+    # First by the largest value, as the squares of small ones would be lost.
+    x /= np.maximum(np.abs(x).max(axis=1, keepdims=True), tiny)
+    norm = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
+    x *= length / np.maximum(norm, tiny)
+    return x
 
 
 def _shrink(network: Network, settings: Settings, step: float) -> None:

@@ -199,24 +199,48 @@ class Network:
         ones = np.ones(len(delta), dtype=delta.dtype)
         gradient = {"intercept": ones @ delta}
         gradient["head"] = np.matmul(tape.inputs[-1].T, delta, out=out.get("head"))
-        W = self.head
-        for layer in range(len(self.W) - 1, min(layers, default=len(self.W)) - 1, -1):
-            delta = times_transposed(delta, W)
-            if tape.kept[layer + 1] is not None:
-                delta *= tape.kept[layer + 1]
-            delta *= self.units[layer].variance(tape.means[layer], self.par[layer])
-            if layer in layers:
-                gradient[f"b{layer}"] = ones @ delta
-                if self.A[layer] is not None:
-                    into = out.get(f"A{layer}")
-                    gradient[f"A{layer}"] = np.matmul(tape.above[layer].T, delta, out=into)
+        last = min(layers, default=len(self.W))
+        for layer, by_field in self._way_back(tape, delta, last):
+            if layer not in layers:
+                continue
+            gradient[f"b{layer}"] = ones @ by_field
+            if self.A[layer] is not None:
+                into = out.get(f"A{layer}")
+                gradient[f"A{layer}"] = np.matmul(tape.above[layer].T, by_field, out=into)
+            x, into = tape.inputs[layer], out.get(f"W{layer}")
             if self.gain[layer] != 1:
-                delta *= self.gain[layer]
-            if layer in layers:
-                into = out.get(f"W{layer}")
-                gradient[f"W{layer}"] = np.matmul(tape.inputs[layer].T, delta, out=into)
-            W = self.W[layer]
+                x = self.gain[layer] * x
+            gradient[f"W{layer}"] = np.matmul(x.T, by_field, out=into)
         return gradient
+
+    def uphill(self, tape: Tape, delta: Array) -> Array:
+        """Derivative by the rows that the tape began with, in their shape.
+
+        ``delta`` is the derivative by the outputs.
+        """
+        for _, by_field in self._way_back(tape, delta, 0):
+            delta = by_field
+        return self._below(tape, delta, 0)
+
+    def _way_back(self, tape: Tape, delta: Array, last: int) -> Iterator[tuple[int, Array]]:
+        """Derivative by the fields of each hidden layer, from the top down to ``last``."""
+        for layer in range(len(self.W) - 1, last - 1, -1):
+            delta = self._below(tape, delta, layer + 1)
+            delta *= self.units[layer].variance(tape.means[layer], self.par[layer])
+            yield layer, delta
+
+    def _below(self, tape: Tape, delta: Array, layer: int) -> Array:
+        """From the derivative by what ``layer`` sums up to that by what it hears from below.
+
+        The head counts as a layer.
+        """
+        top = layer == len(self.W)
+        delta = times_transposed(delta, self.head if top else self.W[layer])
+        if not top and self.gain[layer] != 1:
+            delta *= self.gain[layer]
+        if tape.kept[layer] is not None:
+            delta *= tape.kept[layer]
+        return delta
 
     def limit(self, layers: Collection[int], largest: float) -> None:
         """Shorten the incoming weights of units where their norm exceeds ``largest``.

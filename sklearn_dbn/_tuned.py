@@ -73,6 +73,7 @@ class FineTuned(BaseGenerator):
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
+        "adversarial": [Interval(Real, 0, None, closed="left")],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -177,7 +178,8 @@ class FineTuned(BaseGenerator):
             )
         if self.solver not in FULL_BATCH:
             return
-        neutral = {"dropout": 0, "hidden_dropout": 0, "generative_weight": 0, "max_norm": None}
+        neutral = dict.fromkeys(("dropout", "hidden_dropout", "adversarial"), 0)
+        neutral |= {"generative_weight": 0, "max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
                 raise ValueError(
@@ -218,6 +220,7 @@ class FineTuned(BaseGenerator):
             batch_size=self.batch_size,
             dropout=self.dropout,
             hidden_dropout=self.hidden_dropout,
+            adversarial=self.adversarial,
             max_norm=self.max_norm,
             weight_decay=self.weight_decay,
             generative_weight=self.generative_weight,

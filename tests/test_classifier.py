@@ -433,6 +433,11 @@ BAD = {
         ValueError,
         "dropout=0.5 needs minibatches",
     ),
+    "adversarial without batches": (
+        lambda c: c.set_params(adversarial=0.5, solver="lbfgs").fit(X, y),
+        ValueError,
+        "adversarial=0.5 needs minibatches",
+    ),
     "untied pull": (
         lambda c: c.set_params(generative_weight=1, generative="untied").fit(X, y),
         ValueError,

@@ -50,6 +50,7 @@ INSTANCES = [
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, generative_weight=1e-3, fine_tune=1),
+    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, adversarial=0.1),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, dropout=0.1, hidden_dropout=0.1),
     DBNClassifier(DBM, solver="lbfgs", generative="untied", weight_decay=1e-4),
     DBNClassifier(

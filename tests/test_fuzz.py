@@ -101,6 +101,7 @@ TUNING = {
     "n_iter": [0, 1, 2],
     "dropout": [0, 0.5, 0.99],
     "hidden_dropout": [0, 0.5, 0.99],
+    "adversarial": [0, 1, 1e30],
     "max_norm": [None, 1e-9, 1],
     "weight_decay": [0, 0.1, 1e9],
     "early_stopping": [True, False],

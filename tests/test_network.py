@@ -7,7 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from sklearn_dbn._fine_tuning import Examples, Pull, Settings, Tuning, descend, passes
+from sklearn_dbn._fine_tuning import (
+    Examples,
+    Pull,
+    Settings,
+    Tuning,
+    _of_length,
+    descend,
+    passes,
+)
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._network import (
     Inputs,
@@ -65,6 +73,7 @@ def make_settings(**changes):
         "batch_size": 3,
         "dropout": 0.0,
         "hidden_dropout": 0.0,
+        "adversarial": 0.0,
         "max_norm": None,
         "weight_decay": 0.0,
         "generative_weight": 0.0,
@@ -113,6 +122,47 @@ def test_the_gradient_under_dropout_is_that_of_the_thinned_network():
     passed = tape()
     _, delta = loss(passed.outputs, data.target)
     check_gradient(network.parameters(LAYERS), network.backward(passed, delta, LAYERS), value)
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_uphill_is_the_gradient_by_the_rows(augmented):
+    network, loss = make_network(augmented, 2.0), Softmax()
+    data = make_examples(network)
+    v, above = data.inputs.take(slice(None))
+
+    def tape():
+        return network.forward(v, above, 0.3, 0.3, Stream(3))
+
+    def value():
+        return loss(tape().outputs, data.target)[0].sum()
+
+    passed = tape()
+    _, delta = loss(passed.outputs, data.target)
+    check_gradient({"v": v}, {"v": network.uphill(passed, delta)}, value)
+
+
+def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
+    length, losses = 1e-3, []
+    for adversarial in (0.0, length):
+        network = make_network()
+        data = make_examples(network)
+        tuning = Tuning(network, Stream(0), [])
+        settings = make_settings(adversarial=adversarial, learning_rate=1e-12)
+        run(tuning, settings, data, 1)
+        losses.append(tuning.history["loss"][0])
+    v, above = data.inputs.take(slice(None))
+    tape = network.forward(v, above)
+    _, delta = settings.loss(tape.outputs, data.target)
+    steepest = np.linalg.norm(network.uphill(tape, delta), axis=1)
+    expected = length * np.average(steepest, weights=data.weight)
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e-30, 1.0, 1e30])
+def test_a_step_has_its_length_however_small_the_gradient(size):
+    x = np.array([[3 * size, 0.0, -4 * size], [0.0, 0.0, 0.0]], dtype=np.float32)
+    step = _of_length(2.5, x)
+    np.testing.assert_allclose(step, [[1.5, 0, -2], [0, 0, 0]], rtol=1e-4)
 
 
 def test_dropout_keeps_what_every_layer_receives_on_average():
