@@ -4,11 +4,12 @@ from _data import RESULTS
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
-DBN, DBM, SPARSE = "DBN 500-500-2000", "DBM 500-1000", "sparse DBN 500-500-2000"
+DBN, DBM = "DBN 500-500-2000", "DBM 500-1000"
+SPARSE, SPARSE_DBM = f"sparse {DBN}", f"sparse {DBM}"
 
 
 def generator(name, seed=0, small=False, random=False):
-    """One of the three, to be fitted on grey levels; at its random start if ``random``."""
+    """One of the four, to be fitted on grey levels; at its random start if ``random``."""
     n_iter = 0 if random else 2 if small else 30
 
     def rbm(learning_rate, n_iter=n_iter, **more):
@@ -20,11 +21,12 @@ def generator(name, seed=0, small=False, random=False):
         sizes = (32, 32, 64) if small else (500, 500, 2000)
         upper = rbm(0.1) if name == DBN else rbm(0.3, sparsity_target=0.1)
         return DBNTransformer(sizes, rbm=[rbm(0.3), upper, upper], **kept)
+    sparse = {"sparsity_target": 0.1} if name == SPARSE_DBM else {}
     return DBMTransformer(
         (32, 64) if small else (500, 1000),
-        rbm=rbm(0.03, 2 * n_iter // 3),
+        rbm=rbm(0.03, 2 * n_iter // 3, **sparse),
         n_mean_field_steps=3,
         pretrain=None if random else "doubled",
-        pretrain_rbm=None if random else rbm(0.05),
+        pretrain_rbm=None if random else rbm(0.1 if sparse else 0.05, **sparse),
         **kept,
     )

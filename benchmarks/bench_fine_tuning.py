@@ -21,7 +21,7 @@ from itertools import product
 
 import numpy as np
 from _data import Record, arguments, digits, mnist
-from _generators import DBM, DBN, SPARSE, generator
+from _generators import DBM, DBN, SPARSE, SPARSE_DBM, generator
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_dbn import DBNClassifier
@@ -32,6 +32,7 @@ DROPOUT = {"dropout": 0.2, "hidden_dropout": 0.2}
 # but for the label smoothing, which was set beforehand.
 PLAIN = [{"n_iter": 30, "learning_rate": 1e-3, "label_smoothing": 0.1}]
 DROPPED = [{"n_iter": 60, "learning_rate": 1e-3, **DROPOUT}]
+ADVERSARIAL = [{"n_iter": 20, "learning_rate": 1e-3, "adversarial": 1.0}]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
@@ -50,8 +51,17 @@ CASES = [
     (SPARSE, "1000 labels", (0,)),
     (SPARSE, "plain", (0,)),
     (SPARSE, "dropout", (0, 1, 2)),
+    (SPARSE, "adversarial", (0, 1, 2)),
+    (SPARSE_DBM, "plain", (0,)),
+    (SPARSE_DBM, "dropout", (0,)),
 ]
-CANDIDATES = {"plain": PLAIN, "dropout": DROPPED, "100 labels": FEW, "1000 labels": FEW}
+CANDIDATES = {
+    "plain": PLAIN,
+    "dropout": DROPPED,
+    "adversarial": ADVERSARIAL,
+    "100 labels": FEW,
+    "1000 labels": FEW,
+}
 DRAWS = 3
 
 
@@ -104,8 +114,8 @@ def main():
             row = record(case, partial(run, fitted, kind, settings, 0, known, held_out))
             found.append(row["error"])
         best = candidates[int(np.argmin(found)) if found else 0]
-        # From random weights the sparse network is the other one.
-        random = [] if network == SPARSE else [("random", 0)]
+        # From random weights a sparse network is the other one.
+        random = [] if network in (SPARSE, SPARSE_DBM) else [("random", 0)]
         for start, seed in [("generator", s) for s in seeds] + random:
             case = {**base, "on": "test", "start": start, "seed": seed, "settings": best}
             fitted = generator(network, seed, small, start == "random").fit(X)
