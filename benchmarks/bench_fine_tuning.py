@@ -11,8 +11,8 @@ dropout (Srivastava et al. 2014, JMLR 15:1929-1958), 0.95 % for the deep Boltzma
 (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
 
 With 100 and 1,000 labels the network sees as many rows of each class; errors are means over
-draws of the labels. Three seeds for the deep belief networks with dropout and with adversarial rows, one for the
-rest.
+draws of the labels. Three seeds for the deep belief networks with dropout and with adversarial
+rows, one for the rest.
 
 A case that the file of results holds is not run again; a training that was cut short goes on.
 """

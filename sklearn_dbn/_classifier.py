@@ -71,7 +71,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     adversarial : float, default=0.0
         Length of the step by which each row is moved, to where its loss grows fastest, before
         the network learns it [5]_; in the units of the columns, or in standard deviations for
-        Gaussian visible units. A pass then takes some 1.7 times as long.
+        Gaussian visible units. A pass then takes some 1.5 times as long.
 
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
