@@ -33,7 +33,11 @@ DROPOUT = {"dropout": 0.2, "hidden_dropout": 0.2}
 # but for the label smoothing, which was set beforehand.
 PLAIN = [{"n_iter": 30, "learning_rate": 1e-3, "label_smoothing": 0.1}]
 DROPPED = [{"n_iter": 60, "learning_rate": 1e-3, **DROPOUT}]
-ADVERSARIAL = [{"n_iter": 20, "learning_rate": 1e-3, "adversarial": 1.0}]
+ADVERSARIAL = [
+    {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 1.0},
+    {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 2.0},
+    {"n_iter": 30, "learning_rate": 1e-3, "adversarial": 1.0, **DROPOUT},
+]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
@@ -55,6 +59,7 @@ CASES = [
     (SPARSE, "adversarial", (0, 1, 2)),
     (SPARSE_DBM, "plain", (0,)),
     (SPARSE_DBM, "dropout", (0,)),
+    (SPARSE_DBM, "adversarial", (0,)),
 ]
 CANDIDATES = {
     "plain": PLAIN,

@@ -270,6 +270,7 @@ def _step(
     network, rng, layers = tuning.network, tuning.rng, settings.layers
     v, above = examples.inputs.take(index)
     target, rates = examples.target[index], (settings.dropout, settings.hidden_dropout)
+    # The generator stays with the rows as they are.
     rows = v
     if settings.adversarial:
         tape = network.forward(v, above, *rates, rng)

@@ -200,17 +200,15 @@ class Network:
         gradient = {"intercept": ones @ delta}
         gradient["head"] = np.matmul(tape.inputs[-1].T, delta, out=out.get("head"))
         last = min(layers, default=len(self.W))
-        for layer, by_field in self._way_back(tape, delta, last):
+        for layer, by_field, by_product in self._way_back(tape, delta, last):
             if layer not in layers:
                 continue
             gradient[f"b{layer}"] = ones @ by_field
             if self.A[layer] is not None:
                 into = out.get(f"A{layer}")
                 gradient[f"A{layer}"] = np.matmul(tape.above[layer].T, by_field, out=into)
-            x, into = tape.inputs[layer], out.get(f"W{layer}")
-            if self.gain[layer] != 1:
-                x = self.gain[layer] * x
-            gradient[f"W{layer}"] = np.matmul(x.T, by_field, out=into)
+            into = out.get(f"W{layer}")
+            gradient[f"W{layer}"] = np.matmul(tape.inputs[layer].T, by_product, out=into)
         return gradient
 
     def uphill(self, tape: Tape, delta: Array) -> Array:
@@ -218,29 +216,22 @@ class Network:
 
         ``delta`` is the derivative by the outputs.
         """
-        for _, by_field in self._way_back(tape, delta, 0):
-            delta = by_field
-        return self._below(tape, delta, 0)
+        for _, _, by_product in self._way_back(tape, delta, 0):
+            delta = by_product
+        return _through(self.W[0], delta, tape.kept[0])
 
-    def _way_back(self, tape: Tape, delta: Array, last: int) -> Iterator[tuple[int, Array]]:
-        """Derivative by the fields of each hidden layer, from the top down to ``last``."""
+    def _way_back(
+        self, tape: Tape, delta: Array, last: int
+    ) -> Iterator[tuple[int, Array, Array]]:
+        """Derivatives by the field and by x W of each hidden layer, the top one to ``last``."""
+        W = self.head
         for layer in range(len(self.W) - 1, last - 1, -1):
-            delta = self._below(tape, delta, layer + 1)
+            delta = _through(W, delta, tape.kept[layer + 1])
             delta *= self.units[layer].variance(tape.means[layer], self.par[layer])
-            yield layer, delta
-
-    def _below(self, tape: Tape, delta: Array, layer: int) -> Array:
-        """From the derivative by what ``layer`` sums up to that by what it hears from below.
-
-        The head counts as a layer.
-        """
-        top = layer == len(self.W)
-        delta = times_transposed(delta, self.head if top else self.W[layer])
-        if not top and self.gain[layer] != 1:
-            delta *= self.gain[layer]
-        if tape.kept[layer] is not None:
-            delta *= tape.kept[layer]
-        return delta
+            by_field, W = delta, self.W[layer]
+            if self.gain[layer] != 1:
+                delta = self.gain[layer] * by_field
+            yield layer, by_field, delta
 
     def limit(self, layers: Collection[int], largest: float) -> None:
         """Shorten the incoming weights of units where their norm exceeds ``largest``.
@@ -376,6 +367,14 @@ def _kept(x: Array, rate: float, rng: Stream | None) -> Array | None:
     kept = rng.bernoulli(np.full_like(x, 1 - rate))
     kept *= 1 / (1 - rate)
     return kept
+
+
+def _through(W: Array, delta: Array, kept: Array | None) -> Array:
+    """From the derivative by x W to that by x, before dropout."""
+    delta = times_transposed(delta, W)
+    if kept is not None:
+        delta *= kept
+    return delta
 
 
 def _shorten(arrays: list[Array], largest: float) -> None:

@@ -66,7 +66,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
     adversarial : float, default=0.0
         Length of the step by which each row is moved, to where its loss grows fastest, before
         the network learns it [5]_; in the units of the columns, or in standard deviations for
-        Gaussian visible units. A pass then takes some 1.5 times as long.
+        Gaussian visible units. That takes another way forward and back. What the layers hear
+        from above, with `augment`, stays that of the row as it is. For minibatches alone.
 
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.

@@ -178,7 +178,7 @@ class FineTuned(BaseGenerator):
             )
         if self.solver not in FULL_BATCH:
             return
-        neutral = dict.fromkeys(("dropout", "hidden_dropout", "adversarial"), 0)
+        neutral = {"dropout": 0, "hidden_dropout": 0, "adversarial": 0}
         neutral |= {"generative_weight": 0, "max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
