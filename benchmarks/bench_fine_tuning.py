@@ -38,6 +38,7 @@ ADVERSARIAL = [
     {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 2.0},
     {"n_iter": 30, "learning_rate": 1e-3, "adversarial": 1.0, **DROPOUT},
     {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0},
+    {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0, **DROPOUT},
 ]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
