@@ -40,6 +40,10 @@ ADVERSARIAL = [
     {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0},
     {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0, **DROPOUT},
 ]
+# Without the second input of the augmented network.
+ALONE = [
+    {"n_iter": 200, "learning_rate": 1e-3, "adversarial": 2.0, **DROPOUT, "augment": False},
+]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
@@ -62,11 +66,13 @@ CASES = [
     (SPARSE_DBM, "plain", (0,)),
     (SPARSE_DBM, "dropout", (0,)),
     (SPARSE_DBM, "adversarial", (0,)),
+    (SPARSE_DBM, "pixels alone", (0,)),
 ]
 CANDIDATES = {
     "plain": PLAIN,
     "dropout": DROPPED,
     "adversarial": ADVERSARIAL,
+    "pixels alone": ALONE,
     "100 labels": FEW,
     "1000 labels": FEW,
 }
