@@ -37,13 +37,11 @@ ADVERSARIAL = [
     {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 1.0},
     {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 2.0},
     {"n_iter": 30, "learning_rate": 1e-3, "adversarial": 1.0, **DROPOUT},
-    {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0},
-    {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0, **DROPOUT},
 ]
+LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0}
+LONGER = [LONG, {**LONG, **DROPOUT}]
 # Without the second input of the augmented network.
-ALONE = [
-    {"n_iter": 200, "learning_rate": 1e-3, "adversarial": 2.0, **DROPOUT, "augment": False},
-]
+ALONE = [{**LONG, "n_iter": n_iter, **DROPOUT, "augment": False} for n_iter in (80, 200)]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
@@ -63,6 +61,7 @@ CASES = [
     (SPARSE, "plain", (0,)),
     (SPARSE, "dropout", (0, 1, 2)),
     (SPARSE, "adversarial", (0, 1, 2)),
+    (SPARSE, "adversarial, longer", (0, 1, 2)),
     (SPARSE_DBM, "plain", (0,)),
     (SPARSE_DBM, "dropout", (0,)),
     (SPARSE_DBM, "adversarial", (0,)),
@@ -72,6 +71,7 @@ CANDIDATES = {
     "plain": PLAIN,
     "dropout": DROPPED,
     "adversarial": ADVERSARIAL,
+    "adversarial, longer": LONGER,
     "pixels alone": ALONE,
     "100 labels": FEW,
     "1000 labels": FEW,
