@@ -61,6 +61,31 @@ class Settings:
 
 
 @dataclass
+class Targets:
+    """What the head is to say, of the rows that have a target.
+
+    Attributes
+    ----------
+    rows : int array
+        Which rows these are.
+    values : array of shape (n_rows_with_target, n_outputs)
+    base : array of shape (n_outputs,)
+        What a head that knows of no input says.
+    weight : array of shape (n_rows_with_target,)
+        Beside the weights of the rows.
+    order : array of shape (n_rows_with_target,) or None
+        Rows that are next to one another in this order are alike: a validation part takes
+        some of each.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    base: np.ndarray
+    weight: np.ndarray
+    order: np.ndarray | None
+
+
+@dataclass
 class Examples:
     """Rows, what the network is to say of them, and their weights.
 

@@ -12,8 +12,9 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import unchanged_on_failure
 from ._compat import _fit_context
+from ._fine_tuning import Targets
 from ._network import Squared
-from ._tuned import FineTuned, Targets, has_minibatches
+from ._tuned import FineTuned, has_minibatches
 
 
 class DBNRegressor(RegressorMixin, FineTuned):

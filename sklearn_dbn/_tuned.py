@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -21,7 +20,16 @@ from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
-from ._fine_tuning import FULL_BATCH, SOLVERS, Examples, Settings, Tuning, descend, passes
+from ._fine_tuning import (
+    FULL_BATCH,
+    SOLVERS,
+    Examples,
+    Settings,
+    Targets,
+    Tuning,
+    descend,
+    passes,
+)
 from ._memory import DoNotKeep, Progress, key_of, memory_of, remembered
 from ._network import Inputs, Network, all_fields, all_outputs
 from ._random import Stream, layer_seed, seed_of
@@ -32,31 +40,6 @@ from .optim import SCHEDULES
 _GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
 # What of their parameters a network on a trained generator depends on.
 _INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
-
-
-@dataclass
-class Targets:
-    """What the head is to say, of the rows that have a target.
-
-    Attributes
-    ----------
-    rows : int array
-        Which rows these are.
-    values : array of shape (n_rows_with_target, n_outputs)
-    base : array of shape (n_outputs,)
-        What a head that knows of no input says.
-    weight : array of shape (n_rows_with_target,)
-        Beside the weights of the rows.
-    order : array of shape (n_rows_with_target,) or None
-        Rows that are next to one another in this order are alike: a validation part takes
-        some of each.
-    """
-
-    rows: np.ndarray
-    values: np.ndarray
-    base: np.ndarray
-    weight: np.ndarray
-    order: np.ndarray | None
 
 
 class FineTuned(BaseGenerator):
