@@ -39,7 +39,7 @@ ADVERSARIAL = [
     {"n_iter": 30, "learning_rate": 1e-3, "adversarial": 1.0, **DROPOUT},
 ]
 LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0}
-LONGER = [LONG, {**LONG, **DROPOUT}]
+LONGER = [LONG, {**LONG, **DROPOUT}, {**LONG, "n_iter": 200, **DROPOUT}]
 # Without the second input of the augmented network.
 ALONE = [{**LONG, "n_iter": n_iter, **DROPOUT, "augment": False} for n_iter in (80, 200)]
 FEW = [
