@@ -322,6 +322,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             raise ValueError(
                 f"y has {len(y)} labels for the {X.shape[0]} rows of X: give one for each."
             )
+        if np.ndim(self.unlabeled):
+            raise ValueError(f"unlabeled={self.unlabeled!r} must be one label, or None.")
         if chunk and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all labels at once: call fit, or give "

@@ -438,6 +438,11 @@ BAD = {
         ValueError,
         "adversarial=0.5 needs minibatches",
     ),
+    "several labels for none": (
+        lambda c: c.set_params(unlabeled=[-1, -2]).fit(X, y),
+        ValueError,
+        r"unlabeled=\[-1, -2\] must be one label",
+    ),
     "untied pull": (
         lambda c: c.set_params(generative_weight=1, generative="untied").fit(X, y),
         ValueError,
