@@ -75,6 +75,12 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Gaussian visible units. That takes another way forward and back. What the layers hear
         from above, with `augment`, stays that of the row as it is. For minibatches alone.
 
+    virtual_adversarial : float, default=0.0
+        Length of another step, as long for each row, to where the network says most else than
+        of the row as it is; there it learns to say the same [6]_. No label is asked for:
+        each update looks at `batch_size` of all rows, those without one included. That takes
+        two more ways forward, one back, and a minibatch twice as large. For minibatches alone.
+
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
@@ -109,7 +115,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         scores as `transformer_` does.
 
     unlabeled : label or None, default=None
-        A label, for instance -1, of rows that have none: they train the generator alone.
+        A label, for instance -1, of rows that have none: they train the generator, and the
+        network with `generative_weight` and `virtual_adversarial` alone.
 
     augment : bool, default=True
         For a `DBMTransformer`: whether each layer hears from the one above as well, by the
@@ -169,6 +176,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
        way to prevent neural networks from overfitting. JMLR 15:1929-1958.
     .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
        arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
+    .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
+       method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
 
     Examples
     --------
@@ -204,6 +213,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
         adversarial: float = 0.0,
+        virtual_adversarial: float = 0.0,
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
@@ -230,6 +240,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         self.dropout = dropout
         self.hidden_dropout = hidden_dropout
         self.adversarial = adversarial
+        self.virtual_adversarial = virtual_adversarial
         self.max_norm = max_norm
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing

@@ -47,6 +47,7 @@ class Settings:
     dropout: float
     hidden_dropout: float
     adversarial: float
+    virtual_adversarial: float
     max_norm: float | None
     weight_decay: float
     generative_weight: float
@@ -89,7 +90,7 @@ class Targets:
 class Examples:
     """Rows, what the network is to say of them, and their weights.
 
-    ``every`` are the rows that the generative gradient may look at, with weights of their own:
+    ``every`` are the rows for what needs no target, with weights of their own, one on average:
     among them those without a target. ``None``: the rows of the minibatch.
     """
 
@@ -293,28 +294,32 @@ def _step(
     ``gradient`` is memory that the next step may use again.
     """
     network, rng, layers = tuning.network, tuning.rng, settings.layers
+    pulled = tuning.pull is not None and settings.generative_weight > 0
     v, above = examples.inputs.take(index)
-    target, rates = examples.target[index], (settings.dropout, settings.hidden_dropout)
-    # The generator stays with the rows as they are.
-    rows = v
-    if settings.adversarial:
-        tape = network.forward(v, above, *rates, rng)
-        _, delta = settings.loss(tape.outputs, target)
-        rows = v + _of_length(settings.adversarial, network.uphill(tape, delta))
-    tape = network.forward(rows, above, *rates, rng)
+    labelled = v, above, examples.target[index], examples.weight[index]
+    # What needs no target, of the rows as they are.
+    free = v, above, examples.weight[index]
+    if examples.every is not None and (pulled or settings.virtual_adversarial):
+        inputs, every = examples.every
+        # A whole minibatch, however few rows have a target; together they weigh as much.
+        n_drawn = min(settings.batch_size, len(every))
+        drawn = (rng.uniform(n_drawn) * len(every)).astype(np.intp)
+        free = *inputs.take(drawn), every[drawn] * (len(index) / n_drawn)
+    rows, above, target, weight = _presented(network, settings, labelled, free, rng)
+    tape = network.forward(rows, above, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
-    weight = examples.weight[index]
+    recorded, others = np.split(losses, [len(index)])
+    # The record of the pass will not tell.
+    if not others.sum() < len(losses) * _LARGEST_LOSS:
+        raise Diverged
     scale = rule.scale(rate, tuning.memory)
     delta *= (weight * (scale / len(index)))[:, None]
     gradient |= network.backward(tape, delta, layers, gradient)
-    if tuning.pull is not None and settings.generative_weight:
-        if examples.every is not None:
-            inputs, every = examples.every
-            drawn = (rng.uniform(len(index)) * len(every)).astype(np.intp)
-            v, weight = inputs.take(drawn)[0], every[drawn]
-        if weight.any():
+    if pulled:
+        v, _, share = free
+        if share.any():
             pull = scale * settings.generative_weight
-            tuning.pull.add_to(gradient, v, weight, pull, rng)
+            tuning.pull.add_to(gradient, v, share, pull, rng)
     parameters = {k: x for k, x in tuning.parameters(layers).items() if k in gradient}
     head = ("head", "intercept")
     factors = {k: 1.0 if k in head else settings.factors[int(k[1:])] for k in parameters}
@@ -324,7 +329,48 @@ def _step(
     if tuning.pull is not None:
         for machine in tuning.pull.machines:
             machine.project()
-    return float(losses @ examples.weight[index])
+    return float(recorded @ weight[: len(index)])
+
+
+def _presented(
+    network: Network, settings: Settings, labelled: tuple, free: tuple, rng: Stream
+) -> tuple[Array, list, Array, Array]:
+    """Rows, what is heard from above, targets and weights, as the network learns them.
+
+    The ``labelled`` ones, moved or not; and after them the ``free`` ones, moved, whose target
+    is what the network says of them where they were.
+    """
+    v, above, target, weight = labelled
+    if settings.adversarial:
+        tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
+        _, delta = settings.loss(tape.outputs, target)
+        v = v + _of_length(settings.adversarial, network.uphill(tape, delta))
+    if settings.virtual_adversarial:
+        u, heard, share = free
+        u, said = _wavering(network, settings, u, heard, rng)
+        v, target, weight = map(np.concatenate, ((v, u), (target, said), (weight, share)))
+        pairs = zip(above, heard, strict=True)
+        above = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
+    return v, above, target, weight
+
+
+def _wavering(
+    network: Network, settings: Settings, v: Array, above: list, rng: Stream
+) -> tuple[Array, Array]:
+    """Rows moved to where the network says most else, and what it says of them unmoved.
+
+    Most by the loss, that is by the divergence (Miyato et al. 2018,
+    doi:10.1109/TPAMI.2018.2858821). It has no slope at the row itself. Its gradient is taken at
+    a random place as far away as the step is long; next to the row, where they take it, it
+    would be lost in rounding once the network is sure.
+    """
+    loss, length = settings.loss, settings.virtual_adversarial
+    outputs = network.outputs(v, above)
+    # The derivative is what is said, less the target.
+    _, said = loss(outputs, np.zeros_like(outputs))
+    tape = network.forward(v + _of_length(length, rng.normal(v)), above)
+    _, delta = loss(tape.outputs, said)
+    return v + _of_length(length, network.uphill(tape, delta)), said
 
 
 def _of_length(length: float, x: Array) -> Array:

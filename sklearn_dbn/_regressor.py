@@ -70,6 +70,11 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Gaussian visible units. That takes another way forward and back. What the layers hear
         from above, with `augment`, stays that of the row as it is. For minibatches alone.
 
+    virtual_adversarial : float, default=0.0
+        Length of another step, as long for each row, to where the network says most else than
+        of the row as it is; there it learns to say the same [6]_. That takes two more
+        ways forward, one back, and a minibatch twice as large. For minibatches alone.
+
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
@@ -150,6 +155,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
        way to prevent neural networks from overfitting. JMLR 15:1929-1958.
     .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
        arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
+    .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
+       method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
 
     Examples
     --------
@@ -179,6 +186,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
         adversarial: float = 0.0,
+        virtual_adversarial: float = 0.0,
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         early_stopping: bool = False,
@@ -202,6 +210,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         self.dropout = dropout
         self.hidden_dropout = hidden_dropout
         self.adversarial = adversarial
+        self.virtual_adversarial = virtual_adversarial
         self.max_norm = max_norm
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping

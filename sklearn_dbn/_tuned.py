@@ -57,6 +57,7 @@ class FineTuned(BaseGenerator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
         "adversarial": [Interval(Real, 0, None, closed="left")],
+        "virtual_adversarial": [Interval(Real, 0, None, closed="left")],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -162,7 +163,7 @@ class FineTuned(BaseGenerator):
         if self.solver not in FULL_BATCH:
             return
         neutral = {"dropout": 0, "hidden_dropout": 0, "adversarial": 0}
-        neutral |= {"generative_weight": 0, "max_norm": None}
+        neutral |= {"virtual_adversarial": 0, "generative_weight": 0, "max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
                 raise ValueError(
@@ -204,6 +205,7 @@ class FineTuned(BaseGenerator):
             dropout=self.dropout,
             hidden_dropout=self.hidden_dropout,
             adversarial=self.adversarial,
+            virtual_adversarial=self.virtual_adversarial,
             max_norm=self.max_norm,
             weight_decay=self.weight_decay,
             generative_weight=self.generative_weight,
@@ -317,7 +319,7 @@ class FineTuned(BaseGenerator):
         smoothing = getattr(self, "label_smoothing", 0.0)
         row_weight = row_weight[known]
         if not chunk:
-            row_weight = row_weight / row_weight.mean()
+            row_weight, weight = row_weight / row_weight.mean(), weight / weight.mean()
         examples = Examples(
             everything,
             loss.smooth(values, smoothing) if smoothing else values,

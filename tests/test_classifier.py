@@ -264,6 +264,20 @@ def test_rows_without_a_label_train_the_generator_alone():
     assert not np.array_equal(pulled.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_rows_without_a_label_tell_where_to_say_the_same(seed):
+    rng = np.random.default_rng(seed)
+    B = np.arange(300) % 2
+    A = (B[:, None] == (np.arange(30) < 15)) ^ (rng.random((300, 30)) < 0.33)
+    A = A.astype(float)
+    some = np.where(np.arange(300) < 6, B, -1)
+    rbm = RBMTransformer(16, n_iter=5, random_state=0).fit(A)
+    settings = {"n_iter": 300, "learning_rate": 0.01, "virtual_adversarial": 0.3}
+    with_others = classifier(rbm, unlabeled=-1, **settings).fit(A, some)
+    alone = classifier(rbm, **settings).fit(A[:6], B[:6])
+    assert with_others.score(A, B) > alone.score(A, B) + 0.03
+
+
 def test_weights_of_rows_and_of_classes():
     weight = np.where(y == 3, 20.0, 1.0)
     by_row = classifier(n_iter=10).fit(X, y, sample_weight=weight)
@@ -437,6 +451,16 @@ BAD = {
         lambda c: c.set_params(adversarial=0.5, solver="lbfgs").fit(X, y),
         ValueError,
         "adversarial=0.5 needs minibatches",
+    ),
+    "virtual without bounds": (
+        lambda c: c.set_params(virtual_adversarial=1e30).fit(X, y),
+        ValueError,
+        "diverged in pass 1",
+    ),
+    "virtual without batches": (
+        lambda c: c.set_params(virtual_adversarial=0.5, solver="cg").fit(X, y),
+        ValueError,
+        "virtual_adversarial=0.5 needs minibatches",
     ),
     "several labels for none": (
         lambda c: c.set_params(unlabeled=[-1, -2]).fit(X, y),

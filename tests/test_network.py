@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 
 from sklearn_dbn._fine_tuning import (
     Examples,
@@ -13,6 +14,8 @@ from sklearn_dbn._fine_tuning import (
     Settings,
     Tuning,
     _of_length,
+    _presented,
+    _wavering,
     descend,
     passes,
 )
@@ -74,6 +77,7 @@ def make_settings(**changes):
         "dropout": 0.0,
         "hidden_dropout": 0.0,
         "adversarial": 0.0,
+        "virtual_adversarial": 0.0,
         "max_norm": None,
         "weight_decay": 0.0,
         "generative_weight": 0.0,
@@ -141,6 +145,95 @@ def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
     steepest = np.linalg.norm(network.uphill(tape, delta), axis=1)
     expected = length * np.average(steepest, weights=data.weight)
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "said"), [(Softmax(), softmax), (Logistic(), expit), (Squared(), np.array)]
+)
+def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, said, augmented):
+    network = make_network(augmented)
+    # Of two classes and of one label alike one number counts.
+    network.head = network.head[:, : 2 if isinstance(loss, Softmax) else 1].copy()
+    network.intercept = network.intercept[: network.head.shape[1]]
+    v, above = make_examples(network).inputs.take(slice(None))
+    settings = make_settings(loss=loss, virtual_adversarial=1e-4)
+    moved, target = _wavering(network, settings, v, above, Stream(0))
+    tape = network.forward(v, above)
+    options = {"axis": 1} if isinstance(loss, Softmax) else {}
+    np.testing.assert_allclose(target, said(tape.outputs, **options))
+    delta = np.ones_like(tape.outputs)
+    delta[:, 1:] = -1
+    slope = network.uphill(tape, delta)
+    cosine = np.einsum("ij,ij->i", moved - v, slope) / np.linalg.norm(slope, axis=1)
+    np.testing.assert_allclose(np.abs(cosine), 1e-4, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(moved - v, axis=1), 1e-4)
+
+
+def test_a_wavering_row_diverges_more_than_one_moved_at_random():
+    network, loss, rng = make_network(), Softmax(), Stream(0)
+    v, above = make_examples(network).inputs.take(slice(None))
+    length = 1.0
+    settings = make_settings(virtual_adversarial=length)
+    moved, said = _wavering(network, settings, v, above, rng)
+
+    def divergence(rows):
+        return loss(network.outputs(rows, above), said)[0].sum()
+
+    there = divergence(moved)
+    assert there > divergence(2 * v - moved)
+    for _ in range(20):
+        assert there > divergence(v + _of_length(length, rng.normal(v)))
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("adversarial", [0.0, 0.2])
+def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(adversarial, free):
+    network = make_network(augmented=True)
+    data = make_examples(network)
+    more = make_examples(network, seed=2)
+    if free:
+        data.every = more.inputs, more.weight
+    settings = make_settings(
+        solver="sgd",
+        momentum=0.0,
+        batch_size=N_ROWS,
+        adversarial=adversarial,
+        virtual_adversarial=0.3,
+    )
+    before, rng = copy.deepcopy(network), Stream(0)
+    index = rng.permutation(N_ROWS)
+    given = *data.inputs.take(index), data.target[index], data.weight[index]
+    drawn = (rng.uniform(N_ROWS) * N_ROWS).astype(int) if free else index
+    v, heard = data.every[0].take(drawn) if free else data.inputs.take(drawn)
+    share = (more.weight if free else data.weight)[drawn]
+    rows, above, target, weight = _presented(
+        before, settings, given, (v, heard, share), copy.deepcopy(rng)
+    )
+    for i in (0, 1):
+        np.testing.assert_array_equal(above[i], np.concatenate([given[1][i], heard[i]]))
+    run(Tuning(network, Stream(0), []), settings, data, 1)
+
+    def value():
+        return weight @ Softmax()(before.outputs(rows, above), target)[0] / N_ROWS
+
+    moved, rate = network.parameters(), settings.learning_rate
+    check_gradient(
+        before.parameters(),
+        {name: (x - moved[name]) / rate for name, x in before.parameters().items()},
+        value,
+    )
+
+
+def test_rows_without_a_target_are_no_part_of_the_recorded_loss():
+    losses = []
+    for length in (0.0, 0.3):
+        network = make_network()
+        tuning = Tuning(network, Stream(0), [])
+        settings = make_settings(virtual_adversarial=length, learning_rate=1e-12)
+        run(tuning, settings, make_examples(network), 1)
+        losses.append(tuning.history["loss"][0])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
 
 
 @pytest.mark.parametrize("size", [1e-40, 1e-30, 1.0, 1e30])
