@@ -42,6 +42,10 @@ LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0}
 LONGER = [LONG, {**LONG, **DROPOUT}, {**LONG, "n_iter": 200, **DROPOUT}]
 # Without the second input of the augmented network.
 ALONE = [{**LONG, "n_iter": n_iter, **DROPOUT, "augment": False} for n_iter in (80, 200)]
+VIRTUAL = [
+    {"n_iter": 60, "learning_rate": 1e-3, "virtual_adversarial": length, "augment": False}
+    for length in (2.0, 1.0)
+]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
@@ -66,6 +70,7 @@ CASES = [
     (SPARSE_DBM, "dropout", (0,)),
     (SPARSE_DBM, "adversarial", (0,)),
     (SPARSE_DBM, "pixels alone", (0,)),
+    (SPARSE_DBM, "virtual", (0,)),
 ]
 CANDIDATES = {
     "plain": PLAIN,
@@ -73,6 +78,7 @@ CANDIDATES = {
     "adversarial": ADVERSARIAL,
     "adversarial, longer": LONGER,
     "pixels alone": ALONE,
+    "virtual": VIRTUAL,
     "100 labels": FEW,
     "1000 labels": FEW,
 }
