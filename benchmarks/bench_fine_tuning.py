@@ -42,9 +42,10 @@ LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0}
 LONGER = [LONG, {**LONG, **DROPOUT}, {**LONG, "n_iter": 200, **DROPOUT}]
 # Without the second input of the augmented network.
 ALONE = [{**LONG, "n_iter": n_iter, **DROPOUT, "augment": False} for n_iter in (80, 200)]
+FASTER = [{**settings, "learning_rate": 3e-3} for settings in ALONE]
 VIRTUAL = [
-    {"n_iter": 60, "learning_rate": 1e-3, "virtual_adversarial": length, "augment": False}
-    for length in (2.0, 1.0)
+    {"n_iter": 60, "learning_rate": rate, "virtual_adversarial": 2.0, "augment": False}
+    for rate in (1e-3, 3e-3)
 ]
 FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
@@ -70,6 +71,7 @@ CASES = [
     (SPARSE_DBM, "dropout", (0,)),
     (SPARSE_DBM, "adversarial", (0,)),
     (SPARSE_DBM, "pixels alone", (0,)),
+    (SPARSE_DBM, "pixels alone, faster", (0,)),
     (SPARSE_DBM, "virtual", (0,)),
 ]
 CANDIDATES = {
@@ -78,6 +80,7 @@ CANDIDATES = {
     "adversarial": ADVERSARIAL,
     "adversarial, longer": LONGER,
     "pixels alone": ALONE,
+    "pixels alone, faster": FASTER,
     "virtual": VIRTUAL,
     "100 labels": FEW,
     "1000 labels": FEW,
