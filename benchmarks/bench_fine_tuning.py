@@ -121,7 +121,8 @@ def run(fitted, kind, settings, seed, train, test):
     for few in draws(y, int(kind.split()[0])):
         # First those that keep their label.
         order = np.concatenate([few, np.setdiff1d(np.arange(len(y)), few)])
-        given = np.where(np.arange(len(y)) < len(few), y[order], -1)
+        given = np.full(len(y), -1)
+        given[: len(few)] = y[few]
         found.append(error(fitted, settings, seed, (X[order], given), test))
     return {"error": float(np.mean(found)), "spread": float(np.std(found))}
 
