@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -380,6 +380,15 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     def _classes(self, y: Any, dtype: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
         """Targets of a class for each row."""
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "u" and isinstance(self.unlabeled, Integral) and self.unlabeled < 0:
+            # NumPy wraps it in silence, and the rows would be a class of their own.
+            instead = np.array(self.unlabeled).astype(y.dtype)
+            if (y == instead).any():
+                raise ValueError(
+                    f"y is of {y.dtype}, which has no unlabeled={self.unlabeled}, and holds "
+                    f"{instead} in its place: convert it with y.astype(int) before you write "
+                    f"{self.unlabeled} into it."
+                )
         known = np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
         rows = np.flatnonzero(known)
         y = y[rows]

@@ -258,7 +258,7 @@ def test_rows_without_a_label_train_the_generator_alone():
     clf = DBNClassifier(dbn, unlabeled=-1, n_iter=4, random_state=0).fit(X, some)
     assert list(clf.classes_) == list(range(10))
     assert same(clf.transformer_, DBN)
-    frozen = classifier().fit(X[rows], y[rows])
+    frozen = classifier(unlabeled=-1).fit(X[rows], y[rows].astype(np.uint8))
     np.testing.assert_array_equal(clf.predict_proba(X), frozen.predict_proba(X))
     pulled = classifier(unlabeled=-1, generative_weight=0.01).fit(X, some)
     assert not np.array_equal(pulled.predict_proba(X), clf.predict_proba(X))
@@ -466,6 +466,11 @@ BAD = {
         lambda c: c.set_params(unlabeled=[-1, -2]).fit(X, y),
         ValueError,
         r"unlabeled=\[-1, -2\] must be one label",
+    ),
+    "no label in bytes": (
+        lambda c: c.set_params(unlabeled=-1).fit(X, np.where(y, y, -1).astype(np.uint8)),
+        ValueError,
+        "y is of uint8, which has no unlabeled=-1, and holds 255 in its place",
     ),
     "untied pull": (
         lambda c: c.set_params(generative_weight=1, generative="untied").fit(X, y),
