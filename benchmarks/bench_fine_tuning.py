@@ -53,10 +53,19 @@ FEW = [
     {"n_iter": n_iter, "batch_size": 20, "learning_rate": 1e-3, **more}
     for n_iter, more in product((30, 100), ({}, DROPOUT))
 ]
-FEW_VIRTUAL = [
-    {"n_iter": 1000, "batch_size": 20, "learning_rate": rate, "virtual_adversarial": 1.0}
-    for rate in (1e-3, 3e-3)
-]
+# As many updates with ten times as many labels.
+FEW_VIRTUAL = {
+    n_labels: [
+        {
+            "n_iter": 100_000 // n_labels,
+            "batch_size": 20,
+            "learning_rate": rate,
+            "virtual_adversarial": 1.0,
+        }
+        for rate in (1e-3, 3e-3)
+    ]
+    for n_labels in (100, 1000)
+}
 # Network, name of its candidates, seeds.
 CASES = [
     (DBN, "100 labels", (0,)),
@@ -70,6 +79,7 @@ CASES = [
     (SPARSE, "100 labels", (0,)),
     (SPARSE, "1000 labels", (0,)),
     (SPARSE, "100 labels, virtual", (0,)),
+    (SPARSE, "1000 labels, virtual", (0,)),
     (SPARSE, "plain", (0,)),
     (SPARSE, "dropout", (0, 1, 2)),
     (SPARSE, "adversarial", (0, 1, 2)),
@@ -89,7 +99,8 @@ CANDIDATES = {
     "virtual": VIRTUAL,
     "100 labels": FEW,
     "1000 labels": FEW,
-    "100 labels, virtual": FEW_VIRTUAL,
+    "100 labels, virtual": FEW_VIRTUAL[100],
+    "1000 labels, virtual": FEW_VIRTUAL[1000],
 }
 DRAWS = 3
 
