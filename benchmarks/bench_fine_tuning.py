@@ -90,6 +90,7 @@ CASES = [
     (SPARSE_DBM, "pixels alone", (0,)),
     (SPARSE_DBM, "virtual", (0,)),
 ]
+DENSE = {SPARSE: DBN, SPARSE_DBM: DBM}
 CANDIDATES = {
     "plain": PLAIN,
     "dropout": DROPPED,
@@ -160,8 +161,9 @@ def main():
             row = record(case, partial(run, fitted, kind, settings, 0, known, held_out))
             found.append(row["error"])
         best = candidates[int(np.argmin(found)) if found else 0]
-        # From random weights a sparse network is the other one.
-        random = [] if network in (SPARSE, SPARSE_DBM) else [("random", 0)]
+        # From random weights a sparse network is the dense one.
+        dense = (DENSE.get(network), kind) in [case[:2] for case in CASES]
+        random = [] if dense else [("random", 0)]
         for start, seed in [("generator", s) for s in seeds] + random:
             case = {**base, "on": "test", "start": start, "seed": seed, "settings": best}
             fitted = generator(network, seed, small, start == "random").fit(X)
