@@ -10,9 +10,9 @@ pre-trained one. Published: 1.15 % for the deep belief network (Hinton 2007), 0.
 dropout (Srivastava et al. 2014, JMLR 15:1929-1958), 0.95 % for the deep Boltzmann machine
 (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
 
-With 100 and 1,000 labels the network sees as many rows of each class; errors are means over
-draws of the labels. Three seeds for the deep belief networks with dropout and with adversarial
-rows, one for the rest.
+With 100 and 1,000 labels the network sees as many rows of each class, and in the cases called
+virtual the others too, without their labels; errors are means over draws of the labels. Three
+seeds for the deep belief networks with dropout and with adversarial rows, one for the rest.
 
 A case that the file of results holds is not run again; a training that was cut short goes on.
 """

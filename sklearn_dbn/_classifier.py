@@ -115,8 +115,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         scores as `transformer_` does.
 
     unlabeled : label or None, default=None
-        A label, for instance -1, of rows that have none: they train the generator, and the
-        network with `generative_weight` and `virtual_adversarial` alone.
+        A label, for instance -1, of rows that have none: they train the generator, but the
+        network only with `generative_weight` or `virtual_adversarial`.
 
     augment : bool, default=True
         For a `DBMTransformer`: whether each layer hears from the one above as well, by the

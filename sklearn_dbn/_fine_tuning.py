@@ -308,12 +308,12 @@ def _step(
     rows, above, target, weight = _presented(network, settings, labelled, free, rng)
     tape = network.forward(rows, above, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
-    recorded, others = np.split(losses, [len(index)])
-    # The record of the pass will not tell.
-    if not others.sum() < len(losses) * _LARGEST_LOSS:
+    n_rows = len(index)
+    # The record of the pass is of the other rows alone.
+    if not losses[n_rows:].sum() < len(losses) * _LARGEST_LOSS:
         raise Diverged
     scale = rule.scale(rate, tuning.memory)
-    delta *= (weight * (scale / len(index)))[:, None]
+    delta *= (weight * (scale / n_rows))[:, None]
     gradient |= network.backward(tape, delta, layers, gradient)
     if pulled:
         v, _, share = free
@@ -329,7 +329,7 @@ def _step(
     if tuning.pull is not None:
         for machine in tuning.pull.machines:
             machine.project()
-    return float(recorded @ weight[: len(index)])
+    return float(losses[:n_rows] @ weight[:n_rows])
 
 
 def _presented(
