@@ -90,8 +90,8 @@ class Targets:
 class Examples:
     """Rows, what the network is to say of them, and their weights.
 
-    ``every`` are the rows for what needs no target, with weights of their own, one on average:
-    among them those without a target. ``None``: the rows of the minibatch.
+    ``every`` are the rows for what needs no target, with weights of their own on the scale of
+    ``weight``: among them those without a target. ``None``: the rows of the minibatch.
     """
 
     inputs: Inputs
