@@ -342,7 +342,12 @@ class FineTuned(BaseGenerator):
         if targets.order is not None:
             order = order[np.argsort(targets.order[known][order], kind="stable")]
         held = order[((np.arange(n_held) + 0.5) * len(order) / n_held).astype(int)]
-        return examples.take(np.setdiff1d(order, held)), examples.take(held)
+        kept, held_out = examples.take(np.setdiff1d(order, held)), examples.take(held)
+        if kept.every is not None:
+            # Rows to stop by teach nothing, without their targets either.
+            weight[rows[held]] = 0
+            kept.every = everything, weight / weight.mean()
+        return kept, held_out
 
     def _inputs(self, X: Any, network: Network) -> Inputs:
         """Validated rows as the network takes them."""

@@ -306,6 +306,20 @@ def test_the_best_pass_on_the_validation_part_is_kept():
     assert scipys.n_iter_ == len(scipys.history_["validation_score"])
 
 
+@pytest.mark.parametrize("option", ["virtual_adversarial", "generative_weight"])
+def test_rows_to_stop_by_teach_nothing_without_their_label_either(option):
+    few, some = X[:50], np.where(np.arange(50) < 40, y[:50] % 2, -1)
+    settings = {"early_stopping": True, "validation_fraction": 0.25, "n_iter": 1}
+    clf = classifier(unlabeled=-1, batch_size=5, **{option: 0.3}, **settings)
+    learned = clf.fit(few, some).predict_proba(X)
+    n_deaf = 0
+    for i in range(40):
+        moved = few.copy()
+        moved[i] = 1 - moved[i]
+        n_deaf += np.array_equal(clf.fit(moved, some).predict_proba(X), learned)
+    assert n_deaf == 10
+
+
 def test_features_follow_the_selection_of_the_transformer():
     dbn = DBN.select(layers="all", units=5, passthrough=True)
     clf = classifier(dbn).fit(X, y)
