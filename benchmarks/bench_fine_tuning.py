@@ -50,6 +50,10 @@ BOTH = [
     {**LONG, "n_iter": n_iter, "learning_rate": rate, **DROPOUT}
     for rate, n_iter in product((1e-3, 3e-3), (40, 80))
 ]
+EITHER = [
+    {**LONG, "n_iter": n_iter, "learning_rate": 3e-3, **DROPOUT, "augment": augment}
+    for augment, n_iter in product((True, False), (40, 80))
+]
 VIRTUAL = [
     {"n_iter": 60, "learning_rate": rate, "virtual_adversarial": 2.0, "augment": False}
     for rate in (1e-3, 3e-3)
@@ -95,6 +99,7 @@ CASES = [
     (SPARSE_DBM, "adversarial", (0,)),
     (SPARSE_DBM, "pixels alone", (0,)),
     (SPARSE_DBM, "virtual", (0,)),
+    (SPARSE_DBM, "pixels alone or not", (0,)),
 ]
 DENSE = {SPARSE: DBN, SPARSE_DBM: DBM}
 CANDIDATES = {
@@ -105,13 +110,14 @@ CANDIDATES = {
     "adversarial and dropout": BOTH,
     "pixels alone": ALONE,
     "virtual": VIRTUAL,
+    "pixels alone or not": EITHER,
     "100 labels": FEW,
     "1000 labels": FEW,
     "100 labels, virtual": FEW_VIRTUAL[100],
     "1000 labels, virtual": FEW_VIRTUAL[1000],
 }
 # Their candidates are compared on rows that no generator has seen.
-UNSEEN = ("adversarial and dropout",)
+UNSEEN = ("adversarial and dropout", "pixels alone or not")
 DRAWS = 3
 
 
