@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure, visible_unit
 from ._compat import _fit_context
 from ._fitting import training_parameters
+from ._greedy import LayerTraining, continued_layer, take_in
 from ._machine import Machine
-from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from ._memory import MEMORY, key_of, memory_of, remembered
 from ._partitions import Partitions, rows_of
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
-from ._rows import Rows
 from ._training import Run
 from .selection import SelectingGenerator, UnitStatistics
 
@@ -261,7 +260,7 @@ class DBNTransformer(SelectingGenerator):
                     )
                 self._check_sizes()
                 pairs = zip(self.rbms_, templates, strict=True)
-                rbms = [_continued(rbm, template) for rbm, template in pairs]
+                rbms = [continued_layer(rbm, template) for rbm, template in pairs]
                 statistics = copy.deepcopy(self._statistics)
             else:
                 rbms = self._templates()
@@ -286,14 +285,14 @@ class DBNTransformer(SelectingGenerator):
         weight = weight / weight[weight > 0].mean()
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
-                rbm = _continued(fitted[layer], rbm)
+                rbm = continued_layer(fitted[layer], rbm)
             rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
                 rbm.set_params(visible=self.rbms_[-1].hidden_units_)
             lower = [below._machine for below in self.rbms_]
             rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
-            trainer = _LayerTraining(self, task, rbm, rows)
+            trainer = LayerTraining(self, task, rbm, rows)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
                 attributes, statistics = remembered(memory, key, trainer)
@@ -355,7 +354,7 @@ class DBNTransformer(SelectingGenerator):
                 rbm._partial_fit_rows(rows)
                 task.call_on_fit_task_end(estimator=self, X=X)
             seen.make_room(len(weight))
-            _take_in(seen, rbm._machine, rows)
+            take_in(seen, rbm._machine, rows)
             lower.append(rbm._machine)
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
@@ -467,64 +466,6 @@ class DBNTransformer(SelectingGenerator):
         return self.rbms_[-1]._fantasies(n_rows, rng)
 
 
-class _LayerTraining:
-    """The training of one layer of a stack, to be called where it is not remembered.
-
-    Attributes
-    ----------
-    ran, stop : bool
-        Whether it was called, and whether a callback then stopped the stack.
-    """
-
-    def __init__(
-        self,
-        stack: DBNTransformer,
-        task: Any,
-        rbm: RBMTransformer,
-        rows: Rows,
-    ):
-        self.stack, self.task, self.rbm, self.rows = stack, task, rbm, rows
-        self.ran = self.stop = False
-
-    def __call__(self, progress: Progress) -> tuple[dict[str, Any], UnitStatistics]:
-        """Fitted attributes of the layer, and statistics of its units over the rows."""
-        self.ran = whole = True
-        rbm = self.rbm
-        with self.task.propagate_callback_context(rbm):
-            self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows.X)
-            try:
-                attributes = rbm._trained(self.rows, progress)
-            except DoNotKeep as unfinished:
-                attributes, whole = unfinished.result, False
-            self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
-        statistics = UnitStatistics(rbm.n_components)
-        _take_in(statistics, rbm._machine, self.rows)
-        if not whole:
-            raise DoNotKeep((attributes, statistics))
-        return attributes, statistics
-
-
-def _take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
-    """Add the hidden means of ``machine`` on all rows to ``statistics``."""
-    if not rows.lower:
-        rows.bottom = machine
-    rows.accumulate([statistics], partial(_add_means, machine))
-
-
-def _add_means(
-    machine: Machine, totals: list[UnitStatistics], v: Any, weight: np.ndarray
-) -> None:
-    means = machine.means(machine.odd, [v, None])[1]
-    totals[0].add(machine.units[1], machine.par[1], means, weight)
-
-
 def _here(X: Any) -> Any:
     """Rows that features can be made of."""
     return None if isinstance(X, Partitions) else X
-
-
-def _continued(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
-    """The fitted layer, ready to go on with the training parameters of ``template``."""
-    rbm = copy.copy(fitted)
-    asked = template.get_params() | {"random_state": fitted.random_state, "warm_start": True}
-    return rbm.set_params(**asked)
