@@ -48,6 +48,7 @@ class Settings:
     hidden_dropout: float
     adversarial: float
     virtual_adversarial: float
+    centered: bool
     max_norm: float | None
     weight_decay: float
     generative_weight: float
@@ -128,12 +129,19 @@ class Pull:
         return {f"a{i}": machine.par[0] for i, machine in enumerate(self.machines)}
 
     def add_to(
-        self, gradient: dict[str, Array], v: Array, weight: Array, factor: float, rng: Stream
+        self,
+        gradient: dict[str, Array],
+        v: Array,
+        weight: Array,
+        factor: float,
+        rng: Stream,
+        balanced: bool = False,
     ) -> None:
         """Add ``factor`` times the gradient of minus the mean log-likelihood of the rows.
 
         That of each machine, on samples of the layer below; for parameters that ``gradient``
-        has, and those of visible units.
+        has, and those of visible units. ``balanced``: the step of the hidden biases will make
+        up for that of the weights below them, so that their gradient does not.
         """
         sampler = PersistentContrastiveDivergence()
         x = self.machines[0].units[0].present(v.copy(), rng)
@@ -153,6 +161,8 @@ class Pull:
                 if f"W{layer}" in gradient:
                     gradient[f"W{layer}"] += W
                     gradient[f"b{layer}"] += par[0]
+                    if balanced:
+                        gradient[f"b{layer}"] += self.offsets[i][layer - i] @ W
 
 
 @dataclass
@@ -274,7 +284,8 @@ def passes(
                 total += _step(tuning, settings, rule, examples, index, rate, gradient)
                 owed += rate
                 if (i + 1) % _SHRINK_EVERY == 0 or i + 1 == n_batches:
-                    _shrink(tuning.network, settings, owed)
+                    with tuning.network.balanced(settings.layers):
+                        _shrink(tuning.network, settings, owed)
                     owed = 0.0
         tuning.record(settings, total / float(examples.weight.sum()), validation)
         yield
@@ -297,6 +308,8 @@ def _step(
     pulled = tuning.pull is not None and settings.generative_weight > 0
     v, above = examples.inputs.take(index)
     labelled = v, above, examples.target[index], examples.weight[index]
+    if settings.centered and not network.rest:
+        network.follow(network.forward(v, above), examples.weight[index])
     # What needs no target, of the rows as they are.
     free = v, above, examples.weight[index]
     if examples.every is not None and (pulled or settings.virtual_adversarial):
@@ -319,13 +332,16 @@ def _step(
         v, _, share = free
         if share.any():
             pull = scale * settings.generative_weight
-            tuning.pull.add_to(gradient, v, share, pull, rng)
+            tuning.pull.add_to(gradient, v, share, pull, rng, settings.centered)
     parameters = {k: x for k, x in tuning.parameters(layers).items() if k in gradient}
     head = ("head", "intercept")
     factors = {k: 1.0 if k in head else settings.factors[int(k[1:])] for k in parameters}
-    rule.update(parameters, gradient, rate, factors, tuning.memory)
-    if settings.max_norm is not None:
-        network.limit(layers, settings.max_norm)
+    with network.balanced(layers):
+        rule.update(parameters, gradient, rate, factors, tuning.memory)
+        if settings.max_norm is not None:
+            network.limit(layers, settings.max_norm)
+    if settings.centered:
+        network.follow(tape, weight)
     if tuning.pull is not None:
         for machine in tuning.pull.machines:
             machine.project()

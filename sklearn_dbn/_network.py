@@ -19,7 +19,8 @@ and ``intercept``. Their arrays may be those of a machine: all that moves them d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,9 @@ from ._random import Stream
 
 # Rows that are computed together where no minibatch says how many.
 _BLOCK_ROWS = 1000
+# What inputs rest at follows their means at this rate, as the means of hidden units do in the
+# training of a generator.
+_REST_RATE = 0.01
 
 
 class Tape(NamedTuple):
@@ -44,7 +48,7 @@ class Tape(NamedTuple):
     means : list of arrays
         Of the hidden layers, before dropout.
     kept : list of arrays or None
-        Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for the rest.
+        Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for what was not.
     outputs : array of shape (n_rows, n_outputs)
     """
 
@@ -109,6 +113,8 @@ class Network:
     A : list of arrays of shape (n_{l+1}, n_l) or None
     head : array of shape (n_last, n_outputs)
     intercept : array of shape (n_outputs,)
+    rest : dict of arrays
+        By the names of weights, the mean of what they receive, where training is centred.
     """
 
     units: list[Any]
@@ -118,6 +124,7 @@ class Network:
     A: list[Array | None]
     head: Array
     intercept: Array
+    rest: dict[str, Array] = field(default_factory=dict)
 
     def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
         """The arrays of the hidden layers in ``layers``, all of them by default, and the head.
@@ -157,21 +164,23 @@ class Network:
         """A pass of which each input is left out with probability ``dropout``.
 
         What is left is scaled up, so that every layer receives on average what it receives
-        without dropout (Srivastava et al. 2014, JMLR 15:1929-1958).
+        without dropout (Srivastava et al. 2014, JMLR 15:1929-1958). Where training is centred
+        an input that is left out is at rest, and the others are further from it.
         """
         tape = Tape([], [], [], [], None)
         x = v
         for layer in range(len(self.W) + 1):
-            kept = _kept(x, hidden_dropout if layer else dropout, rng)
-            x = x if kept is None else x * kept
+            name = f"W{layer}" if layer < len(self.W) else "head"
+            x, kept = self._thinned(name, x, hidden_dropout if layer else dropout, rng)
             tape.inputs.append(x)
             tape.kept.append(kept)
             if layer == len(self.W):
                 return tape._replace(outputs=self._said(x))
             q = above[layer]
-            kept = None if q is None else _kept(q, dropout, rng)
-            tape.above.append(q if kept is None else q * kept)
-            x = self._mean(layer, self._field(layer, x, tape.above[layer]))
+            if q is not None:
+                q, _ = self._thinned(f"A{layer}", q, dropout, rng)
+            tape.above.append(q)
+            x = self._mean(layer, self._field(layer, x, q))
             tape.means.append(x)
 
     def backward(
@@ -182,6 +191,8 @@ class Network:
         gradient: dict[str, Array] | None = None,
     ) -> dict[str, Array]:
         """Gradient by the parameters of ``layers`` and of the head.
+
+        Where training is centred, of weights about the rest of their inputs.
 
         Parameters
         ----------
@@ -198,17 +209,17 @@ class Network:
         # A sum over rows in a third of the time.
         ones = np.ones(len(delta), dtype=delta.dtype)
         gradient = {"intercept": ones @ delta}
-        gradient["head"] = np.matmul(tape.inputs[-1].T, delta, out=out.get("head"))
+        gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
         last = min(layers, default=len(self.W))
         for layer, by_field, by_product in self._way_back(tape, delta, last):
             if layer not in layers:
                 continue
             gradient[f"b{layer}"] = ones @ by_field
             if self.A[layer] is not None:
-                into = out.get(f"A{layer}")
-                gradient[f"A{layer}"] = np.matmul(tape.above[layer].T, by_field, out=into)
-            into = out.get(f"W{layer}")
-            gradient[f"W{layer}"] = np.matmul(tape.inputs[layer].T, by_product, out=into)
+                q = tape.above[layer]
+                gradient[f"A{layer}"] = self._product(f"A{layer}", q, by_field, out)
+            x = tape.inputs[layer]
+            gradient[f"W{layer}"] = self._product(f"W{layer}", x, by_product, out)
         return gradient
 
     def uphill(self, tape: Tape, delta: Array) -> Array:
@@ -233,6 +244,25 @@ class Network:
                 delta = self.gain[layer] * by_field
             yield layer, by_field, delta
 
+    @contextmanager
+    def balanced(self, layers: Collection[int]) -> Iterator[None]:
+        """Where weights of ``layers`` and of the head move, rows at rest say what they did."""
+        before = self._at_rest(layers)
+        yield
+        own = self.parameters(layers)
+        for name, now in self._at_rest(layers).items():
+            own[name] += before[name] - now
+
+    def follow(self, tape: Tape, weight: Array) -> None:
+        """Let the rest of all inputs follow those of a minibatch, of rows of ``weight``."""
+        share = weight / weight.sum()
+        received = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
+        received |= {f"A{i}": q for i, q in enumerate(tape.above) if q is not None}
+        for name, x in (received | {"head": tape.inputs[-1]}).items():
+            mean = share @ x
+            rest = self.rest.setdefault(name, mean)
+            rest += _REST_RATE * (mean - rest)
+
     def limit(self, layers: Collection[int], largest: float) -> None:
         """Shorten the incoming weights of units where their norm exceeds ``largest``.
 
@@ -242,6 +272,35 @@ class Network:
             arrays = [x for x in (self.W[layer], self.A[layer]) if x is not None]
             _shorten(arrays, largest)
         _shorten([self.head], largest)
+
+    def _at_rest(self, layers: Collection[int]) -> dict[str, Array]:
+        """What each layer receives from inputs at rest, by the names of its biases."""
+        if not self.rest:
+            return {}
+        found = {f"b{i}": self.gain[i] * (self.rest[f"W{i}"] @ self.W[i]) for i in layers}
+        for i in layers:
+            if self.A[i] is not None:
+                found[f"b{i}"] += self.rest[f"A{i}"] @ self.A[i]
+        return found | {"intercept": self.rest["head"] @ self.head}
+
+    def _thinned(
+        self, name: str, x: Array, rate: float, rng: Stream | None
+    ) -> tuple[Array, Array | None]:
+        """The input of some weights with a share ``rate`` left out, and its factors."""
+        if not rate:
+            return x, None
+        kept = rng.bernoulli(np.full_like(x, 1 - rate))
+        kept *= 1 / (1 - rate)
+        if name in self.rest:
+            rest = self.rest[name]
+            return rest + kept * (x - rest), kept
+        return x * kept, kept
+
+    def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
+        """Derivative by some weights, from their input and that by what comes of it."""
+        if name in self.rest:
+            x = x - self.rest[name]
+        return np.matmul(x.T, delta, out=out.get(name))
 
     def _field(self, layer: int, x: Array, q: Array | None) -> Array:
         field = x @ self.W[layer]
@@ -358,15 +417,6 @@ def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
     """Fields of hidden layers 0 to ``top``."""
     blocks = [network.fields(v, above, top) for _, v, above in inputs.blocks()]
     return [np.concatenate(fields) for fields in zip(*blocks, strict=True)]
-
-
-def _kept(x: Array, rate: float, rng: Stream | None) -> Array | None:
-    """Factors that drop a share ``rate`` of ``x`` and keep its mean."""
-    if not rate:
-        return None
-    kept = rng.bernoulli(np.full_like(x, 1 - rate))
-    kept *= 1 / (1 - rate)
-    return kept
 
 
 def _through(W: Array, delta: Array, kept: Array | None) -> Array:

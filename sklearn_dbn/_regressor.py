@@ -75,6 +75,11 @@ class DBNRegressor(RegressorMixin, FineTuned):
         of the row as it is; there it learns to say the same [6]_. That takes two more
         ways forward, one back, and a minibatch twice as large. For minibatches alone.
 
+    centered : bool, default=False
+        Whether weights move about the running mean of their inputs, and biases with them [7]_:
+        a bit that is 0 then teaches as much as one that is 1. What dropout leaves out takes its
+        mean. For minibatches alone.
+
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
@@ -157,6 +162,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
        arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
     .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
        method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
+    .. [7] Schraudolph (1998). Centering neural network gradient factors. LNCS 1524.
+       doi:10.1007/3-540-49430-8_11. Of their factors, inputs alone are centred here.
 
     Examples
     --------
@@ -187,6 +194,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         hidden_dropout: float = 0.0,
         adversarial: float = 0.0,
         virtual_adversarial: float = 0.0,
+        centered: bool = False,
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         early_stopping: bool = False,
@@ -211,6 +219,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         self.hidden_dropout = hidden_dropout
         self.adversarial = adversarial
         self.virtual_adversarial = virtual_adversarial
+        self.centered = centered
         self.max_norm = max_norm
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping

@@ -58,6 +58,7 @@ class FineTuned(BaseGenerator):
         "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
         "adversarial": [Interval(Real, 0, None, closed="left")],
         "virtual_adversarial": [Interval(Real, 0, None, closed="left")],
+        "centered": ["boolean"],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -163,7 +164,8 @@ class FineTuned(BaseGenerator):
         if self.solver not in FULL_BATCH:
             return
         neutral = {"dropout": 0, "hidden_dropout": 0, "adversarial": 0}
-        neutral |= {"virtual_adversarial": 0, "generative_weight": 0, "max_norm": None}
+        neutral |= {"virtual_adversarial": 0, "centered": False, "generative_weight": 0}
+        neutral |= {"max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
                 raise ValueError(
@@ -206,6 +208,7 @@ class FineTuned(BaseGenerator):
             hidden_dropout=self.hidden_dropout,
             adversarial=self.adversarial,
             virtual_adversarial=self.virtual_adversarial,
+            centered=self.centered,
             max_norm=self.max_norm,
             weight_decay=self.weight_decay,
             generative_weight=self.generative_weight,
@@ -242,6 +245,8 @@ class FineTuned(BaseGenerator):
             if settings.generative_weight and tuning.pull is None:
                 n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
                 tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+            if not settings.centered:
+                tuning.network.rest = {}
             examples, validation = self._examples(tuning, X, weight, targets, chunk)
             whole = self._epochs(
                 context, tuning, settings, examples, validation, n_epochs, told, progress

@@ -340,6 +340,18 @@ def test_warm_start_goes_on():
     assert clf.transformer_ is DBN
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_what_is_no_longer_centred_goes_on_as_if_it_had_never_been(solver):
+    clf = classifier(warm_start=True, centered=True, hidden_dropout=0.2).fit(X, y)
+    twin = copy.deepcopy(clf)
+    twin._tuning.network.rest = {}
+    plain = {"centered": False, "hidden_dropout": 0.0, "solver": solver}
+    for one in (clf, twin):
+        one.set_params(**plain).fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    assert clf.history_ == twin.history_
+
+
 def test_chunks_go_on():
     clf = classifier()
     for start in range(0, 400, 100):
@@ -470,6 +482,11 @@ BAD = {
         lambda c: c.set_params(virtual_adversarial=1e30).fit(X, y),
         ValueError,
         "diverged in pass 1",
+    ),
+    "centred without batches": (
+        lambda c: c.set_params(centered=True, solver="lbfgs").fit(X, y),
+        ValueError,
+        "centered=True needs minibatches",
     ),
     "virtual without batches": (
         lambda c: c.set_params(virtual_adversarial=0.5, solver="cg").fit(X, y),

@@ -53,6 +53,7 @@ INSTANCES = [
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, adversarial=0.1),
     DBNClassifier(DBM, n_iter=40, learning_rate=0.02, virtual_adversarial=0.1, unlabeled=-9),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, dropout=0.1, hidden_dropout=0.1),
+    DBNClassifier(DBM, n_iter=40, learning_rate=0.02, centered=True, dropout=0.1),
     DBNClassifier(DBM, solver="lbfgs", generative="untied", weight_decay=1e-4),
     DBNClassifier(
         RBMTransformer(16, n_iter=2), n_iter=40, solver="sgd", learning_rate=0.1, max_norm=4.0
@@ -65,6 +66,7 @@ INSTANCES = [
     DBNRegressor(DBM, learning_rate=0.02, generative_weight=1e-3),
     DBNRegressor(RBMTransformer(16, n_iter=2), solver="cg", fine_tune="head"),
     DBNRegressor(DBN, learning_rate=0.02, fine_tune=(0.0, 0.5), early_stopping=True),
+    DBNRegressor(DBN, learning_rate=0.02, centered=True, generative_weight=1e-3),
     DBNRegressor(DBM, solver="sgd", learning_rate=0.01, augment=False, max_norm=5.0),
     DBNRegressor(DBN, learning_rate=0.02, virtual_adversarial=0.1),
     DBNRegressor(DBN, learning_rate=0.02, dropout=0.1, weight_decay=1e-3, batch_size=5),

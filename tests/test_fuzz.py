@@ -103,6 +103,7 @@ TUNING = {
     "hidden_dropout": [0, 0.5, 0.99],
     "adversarial": [0, 1, 1e30],
     "virtual_adversarial": [0, 1, 1e30],
+    "centered": [True, False],
     "max_norm": [None, 1e-9, 1],
     "weight_decay": [0, 0.1, 1e9],
     "early_stopping": [True, False],

@@ -78,6 +78,7 @@ def make_settings(**changes):
         "hidden_dropout": 0.0,
         "adversarial": 0.0,
         "virtual_adversarial": 0.0,
+        "centered": False,
         "max_norm": None,
         "weight_decay": 0.0,
         "generative_weight": 0.0,
@@ -128,6 +129,86 @@ def test_the_gradient_under_dropout_is_that_of_the_thinned_network(augmented, ga
     _, delta = loss(passed.outputs, data.target)
     check_gradient(network.parameters(LAYERS), network.backward(passed, delta, LAYERS), value)
     check_gradient({"v": v}, {"v": network.uphill(passed, delta)}, value)
+
+
+def put_at_rest(network, seed=3):
+    """Somewhere; the mean of the rows is one such place."""
+    rng = np.random.default_rng(seed)
+    names = [name for name, x in network.parameters().items() if x.ndim == 2]
+    network.rest = {name: rng.random(len(network.parameters()[name])) for name in names}
+
+
+@pytest.mark.parametrize(("augmented", "gain"), [(True, 1.0), (False, 2.0)])
+def test_the_centred_gradient_is_that_with_what_inputs_at_rest_say_held_fixed(augmented, gain):
+    network, loss = make_network(augmented, gain), Softmax()
+    data = make_examples(network)
+    put_at_rest(network)
+    v, above = data.inputs.take(slice(None))
+
+    def passed(network):
+        return network.forward(v, above, 0.3, 0.5, Stream(3))
+
+    def value(network):
+        return loss(passed(network).outputs, data.target)[0].sum()
+
+    tape = passed(network)
+    _, delta = loss(tape.outputs, data.target)
+    for name, x in network.backward(tape, delta, LAYERS).items():
+        for i in np.ndindex(x.shape):
+            values = []
+            for step in (1e-6, -1e-6):
+                moved = copy.deepcopy(network)
+                with moved.balanced(LAYERS):
+                    moved.parameters()[name][i] += step
+                values.append(value(moved))
+            assert x[i] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-7)
+    check_gradient({"v": v}, {"v": network.uphill(tape, delta)}, lambda: value(network))
+
+
+def flipped(network):
+    """The network for columns whose bits are turned: 1 is 0 there and 0 is 1."""
+    twin = copy.deepcopy(network)
+    twin.par[0][0] += twin.gain[0] * twin.W[0].sum(axis=0)
+    twin.W[0] *= -1
+    return twin
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_centred_training_does_not_mind_which_bit_is_called_one(solver):
+    regular = {"dropout": 0.3, "hidden_dropout": 0.2, "adversarial": 0.1, "weight_decay": 0.1}
+    for centered in (True, False):
+        settings = make_settings(
+            solver=solver, centered=centered, max_norm=1.5, **regular, learning_rate=0.05
+        )
+        network = make_network(gain=2.0)
+        data, twin = make_examples(network), flipped(network)
+        mirrored = dataclasses.replace(
+            data, inputs=Inputs(1 - data.inputs.X, data.inputs.above)
+        )
+        run(Tuning(network, Stream(0), []), settings, data, 4)
+        run(Tuning(twin, Stream(0), []), settings, mirrored, 4)
+        expected = flipped(network).parameters()
+        furthest = max(
+            np.abs(x - expected[name]).max() for name, x in twin.parameters().items()
+        )
+        assert furthest < 1e-9 if centered else furthest > 0.01
+
+
+def test_inputs_rest_at_their_running_mean():
+    network = make_network(augmented=True)
+    data = make_examples(network)
+    settings = make_settings(centered=True, batch_size=N_ROWS, learning_rate=1e-4)
+    run(Tuning(network, Stream(0), []), settings, data, 1)
+    X = data.inputs.X
+    data.inputs.X = X**2
+    run(Tuning(network, Stream(0), []), settings, data, 500)
+    tape = network.forward(*data.inputs.take(slice(None)))
+    received = {"W0": X**2, "W2": tape.means[1], "head": tape.means[2]}
+    received["A1"] = data.inputs.above[1]
+    for name, x in received.items():
+        mean = np.average(x, axis=0, weights=data.weight)
+        np.testing.assert_allclose(network.rest[name], mean, atol=0.01)
+    assert np.abs((X - X**2).mean(axis=0)).max() > 0.1
 
 
 def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
@@ -246,9 +327,12 @@ def test_a_step_has_its_length_whatever_the_size_of_the_gradient(size):
     np.testing.assert_allclose(step, [[1.5, 0, -2], [0, 0, 0]], rtol=1e-4)
 
 
-def test_dropout_keeps_what_every_layer_receives_on_average():
+@pytest.mark.parametrize("centered", [False, True])
+def test_dropout_keeps_what_every_layer_receives_on_average(centered):
     network = make_network(hidden="gaussian", augmented=True)
     data = make_examples(network)
+    if centered:
+        put_at_rest(network)
     v, above = data.inputs.take(np.zeros(40_000, dtype=int))
     thinned = network.forward(v, above, 0.2, 0.4, Stream(0)).outputs
     plain = network.outputs(v[:1], [q if q is None else q[:1] for q in above])
@@ -400,14 +484,15 @@ def make_pulled(network):
     return Tuning(network, Stream(0), pull.machines, pull)
 
 
-def test_the_pull_is_the_generative_gradient_of_every_machine():
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_pull_is_the_generative_gradient_of_every_machine(balanced):
     network = make_network()
     pull, draws = make_pull(network), 4000
     v = (np.random.default_rng(0).random((N_ROWS, SIZES[0])) < 0.5).astype(float)
     total, rng = {}, Stream(0)
     for _ in range(draws):
         gradient = {name: np.zeros_like(x) for name, x in network.parameters(LAYERS).items()}
-        pull.add_to(gradient, v, np.ones(N_ROWS), 2.0, rng)
+        pull.add_to(gradient, v, np.ones(N_ROWS), 2.0, rng, balanced)
         for name, x in gradient.items():
             total[name] = total.get(name, 0) + x / draws
     machine = pull.machines[0]
@@ -420,9 +505,33 @@ def test_the_pull_is_the_generative_gradient_of_every_machine():
     dv, dh = v.mean(0) - p @ states, means[0].mean(0) - p @ means[1]
     centred = dW - 0.5 * dv[:, None] - 0.5 * dh
     np.testing.assert_allclose(total["W0"], -2 * centred, atol=0.02)
+    # Where biases make up for the weights below, what is left is the difference of the means.
+    makes_up = 0.0 if balanced else centred.sum(0) * 0.5
+    np.testing.assert_allclose(total["b0"], -2 * (dh - makes_up), atol=0.04)
     np.testing.assert_allclose(total["a0"][0], -2 * (dv - centred.sum(1) * 0.5), atol=0.04)
     assert not total["head"].any()
     assert np.abs(total["W2"]).max() > 0.01
+
+
+def test_a_pull_is_the_same_where_inputs_rest_at_its_offsets():
+    steps = []
+    for centered in (False, True):
+        network = make_network()
+        tuning, data = make_pulled(network), make_examples(network)
+        if centered:
+            halves = {f"W{i}": np.full(SIZES[i], 0.5) for i in LAYERS}
+            tuning.network.rest = halves | {"head": np.full(SIZES[-1], 0.5)}
+        # No other gradient: the network is told what it says.
+        outputs = network.outputs(*data.inputs.take(slice(None)))
+        data.target = softmax(outputs, axis=1)
+        settings = make_settings(
+            solver="sgd", centered=centered, batch_size=N_ROWS, generative_weight=1.0
+        )
+        run(tuning, settings, data, 1)
+        steps.append(tuning.parameters(list(LAYERS)))
+    for name, x in steps[0].items():
+        np.testing.assert_allclose(steps[1][name], x, atol=1e-12)
+    assert not np.allclose(steps[0]["b1"], make_network().par[1][0], atol=1e-4)
 
 
 def test_a_pull_moves_the_arrays_that_the_network_uses():
