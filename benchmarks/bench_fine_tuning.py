@@ -50,6 +50,7 @@ BOTH = [
     {**LONG, "n_iter": n_iter, "learning_rate": rate, **DROPOUT}
     for rate, n_iter in product((1e-3, 3e-3), (40, 80))
 ]
+CENTRED = [{**settings, "centered": True} for settings in BOTH]
 EITHER = [
     {**LONG, "n_iter": n_iter, "learning_rate": 3e-3, **DROPOUT, "augment": augment}
     for augment, n_iter in product((True, False), (40, 80))
@@ -94,6 +95,7 @@ CASES = [
     (SPARSE, "adversarial", (0, 1, 2)),
     (SPARSE, "adversarial, longer", (0, 1, 2)),
     (SPARSE, "adversarial and dropout", (0, 1, 2)),
+    (SPARSE, "centred", (0, 1, 2)),
     (SPARSE_DBM, "plain", (0,)),
     (SPARSE_DBM, "dropout", (0,)),
     (SPARSE_DBM, "adversarial", (0,)),
@@ -108,6 +110,7 @@ CANDIDATES = {
     "adversarial": ADVERSARIAL,
     "adversarial, longer": LONGER,
     "adversarial and dropout": BOTH,
+    "centred": CENTRED,
     "pixels alone": ALONE,
     "virtual": VIRTUAL,
     "pixels alone or not": EITHER,
@@ -117,7 +120,7 @@ CANDIDATES = {
     "1000 labels, virtual": FEW_VIRTUAL[1000],
 }
 # Their candidates are compared on rows that no generator has seen.
-UNSEEN = ("adversarial and dropout", "pixels alone or not")
+UNSEEN = ("adversarial and dropout", "centred", "pixels alone or not")
 DRAWS = 3
 
 
