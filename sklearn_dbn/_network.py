@@ -12,6 +12,11 @@ at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448
 that input a layer with another above it hears the one below twice, ``gain_l = 2``, as in the
 first pass of the mean field.
 
+Centred training moves the network in other coordinates, (x_l - rest_l) W_l + c_l: a step of
+W_l leaves c_l, what inputs at rest say, as it is, and the biases, which are kept instead, make
+up for it. Which of two bits is called one then makes no difference (Schraudolph 1998, LNCS
+1524, doi:10.1007/3-540-49430-8_11).
+
 Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
 and ``intercept``. Their arrays may be those of a machine: all that moves them does so in place.
 """
@@ -31,8 +36,7 @@ from ._random import Stream
 
 # Rows that are computed together where no minibatch says how many.
 _BLOCK_ROWS = 1000
-# What inputs rest at follows their means at this rate, as the means of hidden units do in the
-# training of a generator.
+# The running mean of inputs moves by this share; that of hidden units in a generator does too.
 _REST_RATE = 0.01
 
 
@@ -114,7 +118,8 @@ class Network:
     head : array of shape (n_last, n_outputs)
     intercept : array of shape (n_outputs,)
     rest : dict of arrays
-        By the names of weights, the mean of what they receive, where training is centred.
+        By the names of weights, the running mean of what they receive; empty where training is
+        not centred.
     """
 
     units: list[Any]
@@ -190,9 +195,7 @@ class Network:
         layers: Collection[int],
         gradient: dict[str, Array] | None = None,
     ) -> dict[str, Array]:
-        """Gradient by the parameters of ``layers`` and of the head.
-
-        Where training is centred, of weights about the rest of their inputs.
+        """Gradient by the parameters of ``layers`` and of the head, centred where training is.
 
         Parameters
         ----------
@@ -246,7 +249,10 @@ class Network:
 
     @contextmanager
     def balanced(self, layers: Collection[int]) -> Iterator[None]:
-        """Where weights of ``layers`` and of the head move, rows at rest say what they did."""
+        """While the weights of ``layers`` and of the head move, biases make up for it.
+
+        What inputs at rest say then stays as it was.
+        """
         before = self._at_rest(layers)
         yield
         own = self.parameters(layers)
