@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from ._base import unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
-from ._fine_tuning import Targets
+from ._examples import Targets
 from ._network import Logistic, Softmax
 from ._tuned import FineTuned, has_minibatches
 

@@ -12,9 +12,10 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ._array_api import Array
+from ._examples import Examples
 from ._machine import Machine
 from ._mean_field import settle
-from ._network import Inputs, Network, all_outputs, hidden_layers, loss_and_gradient
+from ._network import Network, all_outputs, hidden_layers, loss_and_gradient
 from ._random import Stream
 from ._training import Diverged
 from .optim import Adam, Momentum
@@ -60,49 +61,6 @@ class Settings:
     @property
     def rule(self) -> Any:
         return Adam() if self.solver == "adam" else Momentum(self.momentum)
-
-
-@dataclass
-class Targets:
-    """What the head is to say, of the rows that have a target.
-
-    Attributes
-    ----------
-    rows : int array
-        Which rows these are.
-    values : array of shape (n_rows_with_target, n_outputs)
-    base : array of shape (n_outputs,)
-        What a head that knows of no input says.
-    weight : array of shape (n_rows_with_target,)
-        Beside the weights of the rows.
-    order : array of shape (n_rows_with_target,) or None
-        Rows that are next to one another in this order are alike: a validation part takes
-        some of each.
-    """
-
-    rows: np.ndarray
-    values: np.ndarray
-    base: np.ndarray
-    weight: np.ndarray
-    order: np.ndarray | None
-
-
-@dataclass
-class Examples:
-    """Rows, what the network is to say of them, and their weights.
-
-    ``every`` are the rows for what needs no target, with weights of their own on the scale of
-    ``weight``: among them those without a target. ``None``: the rows of the minibatch.
-    """
-
-    inputs: Inputs
-    target: Array
-    weight: Array
-    every: tuple[Inputs, Array] | None = None
-
-    def take(self, index: np.ndarray) -> Examples:
-        inputs = self.inputs.rows(index)
-        return Examples(inputs, self.target[index], self.weight[index], self.every)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import unchanged_on_failure
 from ._compat import _fit_context
-from ._fine_tuning import Targets
+from ._examples import Targets
 from ._network import Squared
 from ._tuned import FineTuned, has_minibatches
 

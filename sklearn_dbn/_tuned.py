@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -19,13 +20,12 @@ from ._base import BaseGenerator, interrupt
 from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
+from ._examples import Examples, Targets, examples_of, parted
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import (
     FULL_BATCH,
     SOLVERS,
-    Examples,
     Settings,
-    Targets,
     Tuning,
     descend,
     passes,
@@ -312,47 +312,14 @@ class FineTuned(BaseGenerator):
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> tuple[Examples, Examples | None]:
         """Rows to train on, and rows to stop by."""
-        everything = self._inputs(X, tuning.network)
-        row_weight = weight[targets.rows] * targets.weight
-        known = np.flatnonzero(row_weight)
-        if not len(known):
-            raise ValueError(
-                "sample_weight is zero for all rows that y gives a target: give one of them a "
-                "positive weight."
-            )
-        loss, values = self._loss(), targets.values[known]
-        smoothing = getattr(self, "label_smoothing", 0.0)
-        row_weight = row_weight[known]
-        if not chunk:
-            row_weight, weight = row_weight / row_weight.mean(), weight / weight.mean()
-        examples = Examples(
-            everything,
-            loss.smooth(values, smoothing) if smoothing else values,
-            row_weight.astype(X.dtype),
-        )
-        rows = targets.rows[known]
-        if len(rows) < X.shape[0]:
-            examples = Examples(
-                everything.rows(rows), examples.target, examples.weight, (everything, weight)
-            )
+        targets, smoothing = targets.counting(weight), getattr(self, "label_smoothing", 0.0)
+        if smoothing:
+            values = self._loss().smooth(targets.values, smoothing)
+            targets = replace(targets, values=values)
+        examples = examples_of(self._inputs(X, tuning.network), targets, weight, not chunk)
         if chunk or not self.early_stopping:
             return examples, None
-        n_held = max(1, round(self.validation_fraction * len(rows)))
-        if n_held >= len(rows):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of n_samples={len(rows)} with "
-                "a target leaves none to train on: set early_stopping=False, or give more rows."
-            )
-        order = tuning.rng.permutation(len(rows))
-        if targets.order is not None:
-            order = order[np.argsort(targets.order[known][order], kind="stable")]
-        held = order[((np.arange(n_held) + 0.5) * len(order) / n_held).astype(int)]
-        kept, held_out = examples.take(np.setdiff1d(order, held)), examples.take(held)
-        if kept.every is not None:
-            # Rows to stop by teach nothing, without their targets either.
-            weight[rows[held]] = 0
-            kept.every = everything, weight / weight.mean()
-        return kept, held_out
+        return parted(examples, targets, self.validation_fraction, tuning.rng)
 
     def _inputs(self, X: Any, network: Network) -> Inputs:
         """Validated rows as the network takes them."""
