@@ -51,6 +51,7 @@ BOTH = [
     for rate, n_iter in product((1e-3, 3e-3), (40, 80))
 ]
 CENTRED = [{**settings, "centered": True} for settings in BOTH]
+CENTRED_ALONE = [{**settings, "augment": False} for settings in CENTRED]
 EITHER = [
     {**LONG, "n_iter": n_iter, "learning_rate": 3e-3, **DROPOUT, "augment": augment}
     for augment, n_iter in product((True, False), (40, 80))
@@ -102,6 +103,7 @@ CASES = [
     (SPARSE_DBM, "pixels alone", (0,)),
     (SPARSE_DBM, "virtual", (0,)),
     (SPARSE_DBM, "pixels alone or not", (0,)),
+    (SPARSE_DBM, "pixels alone, centred", (0,)),
 ]
 DENSE = {SPARSE: DBN, SPARSE_DBM: DBM}
 CANDIDATES = {
@@ -114,13 +116,19 @@ CANDIDATES = {
     "pixels alone": ALONE,
     "virtual": VIRTUAL,
     "pixels alone or not": EITHER,
+    "pixels alone, centred": CENTRED_ALONE,
     "100 labels": FEW,
     "1000 labels": FEW,
     "100 labels, virtual": FEW_VIRTUAL[100],
     "1000 labels, virtual": FEW_VIRTUAL[1000],
 }
 # Their candidates are compared on rows that no generator has seen.
-UNSEEN = ("adversarial and dropout", "centred", "pixels alone or not")
+UNSEEN = (
+    "adversarial and dropout",
+    "centred",
+    "pixels alone or not",
+    "pixels alone, centred",
+)
 DRAWS = 3
 
 
