@@ -52,6 +52,7 @@ FORMS = {
         (5, 4), rbm=RBM, pretrain="first_layer", pretrain_rbm=RBM
     ),
     "classifier": DBNClassifier(DBN, n_iter=3, early_stopping=True, dropout=0.2),
+    "centred": DBNClassifier(DBM, n_iter=2, centered=True, hidden_dropout=0.2),
     "pulled": DBNClassifier(DBN, n_iter=2, generative_weight=0.1, max_norm=2.0),
     "frozen": DBNClassifier(FROZEN, n_iter=2, solver="sgd", fine_tune=(0.0, 0.5)),
     "full batch": DBNClassifier(DBM, n_iter=2, solver="lbfgs"),
@@ -147,7 +148,7 @@ def test_with_memory_and_started_by_chunks(name, load, tmp_path):
 
 
 def test_a_new_process_goes_on_with_the_bits_of_this_one(tmp_path):
-    names = ["rbm", "dbn", "dbm", "pulled", "regressor"]
+    names = ["rbm", "dbn", "dbm", "centred", "pulled", "regressor"]
     estimators = {name: fitted(name) for name in names}
     (tmp_path / "pickle").write_bytes(pickle.dumps(estimators))
     joblib.dump(estimators, tmp_path / "joblib")
