@@ -76,7 +76,7 @@ def examples_of(inputs: Inputs, targets: Targets, weight: Array, relative: bool)
     given = weight[targets.rows] * targets.weight
     if relative:
         given, weight = given / given.mean(), weight / weight.mean()
-    given = given.astype(targets.values.dtype)
+    given, weight = (x.astype(targets.values.dtype) for x in (given, weight))
     if len(targets.rows) == len(inputs):
         return Examples(inputs, targets.values, given)
     return Examples(inputs.rows(targets.rows), targets.values, given, (inputs, weight))

@@ -242,8 +242,7 @@ def passes(
                 total += _step(tuning, settings, rule, examples, index, rate, gradient)
                 owed += rate
                 if (i + 1) % _SHRINK_EVERY == 0 or i + 1 == n_batches:
-                    with tuning.network.balanced(settings.layers):
-                        _shrink(tuning.network, settings, owed)
+                    _shrink(tuning.network, settings, owed)
                     owed = 0.0
         tuning.record(settings, total / float(examples.weight.sum()), validation)
         yield
@@ -359,7 +358,9 @@ def _of_length(length: float, x: Array) -> Array:
 
 def _shrink(network: Network, settings: Settings, step: float) -> None:
     """Weight decay of several steps; apart from the gradient, which Adam would rescale."""
-    if settings.weight_decay:
+    if not settings.weight_decay:
+        return
+    with network.balanced(settings.layers):
         for name, x in network.parameters(settings.layers).items():
             if x.ndim == 2:
                 factor = 1.0 if name == "head" else settings.factors[int(name[1:])]

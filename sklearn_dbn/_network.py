@@ -297,10 +297,12 @@ class Network:
             return x, None
         kept = rng.bernoulli(np.full_like(x, 1 - rate))
         kept *= 1 / (1 - rate)
-        if name in self.rest:
-            rest = self.rest[name]
-            return rest + kept * (x - rest), kept
-        return x * kept, kept
+        if name not in self.rest:
+            return x * kept, kept
+        thinned = x - self.rest[name]
+        thinned *= kept
+        thinned += self.rest[name]
+        return thinned, kept
 
     def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
         """Derivative by some weights, from their input and that by what comes of it."""

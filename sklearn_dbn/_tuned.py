@@ -163,9 +163,13 @@ class FineTuned(BaseGenerator):
             )
         if self.solver not in FULL_BATCH:
             return
-        neutral = {"dropout": 0, "hidden_dropout": 0, "adversarial": 0}
-        neutral |= {"virtual_adversarial": 0, "centered": False, "generative_weight": 0}
-        neutral |= {"max_norm": None}
+        neutral = {
+            "dropout": 0,
+            "hidden_dropout": 0,
+            "adversarial": 0,
+            "virtual_adversarial": 0,
+        }
+        neutral |= {"centered": False, "generative_weight": 0, "max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
                 raise ValueError(

@@ -17,6 +17,7 @@ from networks import (
 )
 from scipy.special import expit, softmax
 
+from sklearn_dbn._examples import Targets, examples_of, parted
 from sklearn_dbn._fine_tuning import Pull, Tuning, _of_length, _presented, _wavering
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._network import Inputs, Logistic, Softmax, Squared, loss_and_gradient
@@ -168,6 +169,17 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(adversarial, free):
         {name: (x - moved[name]) / rate for name, x in before.parameters().items()},
         value,
     )
+
+
+@pytest.mark.parametrize("fraction", [None, 0.3])
+def test_weights_of_all_rows_have_the_dtype_of_the_targets(fraction):
+    data = make_examples(make_network(), dtype=np.float32)
+    known = np.arange(5)
+    targets = Targets(known, data.target[known], np.zeros(3), np.ones(5), None)
+    examples = examples_of(data.inputs, targets, np.arange(1.0, N_ROWS + 1), relative=True)
+    if fraction:
+        examples, _ = parted(examples, targets, fraction, Stream(0))
+    assert examples.weight.dtype == examples.every[1].dtype == np.float32
 
 
 def test_rows_without_a_target_are_no_part_of_the_recorded_loss():
