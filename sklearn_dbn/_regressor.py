@@ -110,8 +110,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
     augment : bool, default=True
         For a `DBMTransformer`: whether each layer hears from the one above as well, by the
         posterior that the pre-trained machine gives it [2]_, so that the network starts at an
-        update of the mean field. False: from below alone, twice. A deep belief network has no
-        use for it.
+        update of the mean field. False: from below alone, twice; with adversarial rows, whose
+        posterior stays that of the row as it is, this made fewer errors on MNIST. A deep belief
+        network has no use for it.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the network of the last one, without training the generator
