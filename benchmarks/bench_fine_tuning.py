@@ -140,6 +140,7 @@ CANDIDATES = {
 }
 # Their candidates are compared on rows that no generator has seen.
 UNSEEN = (
+    "adversarial",
     "virtual",
     "adversarial and dropout",
     "centred",
