@@ -56,8 +56,8 @@ EITHER = [
     {**LONG, "n_iter": n_iter, "learning_rate": 3e-3, **DROPOUT, "augment": augment}
     for augment, n_iter in product((True, False), (40, 80))
 ]
-# What some 500 trainings of this network, on the rows of its candidates, had in common where
-# they made the fewest errors.
+# What some 750 trainings of the DBM's network outside this repository had in common where they
+# made the fewest errors on the validation rows, as docs/decisions/fine-tuning.md has it.
 MILDER = [
     {
         "n_iter": n_iter,
