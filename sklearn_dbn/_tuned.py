@@ -168,8 +168,10 @@ class FineTuned(BaseGenerator):
             "hidden_dropout": 0,
             "adversarial": 0,
             "virtual_adversarial": 0,
+            "centered": False,
+            "generative_weight": 0,
+            "max_norm": None,
         }
-        neutral |= {"centered": False, "generative_weight": 0, "max_norm": None}
         for name, value in neutral.items():
             if (asked := getattr(self, name)) != value:
                 raise ValueError(
