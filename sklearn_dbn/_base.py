@@ -18,7 +18,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from ._compat import _check_sample_weight, parse_version
+from ._compat import _check_sample_weight, parse_version, validate_parameter_constraints
 from ._partitions import Partitions, partitions_of
 from ._rows import blocks_of_values, everywhere, has_gaps
 from ._version import __version__
@@ -192,6 +192,13 @@ def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
             "each hidden layer, and at least one."
         )
     return [int(n) for n in sizes]
+
+
+def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
+    """Validate parameters of the method ``caller``, each given as (constraints, value)."""
+    constraints = {name: allowed for name, (allowed, _) in given.items()}
+    values = {name: value for name, (_, value) in given.items()}
+    validate_parameter_constraints(constraints, values, caller_name=caller)
 
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:

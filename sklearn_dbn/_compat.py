@@ -5,7 +5,12 @@ edit here.
 """
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
@@ -17,4 +22,5 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "parse_version",
+    "validate_parameter_constraints",
 ]

@@ -33,7 +33,7 @@ from ._random import seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
 from ._training import Run
-from .selection import SelectingGenerator, UnitStatistics
+from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 
 class DBMTransformer(SelectingGenerator, MachineGenerator):
@@ -476,15 +476,12 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self, rows: Rows, statistics: list[UnitStatistics] | None = None
     ) -> list[UnitStatistics]:
         """Statistics of the units of each layer, with the means on all rows added."""
-        machine = self._machine
         if statistics is None:
-            statistics = [UnitStatistics(W.shape[1]) for W in machine.W]
+            statistics = [UnitStatistics(n) for n in self._sizes]
         # Training goes on filling gaps by the machine that moves.
-        moving, rows.bottom = rows.bottom, machine
+        moving, rows.bottom = rows.bottom, self._machine
         for v, weight in rows.blocks():
-            fields = self._fields(v, len(statistics) - 1)
-            for seen, (unit, par, field) in zip(statistics, fields, strict=True):
-                seen.add(unit, par, unit.mean(field, par), weight)
+            add_fields(statistics, self._fields(v, len(statistics) - 1), weight)
         rows.bottom = moving
         return statistics
 
@@ -505,34 +502,49 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             hidden layer no sweep is needed and the residual is 0.
         """
         check_is_fitted(self)
-        found = self._posterior(self._complete(self._check_rows(X, reset=False)))
-        means = found.means(self._machine)[1:]
+        found = self._posterior(self._check_rows(X, reset=False))
+        means = found.means(self._stack[0])[1:]
         return Bunch(means=means, n_sweeps=found.n_sweeps, residual=found.residual)
 
     def _posterior(self, X: Any) -> MeanField:
-        swept = self.inference == "mean_field"
+        """The mean field of validated rows, all of them together."""
+        parts = [part for _, part in self._posteriors(X)]
+        fields = zip(*(part.fields[1:] for part in parts), strict=True)
+        return MeanField(
+            [None, *map(np.concatenate, fields)],
+            np.concatenate([part.n_sweeps for part in parts]),
+            np.concatenate([part.residual for part in parts]),
+        )
+
+    def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
+        """The mean field of validated rows, block by block."""
+        swept, n_late = self.inference == "mean_field", 0
         n_sweeps = self.max_mean_field_steps if swept else 0
-        found = mean_field(self._machine, X, self.tol, n_sweeps, self.damping)
-        n_late = int(np.sum(found.residual > self.tol))
+        for rows in self._blocks(X):
+            v = self._standard(X[rows])
+            found = mean_field(self._stack[0], v, self.tol, n_sweeps, self.damping)
+            n_late += int(np.sum(found.residual > self.tol))
+            yield rows, found
         if n_late:
             warnings.warn(
                 f"max_mean_field_steps={self.max_mean_field_steps} sweeps were too few for "
                 f"{n_late} rows to come within tol={self.tol:g}: raise either.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return found
 
-    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
-        fields = self._posterior(self._complete(X)).fields
-        for layer in range(top + 1):
-            yield *self._unit(layer), fields[layer + 1]
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        for rows, found in self._posteriors(X):
+            fields = found.fields[1 : top + 2]
+            yield rows, [(*self._unit(i), field) for i, field in enumerate(fields)]
 
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
-        return means_below(self._machine, layer + 1, states)[layer]
+        below = means_below(self._stack[0], layer + 1, states)[layer]
+        return below if layer else self._run.measured(below)
 
     def _unit(self, layer: int) -> tuple[Any, Any]:
-        return self._machine.units[layer + 1], self._machine.par[layer + 1]
+        machine = self._stack[0]
+        return machine.units[layer + 1], machine.par[layer + 1]
 
     @property
     def _sizes(self) -> list[int]:

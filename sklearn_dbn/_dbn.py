@@ -20,10 +20,10 @@ from ._greedy import LayerTraining, continued_layer, take_in
 from ._machine import Machine
 from ._memory import MEMORY, key_of, memory_of, remembered
 from ._partitions import Partitions, rows_of
-from ._random import Stream, layer_seed, seed_of
+from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._training import Run
-from .selection import SelectingGenerator, UnitStatistics
+from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 
 class DBNTransformer(SelectingGenerator):
@@ -417,33 +417,26 @@ class DBNTransformer(SelectingGenerator):
         X = self._check_rows(X, reset=True)
         weight = self._check_weight(sample_weight, X)
         self.rbms_, self.history_ = source.rbms_, source.history_
-        self._statistics = []
-        for unit, par, field in self._fields(X, len(source.rbms_) - 1):
-            statistics = UnitStatistics(par.shape[1])
-            statistics.add(unit, par, unit.mean(field, par), weight)
-            self._statistics.append(statistics)
+        self._statistics = [UnitStatistics(rbm.n_components) for rbm in source.rbms_]
+        add_fields(self._statistics, self._fields(X, len(source.rbms_) - 1), weight)
         return X
 
-    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
-        rows = self._complete(X)
-        for layer in range(top + 1):
-            machine = self.rbms_[layer]._machine
-            unit, par = machine.units[1], machine.par[1]
-            field = machine.field(1, [rows, None])
-            yield unit, par, field
-            if layer < top:
-                rows = unit.mean(field, par)
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        for rows in self._blocks(X):
+            v, fields = self._standard(X[rows]), []
+            for machine in self._stack[: top + 1]:
+                unit, par = machine.units[1], machine.par[1]
+                fields.append((unit, par, machine.field(1, [v, None])))
+                v = unit.mean(fields[-1][-1], par)
+            yield rows, fields
 
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
-        return self.rbms_[layer]._machine.means([0], [None, states])[0]
+        below = self._stack[layer].means([0], [None, states])[0]
+        return below if layer else self._runs[0].measured(below)
 
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self.rbms_[layer]._machine
         return machine.units[1], machine.par[1]
-
-    @property
-    def _stack(self) -> list[Machine]:
-        return [rbm._machine for rbm in self.rbms_]
 
     @property
     def _runs(self) -> list[Run]:
@@ -458,12 +451,6 @@ class DBNTransformer(SelectingGenerator):
     @property
     def _known(self) -> dict:
         return self.rbms_[-1]._known
-
-    def _base(self) -> list[Any]:
-        return self.rbms_[-1]._base()
-
-    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
-        return self.rbms_[-1]._fantasies(n_rows, rng)
 
 
 def _here(X: Any) -> Any:

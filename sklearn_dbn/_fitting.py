@@ -7,8 +7,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ._base import interrupt
 from ._generator import Generator
 from ._machine import Machine
@@ -16,9 +14,8 @@ from ._memory import Progress
 from ._random import Stream, seed_of
 from ._rows import Rows
 from ._training import Diverged, Run, Settings, observe, start, train, watch
-from .likelihood import base_rates
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
-from .samplers import SAMPLERS, PersistentContrastiveDivergence
+from .samplers import SAMPLERS
 from .units import UNITS
 
 # Parameters of a training that leave its result as it is.
@@ -194,10 +191,6 @@ class MachineGenerator(Generator):
         }
 
     @property
-    def _stack(self) -> list[Machine]:
-        return [self._machine]
-
-    @property
     def _runs(self) -> list[Run]:
         return [self._run]
 
@@ -205,21 +198,6 @@ class MachineGenerator(Generator):
         view = copy.copy(self)
         vars(view).update(self._fitted_attributes(*runs))
         return view
-
-    def _base(self) -> list[Any]:
-        par = self._machine.par[0]
-        moments = self._run.moments
-        mean, var = (np.asarray(x, dtype=par.dtype) for x in (moments.mean, moments.var))
-        return base_rates(self._machine, [mean], [var])
-
-    def _fantasies(self, n_rows: int, rng: Stream) -> list[Any]:
-        # The chains know standardised columns; their hidden units are free of units.
-        machine, states = self._machine, self._run.chains.states
-        if states[1] is None:
-            return PersistentContrastiveDivergence().init(machine, n_rows, rng).states
-        rows = rng.permutation(max(n_rows, len(states[1]))) % len(states[1])
-        odd = [x[rows[:n_rows]] if layer % 2 else None for layer, x in enumerate(states)]
-        return machine.sample(machine.even, machine.draw(machine.odd, odd, rng), rng)
 
 
 def given_to_callbacks(rows: Rows) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -441,14 +442,22 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             For Bernoulli hidden units the probabilities P(h = 1 | v = X).
         """
         check_is_fitted(self)
-        return self._features(self._complete(self._check_rows(X, reset=False)))
+        return self._features(self._check_rows(X, reset=False))
 
     def _features(self, X: Any, fields: Any = None) -> np.ndarray:
-        """`transform` of complete rows, or of what ``fields`` says that the units receive."""
-        if fields is None:
-            return self._machine.means([1], [X, None])[1]
-        ((unit, par, field),) = fields(X, 0)
-        return unit.mean(field, par)
+        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
+        H = None
+        for rows, ((unit, par, field),) in (fields or self._fields)(X, 0):
+            means = unit.mean(field, par)
+            H = np.empty((X.shape[0], par.shape[1]), means.dtype) if H is None else H
+            H[rows] = means
+        return H
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        machine = self._stack[0]
+        for rows in self._blocks(X):
+            field = machine.field(1, [self._standard(X[rows]), None])
+            yield rows, [(machine.units[1], machine.par[1], field)]
 
     def inverse_transform(self, H: Any) -> np.ndarray:
         """Means of the visible units, E(v | h = H).
@@ -470,4 +479,4 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         check_is_fitted(self)
         H = check_columns(H, self._n_features_out, self.components_.dtype)
-        return self._machine.means([0], [None, H])[0]
+        return self._run.measured(self._stack[0].means([0], [None, H])[0])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array_api import Array, device, namespace
+from ._array_api import Array, device, namespace, to_numpy
 from ._machine import Machine
 from ._mean_field import free_energy_bound, settle
 from ._random import Stream
@@ -119,6 +119,28 @@ class Run:
         if self.scale is None:
             return self.average
         return self.average.rescale(self.shift, self.scale)
+
+    def standard(self, x: Array) -> Array:
+        """Rows as ``average`` takes them, from rows as the user measures them."""
+        return x if self.scale is None else (x - self.shift) / self.scale
+
+    def measured(self, v: Array) -> Array:
+        """The way back from `standard`."""
+        return v if self.scale is None else v * self.scale + self.shift
+
+    def standard_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the columns as ``average`` takes them, in float64."""
+        mean, var = self.moments.mean, self.moments.var
+        if self.scale is None:
+            return mean, var
+        scale = np.asarray(to_numpy(self.scale), dtype=np.float64)
+        return (mean - to_numpy(self.shift)) / scale, var / scale**2
+
+    def log_scale(self) -> np.ndarray:
+        """What a log density loses by each column, in nats, on the way to `measured`."""
+        if self.scale is None:
+            return np.zeros(len(self.moments.mean))
+        return np.log(np.asarray(to_numpy(self.scale), dtype=np.float64))
 
 
 def start(

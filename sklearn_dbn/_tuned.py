@@ -333,7 +333,7 @@ class FineTuned(BaseGenerator):
         X = transformer._complete(X)
         above: list = [None] * len(network.A)
         if any(A is not None for A in network.A):
-            means = transformer._posterior(X).means(transformer._machine)
+            means = transformer._posterior(X).means(transformer._stack[0])
             above[:-1] = means[2:]
         return Inputs(X, above, run.shift, run.scale)
 
@@ -438,7 +438,10 @@ class FineTuned(BaseGenerator):
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
         network = self._tuning.network
-        return all_outputs(network, self._inputs(X, network))
+        blocks = self.transformer_._blocks(X)
+        return np.concatenate(
+            [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
+        )
 
     def transform(self, X: Any) -> Any:
         """Fine-tuned features: units of the network that the transformer selected.
@@ -456,13 +459,13 @@ class FineTuned(BaseGenerator):
         """
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
-        inputs = self._inputs(X, self._tuning.network)
-        return self.transformer_._features(inputs.X, partial(self._fields, inputs))
+        return self.transformer_._features(X, self._fields)
 
-    def _fields(self, inputs: Inputs, X: Any, top: int) -> Iterator[tuple]:
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         network = self._tuning.network
-        fields = all_fields(network, inputs, top)
-        yield from zip(network.units, network.par, fields, strict=False)
+        for rows in self.transformer_._blocks(X):
+            fields = all_fields(network, self._inputs(X[rows], network), top)
+            yield rows, list(zip(network.units, network.par, fields, strict=False))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features, as those of `transformer_`.

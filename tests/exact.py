@@ -149,6 +149,21 @@ def log_p(machine, v):
     return log_weight(machine, {0: v}) - log_Z(machine)
 
 
+def log_p_of_known(machine, v):
+    """log p of the entries of each row that are not NaN, all other units summed out."""
+    form, found = Form(machine), []
+    for row in v:
+        known = np.zeros(form.n, dtype=bool)
+        known[form.layers[0]] = ~np.isnan(row)
+        summed = np.flatnonzero(~known & ~form.gaussian)
+        table = bits(len(summed))
+        x = np.zeros((len(table), form.n))
+        x[:, known], x[:, summed] = row[~np.isnan(row)], table
+        log, _, _ = form.integrate(x, np.flatnonzero(~known & form.gaussian))
+        found.append(logsumexp(log))
+    return np.array(found) - log_Z(machine)
+
+
 def distribution(machine, layers):
     """All joint states of the Bernoulli ``layers``, side by side, and their probabilities."""
     ends = np.cumsum([machine.par[layer].shape[1] for layer in layers])

@@ -1,5 +1,7 @@
 """Scores, samples and missing values of fitted generators, against enumeration."""
 
+import tracemalloc
+
 import exact
 import numpy as np
 import pytest
@@ -349,10 +351,165 @@ def test_what_cannot_be_drawn_is_said(generator):
         fitted.sample(2, given=DIGITS)
     with pytest.raises(ValueError, match="X has 63 features"):
         fitted.impute(DIGITS[:, 1:])
-    for call in (fitted.score_samples, fitted.score, fitted.score_bound, fitted.free_energy):
-        with pytest.raises(ValueError, match="X has NaN in column 7"):
-            call(np.where(np.arange(64) == 7, np.nan, DIGITS))
     with pytest.raises(ValueError, match="infinity"):
         fitted.impute(np.where(np.arange(64) == 7, np.inf, DIGITS))
-    with pytest.raises(ValueError, match="method='quick' is unknown"):
-        fitted.log_partition("quick")
+
+
+WRONG = {
+    "sample": [
+        {"n_samples": 0},
+        {"n_samples": -3},
+        {"n_samples": 1.5},
+        {"n_samples": "a"},
+        {"n_gibbs_steps": 0},
+        {"n_gibbs_steps": "3"},
+        {"random_state": "seed"},
+    ],
+    "impute": [
+        {"n_gibbs_steps": 0},
+        {"n_gibbs_steps": -1},
+        {"draw": "yes"},
+        {"random_state": -1},
+    ],
+    "log_partition": [
+        {"method": "quick"},
+        {"temperatures": 1},
+        {"temperatures": "many"},
+        {"n_chains": 0},
+        {"n_gibbs_steps": -1},
+    ],
+}
+
+
+@generators
+@pytest.mark.parametrize(
+    ("call", "wrong"), [(call, wrong) for call, several in WRONG.items() for wrong in several]
+)
+def test_parameters_of_methods_are_validated(generator, call, wrong):
+    fitted = clone(generator).fit(DIGITS[:20])
+    given = (gappy(DIGITS[:5]),) if call == "impute" else ()
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {call} must be"):
+        getattr(fitted, call)(*given, **wrong)
+
+
+@generators
+def test_rows_with_gaps_are_scored_by_what_is_known(generator):
+    fitted = clone(generator).fit(DIGITS)
+    X = gappy(DIGITS[:20])
+    together = fitted.score_samples(X)
+    alone = np.concatenate([fitted.score_samples(row[None, :]) for row in X])
+    np.testing.assert_allclose(together, alone, rtol=1e-9)
+    np.testing.assert_allclose(fitted.score_samples(sp.csr_array(X)), together, rtol=1e-9)
+    assert np.all(together > fitted.score_samples(DIGITS[:20]))
+    assert np.all(fitted.score_bound(X) <= together)
+    log_z = fitted.log_partition().value
+    np.testing.assert_allclose(together, -fitted.free_energy(X) - log_z, rtol=1e-10)
+    # A row without a known entry is certain.
+    nothing = fitted.score_samples(np.full((1, 64), np.nan))
+    np.testing.assert_allclose(nothing, 0, atol=1.0)
+
+
+def test_a_search_chooses_by_the_likelihood_of_what_is_known():
+    rbm = RBMTransformer(12, random_state=0)
+    search = GridSearchCV(rbm, {"n_iter": [0, 10]}, cv=2).fit(gappy(DIGITS))
+    assert search.best_params_ == {"n_iter": 10}
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_densities_of_known_entries_are_per_unit_of_their_columns(kind, depth):
+    # Powers of 2 leave all bits of the standardised columns as they are.
+    X, scale = small_data("gaussian", 200), 2.0 ** np.array([3, -4, 1, 13])
+    rbm = RBMTransformer(hidden=kind, n_iter=10)
+    fitted = [
+        DBNTransformer((5, 3)[:depth], rbm=rbm, random_state=0).fit(rows)
+        for rows in (X, X * scale)
+    ]
+    rows = gappy(X[:20], 0.4)
+    found = [g.score_samples(v) for g, v in zip(fitted, (rows, rows * scale), strict=True)]
+    moved = ~np.isnan(rows) @ np.log(scale)
+    np.testing.assert_allclose(found[0] - moved, found[1], atol=1e-6)
+
+
+MEASURED = [
+    RBMTransformer(24, n_iter=3, random_state=0),
+    RBMTransformer(6, n_iter=3, hidden="gaussian", random_state=0),
+    RBMTransformer(6, n_iter=3, sampler="tempering", random_state=0),
+    DBNTransformer((24, 6), rbm=RBMTransformer(n_iter=3), random_state=0),
+    DBMTransformer((6, 4), rbm=RBMTransformer(n_iter=3), random_state=0),
+]
+
+
+@pytest.fixture(scope="module")
+def correlated():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(150, 10)) @ rng.normal(size=(10, 10)) / 3
+
+
+@pytest.mark.parametrize("generator", MEASURED)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6, 1e9])
+def test_no_likelihood_depends_on_the_units_of_the_columns(generator, dtype, scale, correlated):
+    X, Y = correlated.astype(dtype), (correlated * scale).astype(dtype)
+    here, there = clone(generator).fit(X), clone(generator).fit(Y)
+    moved = 10 * np.log(scale)
+    atol = 0.3 if dtype == np.float32 else 0.05
+    assert there.score(Y) == pytest.approx(here.score(X) - moved, abs=atol)
+    rows = [gappy(v[:20], 0.3) for v in (X, Y)]
+    n_known = np.sum(~np.isnan(rows[0]), axis=1)
+    expected = here.score_samples(rows[0]) - n_known * np.log(scale)
+    np.testing.assert_allclose(there.score_samples(rows[1]), expected, atol=atol)
+    np.testing.assert_allclose(there.transform(Y), here.transform(X), atol=0.02)
+    for call in ("reconstruct", "impute"):
+        first, second = (getattr(g, call)(v) for g, v in zip((here, there), rows, strict=True))
+        np.testing.assert_allclose(second / scale, first, atol=0.05)
+    drawn = [g.sample(200, random_state=0) for g in (here, there)]
+    np.testing.assert_allclose(drawn[1].std(axis=0) / scale, drawn[0].std(axis=0), rtol=0.2)
+
+
+@pytest.mark.parametrize("offset", [200, 1600, 1e5])
+def test_float32_columns_far_from_zero_are_scored_as_those_near_it(offset, correlated):
+    rbm = RBMTransformer(8, n_iter=5, random_state=0)
+    near = rbm.fit(correlated).score(correlated)
+    # What float32 can hold of a column so far away.
+    X = (correlated + offset).astype(np.float32)
+    assert rbm.fit(X).score(X) == pytest.approx(near, abs=0.3)
+    assert rbm.transform(X).std(axis=0).min() > 0.01
+
+
+@generators
+def test_blocks_of_rows_hold_little_at_once(generator, monkeypatch):
+    fitted = clone(generator).fit(DIGITS)
+    X = gappy(DIGITS)
+    calls = {
+        "transform": fitted.transform,
+        "score_samples": fitted.score_samples,
+        "reconstruct": fitted.reconstruct,
+        "impute": lambda X: fitted.impute(X, n_gibbs_steps=5),
+    }
+    whole = {name: call(X) for name, call in calls.items()}
+    monkeypatch.setattr("sklearn_dbn._generator._BLOCK_VALUES", 64 * 7)
+    for name, call in calls.items():
+        np.testing.assert_allclose(call(X), whole[name], rtol=1e-9, atol=1e-12)
+
+
+@generators
+@pytest.mark.parametrize("call", ["transform", "score_samples", "sample"])
+def test_memory_is_that_of_the_result_and_a_block(generator, call, monkeypatch):
+    fitted = clone(generator).fit(DIGITS[:, :20])
+    fitted._known["log_z"] = 1e3
+    X = np.tile(DIGITS[:, :20], (25, 1))
+    given, options = (X,), {}
+    if call == "sample":
+        X[::500, 3] = np.nan
+        given, options = (), {"given": X, "n_gibbs_steps": 2}
+    monkeypatch.setattr("sklearn_dbn._generator._BLOCK_VALUES", 20 * 50)
+    tracemalloc.start()
+    try:
+        result = getattr(fitted, call)(*given, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * result.nbytes + 5e5

@@ -11,8 +11,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._random import Stream, seed_of
-from ..likelihood import equilibrate
 from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
+
+# Of the annealing that the chains start from.
+_N_TEMPERATURES = 200
 
 
 class ChainsDisplay:
@@ -128,7 +130,7 @@ class ChainsDisplay:
         ax: Any = None,
         im_kw: dict | None = None,
     ) -> ChainsDisplay:
-        """Run chains of a fitted generator from where training left them, and show them.
+        """Run chains of a fitted generator from independent draws, and show them.
 
         Parameters
         ----------
@@ -184,14 +186,14 @@ class ChainsDisplay:
 def _run(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> np.ndarray:
     """Means of the input at each sweep, of shape (n_images, n_chains, n_features)."""
     *lower, top = estimator._stack
-    states = equilibrate(top, estimator._fantasies(n_chains, rng), 0, rng)
+    states = estimator._draws(n_chains, _N_TEMPERATURES, rng)
     images = []
     for _ in range(n_images):
         # Means instead of states: the noise of single pixels would hide what persists.
         means = top.means([0], states)[0]
         for machine in reversed(lower):
             means = machine.means([0], [None, means])[0]
-        images.append(means)
+        images.append(estimator._runs[0].measured(means))
         states = top.sample(top.odd, top.sample(top.even, states, rng), rng)
     return np.stack(images)
 

@@ -129,7 +129,7 @@ class FiltersDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        weights = [W for machine in estimator._stack for W in machine.W]
+        weights = [W for run in estimator._runs for W in run.result().W]
         n = len(weights)
         if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
             raise ValueError(

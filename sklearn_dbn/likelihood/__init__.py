@@ -8,18 +8,14 @@ gives the weights of a stack, and ``log_probability`` what follows from them.
 from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
 from ._estimates import Estimate, estimate, log_mean_exp
 from ._exact import enumerable, exact_log_partition
-from ._partition import LogPartition, log_partition
-from ._stack import (
-    CommonStream,
-    LogProbability,
-    log_probability,
-    log_weight,
-    log_weights,
-    propose,
-)
+from ._partition import METHODS, LogPartition, log_partition
+from ._population import population
+from ._rows import LogProbability, log_probability
+from ._stack import CommonStream, log_weight, log_weights, propose
 from ._temperatures import place
 
 __all__ = [
+    "METHODS",
     "CommonStream",
     "Estimate",
     "LogPartition",
@@ -38,5 +34,6 @@ __all__ = [
     "log_weight",
     "log_weights",
     "place",
+    "population",
     "propose",
 ]

@@ -16,6 +16,7 @@ which go up, read backwards: the same loop serves both, with the temperatures tu
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -39,17 +40,20 @@ def base_rates(
     machine : Machine
     mean, var : sequence with one entry for each layer, from the visible one up
         Moments of the layer, ``None`` where they are unknown; missing entries at the end are
-        unknown as well. Unknown layers keep their own parameters.
+        unknown as well. A layer of unknown mean keeps its own parameters, one of unknown
+        variance the variance that it has without neighbours.
 
     Returns
     -------
     list of arrays of shape (n_par, n_l)
     """
     moments = itertools.zip_longest(machine.units, machine.par, mean, var)
-    return [
-        par if m is None else unit.independent(m, s)
-        for unit, par, m, s in itertools.islice(moments, len(machine.par))
-    ]
+    base = []
+    for unit, par, m, s in itertools.islice(moments, len(machine.par)):
+        if m is not None and s is None:
+            s = unit.variance(unit.mean(par[:1, :], par), par)[0, :]
+        base.append(par if m is None else unit.independent(m, s))
+    return base
 
 
 def log_partition_of_base(machine: Machine, base: Sequence[Array]) -> float:
@@ -142,19 +146,49 @@ def increments(
 ) -> Iterator[Array]:
     """What each step adds to the log weights of `anneal`."""
     summed = machine.odd if summed is None else summed
-    kept = machine.even if summed == machine.odd else machine.odd
-    machine = Unchanging(machine.units, machine.par, machine.W)
-    units, states = machine.units, list(states)
-    xp = namespace(machine.W[0])
-
-    def at(share: float) -> list[Array]:
-        ends = zip(units, base, machine.par, strict=True)
-        return [unit.between(start, end, share) for unit, start, end in ends]
-
+    path, states = Path(machine, base), list(states)
     betas = [float(beta) for beta in betas]
-    par = at(betas[0])
     for before, beta in itertools.pairwise(betas):
-        start_par, par = par, at(beta)
+        change, states = path.step(before, beta, states, summed, rng)
+        yield change
+
+
+class Path:
+    """From units without neighbours, at beta = 0, to a machine, at beta = 1.
+
+    Parameters
+    ----------
+    machine : Machine
+    base : list of arrays of shape (n_par, n_l)
+        Parameters at beta = 0, where there are no weights.
+    """
+
+    def __init__(self, machine: Machine, base: Sequence[Array]):
+        self.machine = Unchanging(machine.units, machine.par, machine.W)
+        self.base = base
+        # Where the last step ended, the next one begins.
+        self._last: tuple[float, list[Array]] = (math.nan, [])
+
+    def parameters(self, beta: float) -> list[Array]:
+        """Of the units at one temperature."""
+        if beta != self._last[0]:
+            ends = zip(self.machine.units, self.base, self.machine.par, strict=True)
+            par = [unit.between(start, end, beta) for unit, start, end in ends]
+            self._last = beta, par
+        return self._last[1]
+
+    def step(
+        self, before: float, beta: float, states: States, summed: range, rng: Stream
+    ) -> tuple[Array, States]:
+        """What the step from ``before`` to ``beta`` adds to the log weight of each chain.
+
+        And the states of all layers after a sweep at ``beta``, in which the layers ``summed``
+        are drawn first.
+        """
+        machine, units, states = self.machine, self.machine.units, list(states)
+        kept = machine.even if summed == machine.odd else machine.odd
+        xp = namespace(machine.W[0])
+        start_par, par = self.parameters(before), self.parameters(beta)
         change: Array = 0.0
         for layer in kept:
             energy = units[layer].energy(states[layer], start_par[layer])
@@ -171,9 +205,9 @@ def increments(
             gain = unit.log_partition_change(field, mean, p, back, start_par[layer])
             change = change + xp.astype(gain, xp.float64)
             states[layer] = unit.draw(mean, p, rng)
-        yield change
         for layer in kept:
             field = machine.input(layer, states)
             field *= beta
             field += par[layer][0, :]
             states[layer] = units[layer].sample(field, par[layer], rng)
+        return change, states

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -54,6 +54,20 @@ class LogPartition:
     forward: Estimate | None = None
     reverse: Estimate | None = None
 
+    def plus(self, constant: float) -> LogPartition:
+        """That of a machine whose energy is less by ``constant``."""
+        ways = (self.forward, self.reverse)
+        forward, reverse = (
+            None if way is None else replace(way, value=way.value + constant) for way in ways
+        )
+        return replace(
+            self,
+            value=self.value + constant,
+            interval=tuple(end + constant for end in self.interval),
+            forward=forward,
+            reverse=reverse,
+        )
+
 
 def log_partition(
     machine: Machine,
@@ -61,7 +75,7 @@ def log_partition(
     method: str = "auto",
     *,
     rng: Stream,
-    states: States | None = None,
+    states: States | Callable[[], States] | None = None,
     n_sweeps: int = 100,
     betas: str | int | np.ndarray = "auto",
     n_chains: int = 100,
@@ -79,12 +93,12 @@ def log_partition(
         "exact" sums over all states of the even or the odd layers, up to 25 units; "ais"
         anneals. "auto" is exact up to 20 units and where there is a formula.
     rng : Stream
-    states : list of arrays of shape (n_rows, n_l), default=None
-        Where the way down starts: states of the even layers from the model, such as persistent
-        chains, or from near it, such as rows of the data; ``None`` for a layer not known.
-        Without any there is only a way up, and nothing to show what its chains have missed.
-        What the two ways both miss does not show either: the more of the model the states
-        cover, the better.
+    states : list of arrays of shape (n_rows, n_l) or callable, default=None
+        Where the way down starts: states of the even layers from the model, such as those of
+        `population`, or from near it, such as rows of the data; ``None`` for a layer not known.
+        A callable gives them where they are needed. Without any there is only a way up, and
+        nothing to show what its chains have missed. What the two ways both miss does not show
+        either: the more of the model the states cover, the better.
     n_sweeps : int, default=100
         How often ``states`` are redrawn before they are used.
     betas : "auto", int or array of shape (n_betas,), default="auto"
@@ -112,6 +126,7 @@ def log_partition(
     forward = estimate(start, anneal(machine, base, betas, chains, rng, summed), 1)
     if states is None:
         return _combined(forward, None)
+    states = states() if callable(states) else states
     chains = equilibrate(machine, states, n_sweeps, rng)
     reverse = estimate(start, anneal(machine, base, betas[::-1], chains, rng, summed), -1)
     apart = abs(forward.value - reverse.value)

@@ -14,7 +14,6 @@ comes to it with more draws (Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,34 +21,13 @@ from .._array_api import Array, device, namespace, sigmoid, to_numpy
 from .._machine import Machine, States
 from .._mean_field import settle
 from .._random import Stream
-from ._estimates import log_mean_exp
 
 # From a machine, a layer of it and what the layer receives to its states.
 Choice = Callable[[Machine, int, Array], Array]
 
 _BLOCK_BYTES = 2**24
 # For each even layer above the visible one of the top machine.
-_MEAN_FIELD_SWEEPS = 10
-
-
-@dataclass(frozen=True)
-class LogProbability:
-    """log p(v) of each row.
-
-    Attributes
-    ----------
-    value : array of shape (n_rows,)
-        Estimate from the mean of the weights, on average a little too low.
-    bound : array of shape (n_rows,)
-        Mean of the log weights, lower than that.
-    standard_error : array of shape (n_rows,)
-        Of ``value``, from the draws alone: log Z comes on top, the same for all rows. The rows
-        share their draws, so that these errors do not average out over rows.
-    """
-
-    value: np.ndarray
-    bound: np.ndarray
-    standard_error: np.ndarray
+MEAN_FIELD_SWEEPS = 10
 
 
 class CommonStream(Stream):
@@ -75,25 +53,6 @@ class CommonStream(Stream):
         draw = self._generator.standard_normal((1, like.shape[-1]))
         draw = xp.asarray(draw.astype(_numpy_dtype(like)), device=device(like))
         return xp.broadcast_to(draw, like.shape)
-
-
-def log_probability(
-    machines: Sequence[Machine], v: Array, log_z: float, n_samples: int = 100, seed: int = 0
-) -> LogProbability:
-    """log p(v) of each row under a stack of machines.
-
-    Parameters
-    ----------
-    machines : sequence of Machine, the lowest first
-    v : array of shape (n_rows, n_0)
-    log_z : float
-        Log of the partition function of the last machine.
-    n_samples : int
-    seed : int
-    """
-    weights = log_weights(machines, v, n_samples, seed) - log_z
-    value, error, _ = log_mean_exp(weights)
-    return LogProbability(value, np.mean(weights, axis=-1), error)
 
 
 def log_weights(
@@ -129,12 +88,12 @@ def log_weights(
     size = max(1, block_bytes // (8 * width))
     for begin in range(0, n_rows, size):
         rows = slice(begin, min(begin + size, n_rows))
-        draw = _drawn_by(CommonStream(seed))
+        draw = drawn_by(CommonStream(seed))
         # The draws differ from here on; the first product is the same for all of them.
         received = machines[0].input(1, [v[rows, :], None]) if machines[1:] else None
         posterior = None if machines[1:] else _posterior(machines[0], v[rows, :])
         for sample in range(n_samples):
-            _, weight = _walk(machines, v[rows, :], received, draw, posterior)
+            _, weight = walk(machines, v[rows, :], received, draw, posterior)
             weights[rows, sample] = to_numpy(weight)
     return weights
 
@@ -148,7 +107,7 @@ def propose(machines: Sequence[Machine], v: Array, rng: Stream) -> States:
         The hidden layer of each machine but the last, from the lowest up, then the even layers
         of the last above its visible one.
     """
-    return _walk(machines, v, None, _drawn_by(rng))[0]
+    return walk(machines, v, None, drawn_by(rng))[0]
 
 
 def log_weight(machines: Sequence[Machine], v: Array, hidden: States) -> Array:
@@ -159,10 +118,10 @@ def log_weight(machines: Sequence[Machine], v: Array, hidden: States) -> Array:
     array of shape (n_rows,), float64
     """
     given = iter(hidden)
-    return _walk(machines, v, None, lambda machine, layer, received: next(given))[1]
+    return walk(machines, v, None, lambda machine, layer, received: next(given))[1]
 
 
-def _drawn_by(rng: Stream) -> Choice:
+def drawn_by(rng: Stream) -> Choice:
     def draw(machine: Machine, layer: int, received: Array) -> Array:
         par = machine.par[layer]
         return machine.units[layer].sample(received + par[0, :], par, rng)
@@ -170,7 +129,7 @@ def _drawn_by(rng: Stream) -> Choice:
     return draw
 
 
-def _walk(
+def walk(
     machines: Sequence[Machine],
     v: Array,
     received: Array | None,
@@ -205,7 +164,7 @@ def _walk(
 def _posterior(machine: Machine, x: Array) -> list:
     """The even layers above the visible one, and what they receive in the mean field."""
     above = machine.even[1:]
-    states = settle(machine, x, _MEAN_FIELD_SWEEPS * len(above))
+    states = settle(machine, x, MEAN_FIELD_SWEEPS * len(above))
     states = machine.means(machine.odd, states)
     return [(layer, machine.input(layer, states)) for layer in above]
 

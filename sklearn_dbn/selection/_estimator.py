@@ -51,8 +51,11 @@ class SelectingGenerator(Generator):
     }
 
     @abstractmethod
-    def _fields(self, X: Any, top: int) -> Iterator[tuple[Any, Any, np.ndarray]]:
-        """Unit type, parameters and field, (n_rows, n_units), of hidden layers 0 to ``top``."""
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        """Of hidden layers 0 to ``top``, unit type, parameters and field, (n_rows, n_units).
+
+        Block by block, each with the rows of ``X`` that it holds.
+        """
 
     @abstractmethod
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
@@ -86,8 +89,7 @@ class SelectingGenerator(Generator):
                     f"units={self.units!r} with unit_score={self.unit_score!r} is decided by "
                     "data: pass X, and y where it needs labels, to select."
                 )
-            everything = [np.arange(width) for width in widths]
-            return np.hstack(self._columns(X, layers, everything))
+            return self._columns(X, layers, [np.arange(width) for width in widths])
 
         def scores() -> list[np.ndarray]:
             if callable(self.unit_score):
@@ -111,21 +113,23 @@ class SelectingGenerator(Generator):
 
     def _columns(
         self, X: Any, layers: Any, units: list[np.ndarray], fields: Any = None
-    ) -> list[np.ndarray]:
-        """Features of the given units, a block for each of the given layers.
+    ) -> np.ndarray:
+        """Features of the given units of the given layers, (n_rows, n_units).
 
         ``fields`` may stand in for `_fields`.
         """
-        output = OUTPUTS[self.output]
-        chosen = dict(zip(layers, units, strict=True))
-        blocks = {}
-        for layer, (unit, par, field) in enumerate((fields or self._fields)(X, max(layers))):
-            if layer in chosen:
-                values, wanted = output(unit, par, field), chosen[layer]
-                # A copy of whole layers would take as long as a sweep of the mean field.
+        output, found = OUTPUTS[self.output], None
+        ends = np.cumsum([0, *map(len, units)])
+        for rows, block in (fields or self._fields)(X, max(layers)):
+            for begin, layer, wanted in zip(ends, layers, units, strict=False):
+                values = output(*block[layer])
+                if found is None:
+                    found = np.empty((X.shape[0], ends[-1]), values.dtype)
+                part = found[rows, begin : begin + len(wanted)]
+                # An index array would copy whole layers once more.
                 whole = np.array_equal(wanted, np.arange(values.shape[1]))
-                blocks[layer] = values if whole else values[:, wanted]
-        return [blocks[layer] for layer in layers]
+                part[...] = values if whole else values[:, wanted]
+        return found
 
     def transform(self, X: Any) -> Any:
         """Features of `X`: the selected units of the selected layers.
@@ -143,17 +147,18 @@ class SelectingGenerator(Generator):
             only with `passthrough` of a sparse `X`.
         """
         check_is_fitted(self)
-        return self._features(self._complete(self._check_rows(X, reset=False)))
+        return self._features(self._check_rows(X, reset=False))
 
     def _features(self, X: Any, fields: Any = None) -> Any:
-        """`transform` of complete rows; ``fields`` may stand in for `_fields`."""
+        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
         layers = self.selected_layers_.tolist()
-        blocks = self._columns(X, layers, self.selected_units_, fields)
+        H = self._columns(X, layers, self.selected_units_, fields)
         if not self.passthrough:
-            return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+            return H
+        X = self._complete(X)
         if sp.issparse(X):
-            return sp.hstack([*blocks, X], format="csr")
-        return np.hstack([*blocks, X])
+            return sp.hstack([H, X], format="csr")
+        return np.hstack([H, X])
 
     def inverse_transform(self, H: Any) -> np.ndarray:
         """Rows of the input that the features `H` speak for.
