@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import layer_sizes, unchanged_on_failure, visible_unit
+from ._base import layer_sizes, unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
 from ._fitting import (
     MachineGenerator,
@@ -33,6 +33,7 @@ from ._random import seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
 from ._training import Run
+from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 

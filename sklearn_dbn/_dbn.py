@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure, visible_unit
+from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure
 from ._compat import _fit_context
 from ._fitting import training_parameters
 from ._greedy import LayerTraining, continued_layer, take_in
@@ -23,6 +23,7 @@ from ._partitions import Partitions, rows_of
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._training import Run
+from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 

@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import check_columns, unchanged_on_failure, visible_unit
+from ._base import check_columns, unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
 from ._fitting import (
     MachineGenerator,
@@ -26,6 +26,7 @@ from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
 from ._partitions import rows_of
 from ._rows import Rows
 from ._training import Run, Settings
+from ._validation import visible_unit
 from .optim import SCHEDULES
 from .samplers import SAMPLERS
 from .units import UNITS
