@@ -15,6 +15,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 
 from ._compat import parse_version, validate_parameter_constraints
+from ._shown import short_message, shown
 from ._validation import RowChecks
 from ._version import __version__
 
@@ -28,8 +29,19 @@ class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstim
     def _doc_link_template(self) -> str:
         # The HTML repr shows what a parameter means only beside a link to where that is
         # written: the docstring, as it was installed.
-        module = Path(inspect.getfile(type(self)))
-        return module.as_uri().replace("{", "{{").replace("}", "}}")
+        try:
+            module = Path(inspect.getfile(type(self))).as_uri()
+        except (OSError, TypeError, ValueError):
+            # A class of a notebook, or of `python -c`, is in no file.
+            return ""
+        return module.replace("{", "{{").replace("}", "}}")
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            # It shows the value, however long that is.
+            raise type(error)(short_message(error)) from None
 
     def __getstate__(self) -> dict[str, Any]:
         # skops reads it here.
@@ -72,7 +84,7 @@ def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
     sizes = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
     if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
         raise ValueError(
-            f"hidden_layer_sizes={hidden_layer_sizes!r} must hold a positive int for "
+            f"hidden_layer_sizes={shown(hidden_layer_sizes)} must hold a positive int for "
             "each hidden layer, and at least one."
         )
     return [int(n) for n in sizes]

@@ -18,6 +18,7 @@ from ._base import unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
 from ._examples import Targets
 from ._network import Logistic, Softmax
+from ._shown import shown
 from ._tuned import FineTuned, has_minibatches
 
 
@@ -344,7 +345,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
                 f"y has {len(y)} labels for the {X.shape[0]} rows of X: give one for each."
             )
         if np.ndim(self.unlabeled):
-            raise ValueError(f"unlabeled={self.unlabeled!r} must be one label, or None.")
+            raise ValueError(f"unlabeled={shown(self.unlabeled)} must be one label, or None.")
         if chunk and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all labels at once: call fit, or give "
@@ -377,8 +378,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             )
         if isinstance(self.class_weight, dict):
             raise ValueError(
-                f"class_weight={self.class_weight!r} names classes, and y has several labels "
-                "for each row: set class_weight='balanced', or pass sample_weight."
+                f"class_weight={shown(self.class_weight)} names classes, and y has several "
+                "labels for each row: set class_weight='balanced', or pass sample_weight."
             )
         self.classes_ = np.arange(y.shape[1])
         # One row on and one row off beside those there are, as no label is impossible.
@@ -414,8 +415,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         new = np.setdiff1d(y, self.classes_)
         if len(new):
             raise ValueError(
-                f"y holds the label {new[0]!r}, which is not among the classes "
-                f"{list(self.classes_)!r} that training started with: pass all of them as "
+                f"y holds the label {shown(new[0])}, which is not among the classes "
+                f"{shown(list(self.classes_))} that training started with: pass all of them as "
                 "classes in the first call to partial_fit, or fit a clone."
             )
         if (
@@ -424,8 +425,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             and not np.array_equal(np.unique(classes), self.classes_)
         ):
             raise ValueError(
-                f"classes={classes!r} are not those that training started with, "
-                f"{list(self.classes_)!r}: leave them out after the first call to partial_fit."
+                f"classes={shown(classes)} are not those that training started with, "
+                f"{shown(list(self.classes_))}: leave them out after the first call to "
+                "partial_fit."
             )
         index = np.searchsorted(self.classes_, y)
         values = np.zeros((len(y), len(self.classes_)), dtype=dtype)
@@ -434,8 +436,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         weight = compute_sample_weight(self.class_weight, y) if len(y) else np.ones(0)
         if not np.all((weight >= 0) & (weight < np.inf)):
             raise ValueError(
-                f"class_weight={self.class_weight!r} must give each class a finite weight that "
-                "is not negative."
+                f"class_weight={shown(self.class_weight)} must give each class a finite weight "
+                "that is not negative."
             )
         return Targets(rows, values, base, weight, index)
 

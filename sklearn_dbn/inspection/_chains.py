@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._random import Stream, seed_of
+from .._shown import shown
 from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
 
 # Of the annealing that the chains start from.
@@ -169,10 +170,10 @@ class ChainsDisplay:
             and sweeps[-1:] >= [2]
         ):
             raise ValueError(
-                f"sweeps={sweeps!r} must be ints that rise from 0 or more to 2 or more."
+                f"sweeps={shown(sweeps)} must be ints that rise from 0 or more to 2 or more."
             )
         if not isinstance(n_chains, Integral) or n_chains < 1:
-            raise ValueError(f"n_chains={n_chains!r} must be a positive int.")
+            raise ValueError(f"n_chains={shown(n_chains)} must be a positive int.")
         images = _run(estimator, n_chains, sweeps[-1] + 1, Stream(seed_of(random_state)))
         display = cls(
             images[sweeps].swapaxes(0, 1),

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .._shown import shown
+
 # Inches that a new figure gives to the longer side of a grid of images.
 _SIDE = 5.0
 # Between images: neither the paper nor the ink of the scales of colours that are used.
@@ -43,8 +45,8 @@ def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
     )
     if not is_shape or math.prod(image_shape) != n_features:
         raise ValueError(
-            f"image_shape={image_shape!r} does not fit rows of {n_features} features: give two "
-            "positive ints, (height, width), with that product."
+            f"image_shape={shown(image_shape)} does not fit rows of {n_features} features: "
+            "give two positive ints, (height, width), with that product."
         )
     height, width = image_shape
     return int(height), int(width)
@@ -69,7 +71,7 @@ def draw_images(
     if n_columns is None:
         n_columns = math.ceil(math.sqrt(len(rows)))
     elif not isinstance(n_columns, Integral) or n_columns < 1:
-        raise ValueError(f"n_columns={n_columns!r} must be a positive int, or None.")
+        raise ValueError(f"n_columns={shown(n_columns)} must be a positive int, or None.")
     n_rows = math.ceil(len(rows) / n_columns)
     sheet = np.full((n_rows * n_columns, height + 1, width + 1), np.nan)
     sheet[: len(rows), :-1, :-1] = rows.reshape(-1, height, width)
@@ -99,8 +101,8 @@ def make_panels(
         figure, place = ax.figure, ax.get_subplotspec()
         if place is None:
             raise ValueError(
-                f"ax={ax!r} is in no grid of subplots, so it cannot be divided: make it with "
-                f"plt.subplots, or give {n_panels} axes."
+                f"ax={shown(ax)} is in no grid of subplots, so it cannot be divided: make it "
+                f"with plt.subplots, or give {n_panels} axes."
             )
         ax.set_axis_off()
         grid = place.subgridspec(n_rows, n_columns)

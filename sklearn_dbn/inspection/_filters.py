@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._shown import shown
 from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 
@@ -133,8 +134,8 @@ class FiltersDisplay:
         n = len(weights)
         if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
             raise ValueError(
-                f"layer={layer!r} names no hidden layer: the generator has {n}, 0 to {n - 1} "
-                f"or -{n} to -1."
+                f"layer={shown(layer)} names no hidden layer: the generator has {n}, 0 to "
+                f"{n - 1} or -{n} to -1."
             )
         layer = int(layer) % n
         image_shape = resolve_image_shape(image_shape, weights[0].shape[0])
@@ -155,7 +156,7 @@ def _resolve_units(units: Any, layer: int, n_units: int) -> np.ndarray:
         index = np.array([])
     if index.ndim != 1 or not len(index):
         raise ValueError(
-            f"units={units!r} does not choose among the {n_units} units of layer {layer}: give "
-            f"indices from 0 to {n_units - 1}, a mask or a slice."
+            f"units={shown(units)} does not choose among the {n_units} units of layer {layer}: "
+            f"give indices from 0 to {n_units - 1}, a mask or a slice."
         )
     return index

@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._shown import shown
 from ._drawing import check_matplotlib_support, make_panels
 
 _N_COLUMNS = 3
@@ -111,7 +112,7 @@ class HistoryDisplay:
         chosen = [chosen] if isinstance(chosen, str) else list(chosen)
         if not chosen or not set(chosen) <= set(recorded):
             raise ValueError(
-                f"quantities={self.quantities!r} must be some of what was recorded, "
+                f"quantities={shown(self.quantities)} must be some of what was recorded, "
                 f"{', '.join(recorded)}."
             )
         return chosen

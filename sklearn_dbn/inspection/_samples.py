@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._shown import shown
 from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 
@@ -125,7 +126,7 @@ class SamplesDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be a positive int.")
+            raise ValueError(f"n_samples={shown(n_samples)} must be a positive int.")
         image_shape = resolve_image_shape(image_shape, estimator.n_features_in_)
         samples = estimator.sample(
             n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state

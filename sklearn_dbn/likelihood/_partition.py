@@ -13,6 +13,7 @@ import numpy as np
 from .._array_api import Array
 from .._machine import Machine, States
 from .._random import Stream
+from .._shown import shown
 from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
 from ._estimates import Estimate, estimate
 from ._exact import enumerable, exact_log_partition, has_closed_form
@@ -111,7 +112,7 @@ def log_partition(
         with one hidden layer; with several, short runs tell which leave less variance.
     """
     if method not in METHODS:
-        raise ValueError(f"method={method!r} is unknown; use one of {', '.join(METHODS)}.")
+        raise ValueError(f"method={shown(method)} is unknown; use one of {', '.join(METHODS)}.")
     layers, n_units = enumerable(machine)
     quick = layers is not None and n_units <= _QUICKLY_ENUMERATED
     if method == "exact" or (method == "auto" and (quick or has_closed_form(machine))):
@@ -178,11 +179,13 @@ def _temperatures(
 ) -> np.ndarray:
     if isinstance(betas, str):
         if betas != "auto":
-            raise ValueError(f'betas={betas!r} is unknown; use "auto", a number or an array.')
+            raise ValueError(
+                f'betas={shown(betas)} is unknown; use "auto", a number or an array.'
+            )
         return place(machine, base, rng, summed=summed)
     if isinstance(betas, Integral):
         if betas < 2:
-            raise ValueError(f"betas={betas!r} is too few; use at least 2 temperatures.")
+            raise ValueError(f"betas={shown(betas)} is too few; use at least 2 temperatures.")
         return np.linspace(0, 1, int(betas))
     betas = np.asarray(betas, dtype=np.float64)
     rising = betas.ndim == 1 and len(betas) > 1 and bool(np.all(np.diff(betas) > 0))

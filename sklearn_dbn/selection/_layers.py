@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .._shown import shown
+
 
 def layer_subsets(
     n_layers: int, *, min_size: int = 1, max_size: int | None = None
@@ -71,14 +73,14 @@ def resolve_layers(layers: int | slice | Sequence[int] | str, n_layers: int) -> 
         chosen = [None]
     if not all(isinstance(i, Integral) and not isinstance(i, bool | np.bool_) for i in chosen):
         raise TypeError(
-            f"layers must be an int, a slice, a sequence of ints or 'all', got {layers!r}."
+            f"layers must be an int, a slice, a sequence of ints or 'all', got {shown(layers)}."
         )
     if not chosen:
-        raise ValueError(f"layers={layers!r} chooses no layer: {there}.")
+        raise ValueError(f"layers={shown(layers)} chooses no layer: {there}.")
     for i in chosen:
         if not -n_layers <= i < n_layers:
-            raise ValueError(f"layers={layers!r} names layer {i}: {there}.")
+            raise ValueError(f"layers={shown(layers)} names layer {shown(int(i))}: {there}.")
     resolved = tuple(int(i) % n_layers for i in chosen)
     if len(set(resolved)) < len(resolved):
-        raise ValueError(f"layers={layers!r} names a layer twice: name each once.")
+        raise ValueError(f"layers={shown(layers)} names a layer twice: name each once.")
     return resolved

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from .._shown import shown
+
 
 def resolve_units(
     units: Any,
@@ -54,13 +56,13 @@ def resolve_units(
     if hasattr(units, "get_support") or hasattr(units, "fit"):
         if not hasattr(units, "get_support"):
             raise TypeError(
-                f"units={units!r} is an estimator without get_support: pass a feature "
+                f"units={shown(units)} is an estimator without get_support: pass a feature "
                 "selector, such as SelectKBest."
             )
         selector = clone(units).fit(columns(), y)
         chosen = selector.get_support(indices=True)
         if not len(chosen):
-            raise ValueError(f"units={units!r} selected no unit: relax it.")
+            raise ValueError(f"units={shown(units)} selected no unit: relax it.")
         return _split(chosen, widths), selector
     k = _count(units, sum(widths), "units")
     # Stable, so that among equal scores the first units win, on every machine.
@@ -77,8 +79,8 @@ def _from_mapping(
         layer = key % n_layers if isinstance(key, Integral) and -n_layers <= key else key
         if layer not in layers or layer in specs or isinstance(key, bool):
             raise ValueError(
-                f"units has the key {key!r}: its keys must be layers chosen by the parameter "
-                f"layers, here {tuple(layers)}, each once."
+                f"units has the key {shown(key)}: its keys must be layers chosen by the "
+                f"parameter layers, here {shown(tuple(layers))}, each once."
             )
         specs[layer] = spec
     selected = []
@@ -107,7 +109,7 @@ def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
         raise TypeError(
             f"units[{layer}] must be an index array, a mask, a slice, an int or a float, got "
-            f"{spec!r}."
+            f"{shown(spec)}."
         )
     if array.dtype.kind == "b":
         if len(array) != width:
@@ -119,8 +121,8 @@ def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
     for i in array:
         if not -width <= i < width:
             raise ValueError(
-                f"units[{layer}] names unit {i}, but layer {layer} has {width} units, 0 to "
-                f"{width - 1}."
+                f"units[{layer}] names unit {shown(int(i))}, but layer {layer} has {width} "
+                f"units, 0 to {width - 1}."
             )
     array = array.astype(np.intp) % width
     if len(np.unique(array)) < len(array):
@@ -133,17 +135,17 @@ def _count(spec: Any, total: int, name: str) -> int:
     if isinstance(spec, bool | np.bool_) or not isinstance(spec, Real):
         raise TypeError(
             f"{name} must be None, an int, a float, a mapping from layers or a feature "
-            f"selector, got {spec!r}."
+            f"selector, got {shown(spec)}."
         )
     if isinstance(spec, Integral):
         if not 1 <= spec <= total:
             raise ValueError(
-                f"{name}={spec} must be at least 1 and at most {total}, the number of units "
-                "to choose from."
+                f"{name}={shown(spec)} must be at least 1 and at most {total}, the number of "
+                "units to choose from."
             )
         return int(spec)
     if not 0 < spec <= 1:
-        raise ValueError(f"{name}={spec} must be a fraction in (0, 1].")
+        raise ValueError(f"{name}={shown(spec)} must be a fraction in (0, 1].")
     return max(1, round(float(spec) * total))
 
 
