@@ -32,6 +32,7 @@ from ._pretraining import SCHEMES, Pretraining, chosen
 from ._random import seed_of
 from ._rbm import RBMTransformer
 from ._rows import Rows
+from ._shown import shown
 from ._training import Run
 from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
@@ -312,20 +313,22 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         rbm = self._template("rbm", RBMTransformer(n_gibbs_steps=5))
         if go_on and sizes != self._sizes:
             raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the fitted machine to "
-                f"go on with has layers of {self._sizes} units: fit a clone, or set it back."
+                f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
+                f"to go on with has layers of {shown(self._sizes)} units: fit a clone, or set "
+                "it back."
             )
         dtype = self.weights_[0].dtype if go_on else None
         X = self._check_rows(X, reset=not go_on, dtype=dtype)
-        unit = visible_unit(self, self.visible_units_ if go_on else rbm.visible, X)
-        return rbm, sizes, X, unit, self._check_weight(sample_weight, X)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        return rbm, sizes, X, visible_unit(self, rbm.visible, X, weight, fitted), weight
 
     def _template(self, name: str, default: RBMTransformer) -> RBMTransformer:
         rbm = default if getattr(self, name) is None else getattr(self, name)
         if not isinstance(rbm, RBMTransformer):
             raise TypeError(
-                f"{name} must be an RBMTransformer or None, got {rbm!r}: give one template for "
-                "all layers."
+                f"{name} must be an RBMTransformer or None, got {shown(rbm)}: give one "
+                "template for all layers."
             )
         rbm = clone(rbm)
         rbm._validate_params()
@@ -503,7 +506,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             hidden layer no sweep is needed and the residual is 0.
         """
         check_is_fitted(self)
-        found = self._posterior(self._check_rows(X, reset=False))
+        X = self._check_rows(X, reset=False, outside="warn")
+        found = self._posterior(X)
         means = found.means(self._stack[0])[1:]
         return Bunch(means=means, n_sweeps=found.n_sweeps, residual=found.residual)
 

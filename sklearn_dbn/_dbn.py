@@ -22,6 +22,8 @@ from ._memory import MEMORY, key_of, memory_of, remembered
 from ._partitions import Partitions, rows_of
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
+from ._rows import clipped, has_outside
+from ._shown import shown
 from ._training import Run
 from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
@@ -255,9 +257,9 @@ class DBNTransformer(SelectingGenerator):
                 templates = self._templates()
                 if len(templates) != len(self.rbms_):
                     raise ValueError(
-                        f"hidden_layer_sizes={self.hidden_layer_sizes!r} has another number of "
-                        f"layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
-                        "back."
+                        f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another "
+                        f"number of layers than the {len(self.rbms_)} to go on with: fit anew, "
+                        "or set it back."
                     )
                 self._check_sizes()
                 pairs = zip(self.rbms_, templates, strict=True)
@@ -282,7 +284,8 @@ class DBNTransformer(SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self, X=X)
         self.rbms_, self._statistics = [], []
-        unit = visible_unit(self, fitted[0].visible_units_ if fitted else rbms[0].visible, X)
+        known = fitted[0].visible_units_ if fitted else None
+        unit = visible_unit(self, rbms[0].visible, X, weight, known)
         weight = weight / weight[weight > 0].mean()
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
@@ -322,7 +325,7 @@ class DBNTransformer(SelectingGenerator):
             if interrupted(self):
                 raise KeyboardInterrupt(
                     f"{type(self).__name__} was interrupted before it had all of layers="
-                    f"{self.layers!r}, and is as it was before fit."
+                    f"{shown(self.layers)}, and is as it was before fit."
                 ) from None
             raise
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
@@ -341,7 +344,8 @@ class DBNTransformer(SelectingGenerator):
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self, X=X)
-        unit = visible_unit(self, rbms[0].visible_units_ if started else rbms[0].visible, X)
+        known = rbms[0].visible_units_ if started else None
+        unit = visible_unit(self, rbms[0].visible, X, weight, known)
         lower: list[Machine] = []
         for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
@@ -368,8 +372,9 @@ class DBNTransformer(SelectingGenerator):
         for rbm, fitted in zip(self._templates(), self._sizes, strict=False):
             if rbm.n_components != fitted:
                 raise ValueError(
-                    f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the fitted layers to "
-                    f"go on with have {self._sizes} units: fit a clone, or set it back."
+                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted "
+                    f"layers to go on with have {shown(self._sizes)} units: fit a clone, or "
+                    "set it back."
                 )
 
     def _templates(self) -> list[RBMTransformer]:
@@ -382,13 +387,14 @@ class DBNTransformer(SelectingGenerator):
         if len(rbms) != len(sizes):
             raise ValueError(
                 f"rbm holds {len(rbms)} templates for the {len(sizes)} layers of "
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: give one for each, or a "
+                f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}: give one for each, or a "
                 "single template."
             )
         for rbm in rbms:
             if not isinstance(rbm, RBMTransformer):
                 raise TypeError(
-                    f"rbm must be an RBMTransformer, a sequence of them or None, got {rbm!r}."
+                    f"rbm must be an RBMTransformer, a sequence of them or None, got "
+                    f"{shown(rbm)}."
                 )
         templates = [
             clone(rbm).set_params(n_components=n) for rbm, n in zip(rbms, sizes, strict=True)
@@ -405,7 +411,7 @@ class DBNTransformer(SelectingGenerator):
         ):
             raise TypeError(
                 "pretrained must be FrozenEstimator(dbn) with a fitted DBNTransformer, got "
-                f"{frozen!r}."
+                f"{shown(frozen)}."
             )
         source = frozen.estimator
         try:
@@ -417,6 +423,9 @@ class DBNTransformer(SelectingGenerator):
         source._check_rows(X, reset=False)
         X = self._check_rows(X, reset=True)
         weight = self._check_weight(sample_weight, X)
+        known = source.rbms_[0].visible_units_
+        unit = visible_unit(self, None, X, weight, known)
+        X = clipped(X, unit.support) if has_outside(X, unit.support) else X
         self.rbms_, self.history_ = source.rbms_, source.history_
         self._statistics = [UnitStatistics(rbm.n_components) for rbm in source.rbms_]
         add_fields(self._statistics, self._fields(X, len(source.rbms_) - 1), weight)

@@ -19,6 +19,7 @@ from ._machine import Machine
 from ._mean_field import mean_field, means_below
 from ._random import Stream, seed_of
 from ._rows import has_gaps
+from ._shown import shown
 from ._training import Run
 from .likelihood import (
     METHODS,
@@ -61,6 +62,10 @@ class Generator(BaseGenerator, ABC):
     @abstractmethod
     def _runs(self) -> list[Run]:
         """The training of each machine, the lowest first."""
+
+    @property
+    def _bottom_run(self) -> Run:
+        return self._runs[0]
 
     @abstractmethod
     def _with_runs(self, runs: list[Run]) -> Any:
@@ -188,7 +193,7 @@ class Generator(BaseGenerator, ABC):
         The columns' units, and the energy of the latter where the columns and the hidden units
         are 0: there the energy of the former is 0.
         """
-        run, machine = self._runs[0], self._stack[0]
+        run, machine = self._bottom_run, self._stack[0]
         if len(self._runs) > 1 or run.scale is None:
             return 0.0
         par, zero = (
@@ -216,6 +221,12 @@ class Generator(BaseGenerator, ABC):
         log_likelihood : ndarray of shape (n_samples,), float64
             For Gaussian visible units the log density, per unit of the columns.
 
+        Raises
+        ------
+        ValueError
+            When Bernoulli visible units are given values outside [0, 1] by more than 1e-6: no
+            such row has a likelihood.
+
         Warns
         -----
         RuntimeWarning
@@ -237,6 +248,11 @@ class Generator(BaseGenerator, ABC):
         Returns
         -------
         log_likelihood : float
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
         """
         return float(np.mean(self.score_samples(X)))
 
@@ -252,6 +268,11 @@ class Generator(BaseGenerator, ABC):
         -------
         bound : ndarray of shape (n_samples,), float64
             Equal to `score_samples` with one hidden layer.
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
         """
         check_is_fitted(self)
         return self._scored(X).bound
@@ -268,9 +289,14 @@ class Generator(BaseGenerator, ABC):
         -------
         free_energy : ndarray of shape (n_samples,), float64
             Estimated with several hidden layers, as `score_samples` is.
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
         """
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False)
+        X = self._check_rows(X, reset=False, outside="refuse")
         found = self._log_likelihood(X, log_z=0.0).value
         return self._log_scale(X) - found - self._log_z_by_units
 
@@ -278,7 +304,7 @@ class Generator(BaseGenerator, ABC):
         """Log density of the known entries of each row, in standardised columns."""
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
-            v = self._runs[0].standard(_dense(X[rows]))
+            v = self._bottom_run.standard(_dense(X[rows]))
             part = log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
             for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
                 whole[rows] = x
@@ -286,7 +312,7 @@ class Generator(BaseGenerator, ABC):
 
     def _scored(self, X: Any) -> LogProbability:
         """Log density of the known entries of each row, per unit of the columns."""
-        X = self._check_rows(X, reset=False)
+        X = self._check_rows(X, reset=False, outside="refuse")
         found = self._log_likelihood(X, self._log_z)
         most = found.bound.max(initial=0)
         if most > _SURE_NATS and not self._stack[0].units[0].continuous:
@@ -305,7 +331,7 @@ class Generator(BaseGenerator, ABC):
 
     def _log_scale(self, X: Any) -> Any:
         """Log scales of the columns, summed over the known entries of each row."""
-        log_scale = self._runs[0].log_scale()
+        log_scale = self._bottom_run.log_scale()
         if not (log_scale.any() and has_gaps(X)):
             return log_scale.sum()
         parts = [~np.isnan(_dense(X[rows])) @ log_scale for rows in self._blocks(X)]
@@ -361,8 +387,8 @@ class Generator(BaseGenerator, ABC):
         )
         if n_samples is not None and given is not None:
             raise ValueError(
-                f"n_samples={n_samples} with given= asks for two things: one row is drawn for "
-                "each row of given, so leave n_samples out."
+                f"n_samples={shown(n_samples)} with given= asks for two things: one row is "
+                "drawn for each row of given, so leave n_samples out."
             )
         rng = Stream(seed_of(random_state))
         if given is not None:
@@ -372,10 +398,10 @@ class Generator(BaseGenerator, ABC):
                     v = rows
                 return v
 
-            return self._filled(self._check_rows(given, reset=False), drawn)
+            return self._filled(self._check_rows(given, reset=False, outside="warn"), drawn)
         states = self._draws(1 if n_samples is None else n_samples, n_gibbs_steps, rng)
         states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
-        return self._runs[0].measured(pass_down(self._stack, states[0], rng))
+        return self._bottom_run.measured(pass_down(self._stack, states[0], rng))
 
     def impute(
         self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 100, random_state: Any = 0
@@ -398,12 +424,18 @@ class Generator(BaseGenerator, ABC):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Known entries as they were.
+            Known entries as they were, but for what rounding left outside [0, 1] in columns of
+            Bernoulli units.
 
         Raises
         ------
         ValueError
             When `X` or a parameter is not as documented.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
         """
         check_is_fitted(self)
         check_parameters(
@@ -424,7 +456,7 @@ class Generator(BaseGenerator, ABC):
                     total += mean
             return total / (n_gibbs_steps - n_burn)
 
-        return self._filled(self._check_rows(X, reset=False), averaged)
+        return self._filled(self._check_rows(X, reset=False, outside="warn"), averaged)
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """What the highest hidden layer retains of each row: its mean-field reconstruction.
@@ -438,9 +470,15 @@ class Generator(BaseGenerator, ABC):
         -------
         X : ndarray of shape (n_samples, n_features)
             Means of the visible units, in the units of the training data.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
         """
         check_is_fitted(self)
-        X, stack, run = self._check_rows(X, reset=False), self._stack, self._runs[0]
+        X = self._check_rows(X, reset=False, outside="warn")
+        stack, run = self._stack, self._bottom_run
         found = np.empty(X.shape, np.result_type(X.dtype, stack[0].W[0].dtype))
         for rows in self._blocks(X):
             states = self._standard(X[rows])
@@ -463,7 +501,7 @@ class Generator(BaseGenerator, ABC):
 
         Sparse rows of bits stay sparse.
         """
-        run, gaps = self._runs[0], has_gaps(X)
+        run, gaps = self._bottom_run, has_gaps(X)
         if gaps or run.scale is not None:
             X = run.standard(_dense(X))
         return fill_in(self._stack[0], X) if gaps else X
@@ -475,7 +513,7 @@ class Generator(BaseGenerator, ABC):
 
         ``v`` are standardised rows, their gaps filled by the mean field.
         """
-        run, found = self._runs[0], np.empty(X.shape, X.dtype)
+        run, found = self._bottom_run, np.empty(X.shape, X.dtype)
         for rows in self._blocks(X):
             part = _dense(X[rows])
             found[rows] = part

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ import numpy as np
 from ._array_api import Array, times_transposed
 from ._machine import Machine
 from ._random import Stream
+from ._rows import clipped
 
 # Rows that are computed together where no minibatch says how many.
 _BLOCK_ROWS = 1000
@@ -75,23 +76,27 @@ class Inputs:
         For each hidden layer.
     shift, scale : arrays of shape (n_0,) or None
         How the columns are standardised.
+    support : tuple of float or None
+        Of the units of X, where its values are to be clipped to it.
     """
 
     X: Any
     above: list[Array | None]
     shift: Array | None = None
     scale: Array | None = None
+    support: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return self.X.shape[0]
 
     def rows(self, index: np.ndarray) -> Inputs:
         above = [q if q is None else q[index] for q in self.above]
-        return Inputs(self.X[index], above, self.shift, self.scale)
+        return replace(self, X=self.X[index], above=above)
 
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
         v = self.X[index]
         v = v if isinstance(v, np.ndarray) else v.toarray()
+        v = v if self.support is None else clipped(v, self.support)
         if self.scale is not None:
             v = (v - self.shift) / self.scale
         return v, [None if q is None else q[index] for q in self.above]

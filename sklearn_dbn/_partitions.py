@@ -64,6 +64,14 @@ class Partitions:
         """``function(partition, *args)`` of each partition, where it lies."""
         return self.client.gather(self.submit(partial(_with, function, args)))
 
+    def each_with(self, function: Callable[..., Any], x: Any, *args: Any) -> list[Any]:
+        """``function(partition, *args, part)`` with the ``part`` of ``x`` of its rows."""
+        return self.client.gather(self.submit(partial(_with, function, args), self.parts(x)))
+
+    def parts(self, x: Any) -> list[Any]:
+        """What each partition has of ``x``, which has an entry for each row."""
+        return np.split(x, self.ends[1:-1])
+
     def send(self, x: Any) -> Any:
         """A future of ``x``, now on every worker."""
         return self.client.scatter(x, broadcast=True, hash=False)
@@ -114,7 +122,7 @@ class SpreadRows(Rows):
 
     def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
         n_parts = len(self.X.blocks)
-        weights = np.split(self.weight, self.X.ends[1:-1])
+        weights = self.X.parts(self.weight)
         common = self.X.send((self._elsewhere(), take_in, [total.empty() for total in totals]))
         for parts in self.X.client.gather(
             self.X.submit(_accumulated, [common] * n_parts, weights)
@@ -171,8 +179,8 @@ class SpreadRows(Rows):
         return rows
 
 
-def _with(function: Callable[..., Any], args: tuple, block: Any) -> Any:
-    return function(block, *args)
+def _with(function: Callable[..., Any], args: tuple, block: Any, *part: Any) -> Any:
+    return function(block, *args, *part)
 
 
 def _kind_of(block: Any) -> tuple[tuple[int, int], Any]:

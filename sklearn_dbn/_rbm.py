@@ -42,8 +42,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     visible : {"auto", "bernoulli", "gaussian"}, default="auto"
         Type of the visible units. "auto" takes Bernoulli units when all values of `X` lie in
-        [0, 1], else Gaussian ones, and says which in `visible_units_`. Gaussian columns are
-        standardised for training, and their noise variance is learnt.
+        [0, 1], else Gaussian ones, and says which in `visible_units_`. Rows of weight 0 decide
+        nothing. Values outside [0, 1] by rounding, up to 1e-6, are clipped in all methods.
+        Gaussian columns are standardised for training, and their noise variance is learnt.
 
     hidden : {"bernoulli", "gaussian"}, default="bernoulli"
         Type of the hidden units.
@@ -302,8 +303,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             go_on = self.warm_start and hasattr(self, "_run")
             dtype = self.components_.dtype if go_on else None
             X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
-            unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
+            fitted = self.visible_units_ if go_on else None
+            unit = visible_unit(self, self.visible, X, weight, fitted)
             weight = weight / weight[weight > 0].mean()
             rows = rows_of(X, weight, unit, (), self)
             memory = memory_of(self)
@@ -359,8 +361,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             go_on = hasattr(self, "_run")
             dtype = self.components_.dtype if go_on else None
             X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
-            unit = visible_unit(self, self.visible_units_ if go_on else self.visible, X)
             weight = self._check_weight(sample_weight, X)
+            fitted = self.visible_units_ if go_on else None
+            unit = visible_unit(self, self.visible, X, weight, fitted)
             self._partial_fit_rows(rows_of(X, weight, unit, (), self))
         return self
 
@@ -441,9 +444,14 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         -------
         H : ndarray of shape (n_samples, n_components)
             For Bernoulli hidden units the probabilities P(h = 1 | v = X).
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
         """
         check_is_fitted(self)
-        return self._features(self._check_rows(X, reset=False))
+        return self._features(self._check_rows(X, reset=False, outside="warn"))
 
     def _features(self, X: Any, fields: Any = None) -> np.ndarray:
         """`transform` of validated rows; ``fields`` may stand in for `_fields`."""

@@ -12,8 +12,10 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import unchanged_on_failure
 from ._compat import _fit_context
+from ._dates import dates_in
 from ._examples import Targets
 from ._network import Squared
+from ._shown import shown
 from ._tuned import FineTuned, has_minibatches
 
 
@@ -300,12 +302,17 @@ class DBNRegressor(RegressorMixin, FineTuned):
         return Squared()
 
     def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+        if dates_in(y) is not None:
+            raise ValueError(
+                "y has dates or durations, and targets are numbers: make numbers of them, for "
+                "instance of days since the first."
+            )
         try:
             y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             if "y" in str(error).split() or "Complex" in str(error):
                 raise
-            raise ValueError(f"y must hold a number for each row, got {y!r}.") from error
+            raise ValueError(f"y must hold a number for each row, got {shown(y)}.") from error
         if len(y) != X.shape[0]:
             raise ValueError(
                 f"y has targets for {len(y)} rows, and X has {X.shape[0]}: give one for each."

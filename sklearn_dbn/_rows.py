@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ._array_api import Array, namespace, take, to_numpy
+from ._array_api import Array, device, namespace, take, to_numpy
 from ._inference import fill_in
 from ._machine import Machine
 from ._random import Stream
@@ -21,12 +21,18 @@ _BLOCK_ROWS, _BLOCK_VALUES = 1024, 1 << 20
 # Data of up to so many bytes are dealt in an order in which all rows are alike. Of more, blocks
 # of so many bytes are dealt, and then the rows of so many blocks as fill a window.
 _DEALT_WHOLE, _DEALT_BLOCK, _WINDOW = 1 << 30, 1 << 20, 1 << 27
+# Values that lie no further outside the support of their unit are there by rounding, as
+# MinMaxScaler leaves 1.0000000000000002 and float32 1.0000001, and are clipped.
+ROUNDING = 1e-6
 # Gaps are filled anew each time that a row is presented: no need to be exact.
 _PRESENTED_SWEEPS = 10
 
 
 class Moments:
     """Weighted mean and variance of each column, over all rows seen, in float64.
+
+    And the range of the values, ``low`` to ``high``: without rows of weight 0 and NaN, and
+    from infinity to minus infinity where there were no values.
 
     Chunks are merged as in Chan, Golub and LeVeque (1983), doi:10.1080/00031305.1983.10483115.
     """
@@ -35,6 +41,7 @@ class Moments:
         self.count = 0.0
         self.mean = np.zeros(n_columns)
         self.var = np.zeros(n_columns)
+        self.low, self.high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
 
     def empty(self) -> Moments:
         """Moments of the same columns and of no rows."""
@@ -46,6 +53,7 @@ class Moments:
         if not weight.any():
             return
         X = X if sp.issparse(X) else to_numpy(X)
+        self._widen(*_range(X, weight))
         if has_gaps(X):
             X = X.toarray() if sp.issparse(X) else X
             known = ~np.isnan(X)
@@ -67,6 +75,7 @@ class Moments:
         """Take in the rows that ``other`` has seen."""
         if np.any(other.count):
             self._merge(other.count, other.mean, other.var)
+            self._widen(other.low, other.high)
 
     def _merge(self, count: Any, mean: np.ndarray, var: np.ndarray) -> None:
         total = self.count + count
@@ -76,6 +85,9 @@ class Moments:
         ) / total
         self.mean = self.mean + delta * (count / total)
         self.count = total
+
+    def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
+        self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
 
     def scale(self) -> np.ndarray:
         """Standard deviations, with 1 for columns that are flat."""
@@ -123,10 +135,13 @@ class Rows:
         self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
         self.sample = sample
         self.bottom = self.lower[0] if self.lower else None
-        self._gaps = any(everywhere(has_gaps, X))
-        self._grey = sample and not all(everywhere(is_binary, X))
-        self._row_bytes = max(1, sum(everywhere(_bytes, X)) // max(1, X.shape[0]))
         self.index = np.flatnonzero(to_numpy(weight))
+        self._gaps = any(everywhere(has_gaps, X))
+        binary = all(everywhere(is_binary, X, weight=some_uncounted(weight)))
+        self._grey = sample and not binary
+        # Rows of weight zero are among the blocks.
+        self._rounded = any(everywhere(has_outside, X, unit.support))
+        self._row_bytes = max(1, sum(everywhere(_bytes, X)) // max(1, X.shape[0]))
         self.shift: Array | None = None
         self.scale: Array | None = None
 
@@ -177,7 +192,7 @@ class Rows:
         for start in range(0, n_rows, size):
             part = slice(start, min(start + size, n_rows))
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
-            yield self._up(self._filled(block)), self.weight[part]
+            yield self._up(self._filled(self._clipped(block))), self.weight[part]
 
     def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
         """Let ``take_in(totals, block, weight)`` see all blocks, one after the other."""
@@ -254,11 +269,14 @@ class Rows:
 
     def _dense(self, index: np.ndarray) -> Array:
         """Rows as the bottom machine takes them."""
-        v = self._taken(index)
+        v = self._clipped(self._taken(index))
         return self._filled(v if self.lower else self._standard(v), _PRESENTED_SWEEPS)
 
     def _taken(self, index: np.ndarray) -> Array:
         return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
+
+    def _clipped(self, v: Any) -> Any:
+        return clipped(v, self.unit.support) if self._rounded else v
 
     def _filled(self, v: Any, *n_sweeps: int) -> Any:
         if not self._gaps or self.bottom is None:
@@ -282,9 +300,62 @@ def has_gaps(X: Any) -> bool:
     return math.prod(values.shape) > 0 and bool(xp.isnan(xp.min(values)))
 
 
-def is_binary(X: Any) -> bool:
-    """Whether every value is 0 or 1."""
-    return all(_all_binary(values) for values in blocks_of_values(X))
+def is_binary(X: Any, weight: Array | None = None) -> bool:
+    """Whether every value is 0 or 1; rows of ``weight`` 0 do not count."""
+    return all(_all_binary(values) for values in _counted_values(X, weight))
+
+
+def has_outside(
+    X: Any, support: tuple[float, float], weight: Array | None = None, beyond: float = 0.0
+) -> bool:
+    """Whether a value lies more than ``beyond`` outside the ``support``.
+
+    NaN is not, and rows of ``weight`` 0 do not count.
+    """
+    if all(map(math.isinf, support)):
+        return False
+    values = _counted_values(X, weight)
+    return any(bool(namespace(x).any(is_outside(x, support, beyond))) for x in values)
+
+
+def is_outside(x: Array, support: tuple[float, float], beyond: float = 0.0) -> Array:
+    """Which values lie more than ``beyond`` outside the ``support``."""
+    return (x < support[0] - beyond) | (x > support[1] + beyond)
+
+
+def clipped(X: Any, support: tuple[float, float]) -> Any:
+    """A copy in which values that rounding left outside the ``support`` are on its edge.
+
+    Those further outside stay as they are, so that no value depends on the others. Zero is
+    within the support.
+    """
+    if sp.issparse(X):
+        return type(X)((clipped(X.data, support), X.indices, X.indptr), shape=X.shape)
+    xp = namespace(X)
+    low, high = (xp.asarray(end, dtype=X.dtype, device=device(X)) for end in support)
+    within = xp.minimum(xp.maximum(X, low), high)
+    return xp.where(is_outside(X, support, ROUNDING), X, within)
+
+
+def some_uncounted(weight: Array) -> Array | None:
+    """The weights of rows if any is 0, else ``None``: all rows count."""
+    weight = to_numpy(weight)
+    return None if weight.all() else weight
+
+
+def counted(X: Any, weight: Array | None) -> Iterator[Any]:
+    """The rows that have a ``weight``, block by block, or ``X`` where all count."""
+    if weight is None:
+        yield X
+        return
+    for start in range(0, X.shape[0], _BLOCK_ROWS):
+        rows = start + np.flatnonzero(weight[start : start + _BLOCK_ROWS])
+        yield X[rows] if sp.issparse(X) else take(X, rows)
+
+
+def _counted_values(X: Any, weight: Array | None) -> Iterator[Array]:
+    for rows in counted(X, weight):
+        yield from blocks_of_values(rows)
 
 
 def blocks_of_values(X: Any, size: int = 1 << 16) -> Iterator[Array]:
@@ -303,9 +374,26 @@ def _all_binary(values: Array) -> bool:
     return bool(namespace(values).all((values == 0) | (values == 1)))
 
 
-def everywhere(function: Callable[..., Any], X: Any, *args: Any) -> list[Any]:
-    """``function(X, *args)``; of each part, where X lies in parts on other machines."""
-    return X.each(function, *args) if hasattr(X, "each") else [function(X, *args)]
+def everywhere(
+    function: Callable[..., Any], X: Any, *args: Any, weight: Array | None = None
+) -> list[Any]:
+    """``function(X, *args)``; of each part, where X lies in parts on other machines.
+
+    A ``weight`` is the last argument, or what the part has of it.
+    """
+    given = () if weight is None else (weight,)
+    if not hasattr(X, "each"):
+        return [function(X, *args, *given)]
+    return X.each_with(function, weight, *args) if given else X.each(function, *args)
+
+
+def _range(X: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each column; NaN where there is none."""
+    X = X if weight.all() else X[np.flatnonzero(weight)]
+    if sp.issparse(X) and not has_gaps(X):
+        return tuple(x.toarray().ravel() for x in (X.min(axis=0), X.max(axis=0)))
+    X = X.toarray() if sp.issparse(X) else X
+    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
 
 
 def _bytes(X: Any) -> int:

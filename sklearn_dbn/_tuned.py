@@ -34,7 +34,10 @@ from ._memory import DoNotKeep, Progress, key_of, memory_of, remembered
 from ._network import Inputs, Network, all_fields, all_outputs
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
-from ._training import Diverged
+from ._rows import clipped, has_gaps, has_outside
+from ._shown import shown
+from ._training import Diverged, Run
+from ._validation import visible_unit
 from .optim import SCHEDULES
 
 _GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
@@ -115,6 +118,9 @@ class FineTuned(BaseGenerator):
             dtype = transformer._runs[0].average.W[0].dtype
         X = self._check_rows(X, reset=not go_on, dtype=dtype)
         weight = self._check_weight(sample_weight, X)
+        if fitted:
+            known = transformer._runs[0].machine.units[0].name
+            visible_unit(self, None, X, weight, known)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -135,7 +141,7 @@ class FineTuned(BaseGenerator):
         if not isinstance(transformer, _GENERATORS):
             raise TypeError(
                 "transformer must be an RBMTransformer, a DBNTransformer, a DBMTransformer or "
-                f"FrozenEstimator(one of them, fitted), got {asked!r}."
+                f"FrozenEstimator(one of them, fitted), got {shown(asked)}."
             )
         if frozen:
             try:
@@ -192,13 +198,14 @@ class FineTuned(BaseGenerator):
                 factors = tuple(float(x) for x in asked)
                 if self.solver in FULL_BATCH and not set(factors) <= {0.0, 1.0}:
                     raise ValueError(
-                        f"fine_tune={asked!r} gives learning rates to layers, and "
+                        f"fine_tune={shown(asked)} gives learning rates to layers, and "
                         f"solver={self.solver!r} has none: use factors of 0 and 1 alone."
                     )
                 return factors
         raise ValueError(
-            f"fine_tune={asked!r} must be 'all', 'head', 'none', the number of the last hidden "
-            f"layers to train, up to {n_layers}, or {n_layers} factors on the learning rate."
+            f"fine_tune={shown(asked)} must be 'all', 'head', 'none', the number of the last "
+            f"hidden layers to train, up to {n_layers}, or {n_layers} factors on the learning "
+            "rate."
         )
 
     def _settings(self, n_layers: int, schedule: str) -> Settings:
@@ -322,20 +329,35 @@ class FineTuned(BaseGenerator):
         if smoothing:
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
-        examples = examples_of(self._inputs(X, tuning.network), targets, weight, not chunk)
+        inputs = self._training_inputs(X, tuning.network)
+        examples = examples_of(inputs, targets, weight, not chunk)
         if chunk or not self.early_stopping:
             return examples, None
         return parted(examples, targets, self.validation_fraction, tuning.rng)
 
+    @property
+    def _bottom_run(self) -> Run:
+        return self.transformer_._runs[0]
+
     def _inputs(self, X: Any, network: Network) -> Inputs:
         """Validated rows as the network takes them."""
-        transformer, run = self.transformer_, self.transformer_._runs[0]
+        transformer, run = self.transformer_, self._bottom_run
         X = transformer._complete(X)
         above: list = [None] * len(network.A)
         if any(A is not None for A in network.A):
             means = transformer._posterior(X).means(transformer._stack[0])
             above[:-1] = means[2:]
         return Inputs(X, above, run.shift, run.scale)
+
+    def _training_inputs(self, X: Any, network: Network) -> Inputs:
+        """Rows to train on, of which no copy is made for the sake of a rounding error."""
+        support = self._bottom_run.machine.units[0].support
+        if not has_outside(X, support):
+            return self._inputs(X, network)
+        if has_gaps(X) or any(A is not None for A in network.A):
+            # What is made of them is as large as they are.
+            return self._inputs(clipped(X, support), network)
+        return replace(self._inputs(X, network), support=support)
 
     def _epochs(
         self,
@@ -436,8 +458,8 @@ class FineTuned(BaseGenerator):
     def _outputs(self, X: Any) -> np.ndarray:
         """What the head says of the rows, (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
         network = self._tuning.network
+        X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
         blocks = self.transformer_._blocks(X)
         return np.concatenate(
             [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
@@ -458,7 +480,8 @@ class FineTuned(BaseGenerator):
             selection parameters of `transformer_` ask for.
         """
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False, dtype=self._tuning.network.head.dtype)
+        dtype = self._tuning.network.head.dtype
+        X = self._check_rows(X, reset=False, dtype=dtype, outside="warn")
         return self.transformer_._features(X, self._fields)
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,27 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight
+from ._dates import dates_in
 from ._partitions import Partitions, partitions_of
-from ._rows import blocks_of_values, everywhere, has_gaps
+from ._rows import (
+    ROUNDING,
+    blocks_of_values,
+    clipped,
+    counted,
+    everywhere,
+    has_outside,
+    is_outside,
+    some_uncounted,
+)
+from ._shown import short_message, shown
 from .units import UNITS
 
 
 class RowChecks:
     """Validation of `X` and `sample_weight`."""
+
+    # The training of the machine that rows are shown to, where there is one.
+    _bottom_run: Any
 
     def _check_rows(
         self,
@@ -27,34 +42,68 @@ class RowChecks:
         *,
         reset: bool,
         dtype: Any = None,
-        missing: bool = True,
         spread: bool = False,
+        outside: str = "keep",
     ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
 
-        ``dtype`` is that of a fitted machine to go on with; NaN, for what is missing, may pass
-        or not. With ``spread`` the rows may be those of a dask array, which stay with the
-        workers of its cluster.
+        Parameters
+        ----------
+        dtype : dtype or None
+            Of a fitted machine to go on with.
+        spread : bool
+            Whether the rows may be those of a dask array, which stay with the workers of its
+            cluster.
+        outside : {"keep", "warn", "refuse"}
+            What to do with values that the visible units of the fitted machine cannot have.
+            "keep" leaves them to `visible_unit`. Otherwise those that are outside by rounding
+            are clipped, on a copy, and of others the user is warned, or they are refused.
         """
         dtype = dtype or (np.float64, np.float32)
         if _of_dask(X):
             X = self._check_partitions(X, reset, dtype, spread)
         else:
             X = self._check_array(X, reset, dtype)
-        largest = _largest(X.dtype)
-        huge = _column_outside(X, (-largest, largest))
-        if huge is not None:
-            raise ValueError(
-                f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and {X.dtype} "
-                "cannot hold the squares: scale X, for instance with StandardScaler."
-            )
-        if not missing and has_gaps(X):
-            column = _column(self, _first_column(X, np.isnan))
-            raise ValueError(
-                f"X has NaN in {column}, and only complete rows have a score: fill the gaps "
-                "first, for instance with impute."
-            )
+        if outside == "keep" or not self._is_within_support(X):
+            largest = _largest(X.dtype)
+            huge = _column_outside(X, (-largest, largest))
+            if huge is not None:
+                raise ValueError(
+                    f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and "
+                    f"{X.dtype} cannot hold the squares: scale X, for instance with "
+                    "StandardScaler."
+                )
+            if outside != "keep":
+                X = self._clipped(X, refuse=outside == "refuse")
         return X
+
+    def _is_within_support(self, X: Any) -> bool:
+        """Whether the visible units are bounded, and all values are ones that they can have."""
+        support = self._bottom_run.machine.units[0].support
+        return not any(map(math.isinf, support)) and not has_outside(X, support)
+
+    def _clipped(self, X: Any, refuse: bool) -> Any:
+        """``X``, or a copy without what rounding left outside the support of the units."""
+        run = self._bottom_run
+        unit = run.machine.units[0]
+        if not has_outside(X, unit.support):
+            return X
+        found = first_outside(X, unit.support)
+        if found is not None:
+            index, value = found
+            low, high = run.moments.low[index], run.moments.high[index]
+            seen = f"{low:.3g} to {high:.3g}" if low <= high else "no value"
+            why = "have no likelihood" if refuse else "were trained on nothing"
+            message = (
+                f"X has {value:.8g} in {_column(self, index)}, which had {seen} in training, "
+                f"and {unit.name} units {why} outside [{unit.support[0]:g}, "
+                f"{unit.support[1]:g}]: scale X as in training, for instance with "
+                "MinMaxScaler(clip=True)."
+            )
+            if refuse:
+                raise ValueError(message)
+            warnings.warn(message, UserWarning, stacklevel=4)
+        return clipped(X, unit.support)
 
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
@@ -63,28 +112,56 @@ class RowChecks:
                 self,
                 X,
                 accept_sparse="csr",
-                dtype=dtype,
+                dtype=_wider(X, dtype),
                 reset=reset,
                 ensure_all_finite=False,
             )
+            X = _canonical(X)
             _check_finite(X)
-        except ValueError as error:
-            if str(error).startswith("Complex data"):
-                raise ValueError(
-                    "Complex data not supported: X must hold real numbers, for instance the "
-                    "real and the imaginary parts in columns of their own."
-                ) from None
-            found = _text_in(given)
-            if found is None:
-                raise
-            column, text = found
-            raise ValueError(
-                f"X has the text {text!r} in {_column(self, column)}, and units take numbers: "
-                "encode that column, for instance with OneHotEncoder, or leave it out."
-            ) from None
+        except (ValueError, TypeError) as error:
+            raise self._explained(error, given) from None
+        found = dates_in(given)
+        if found is not None:
+            raise ValueError(self._dates_message(*found))
         return X
 
+    def _explained(self, error: Exception, X: Any) -> Exception:
+        """The error of scikit-learn or NumPy about ``X``, or one that says what to do."""
+        if str(error).startswith("Complex data"):
+            return ValueError(
+                "Complex data not supported: X must hold real numbers, for instance the "
+                "real and the imaginary parts in columns of their own."
+            )
+        if str(error).startswith("Found array with dim"):
+            return ValueError(
+                f"X has shape {shown(np.shape(X))}, and {type(self).__name__} takes a row for "
+                "each sample: flatten images with X.reshape(len(X), -1)."
+            )
+        found = dates_in(X)
+        if found is not None:
+            return ValueError(self._dates_message(*found))
+        found = _text_in(X)
+        if found is not None:
+            column, text = found
+            return ValueError(
+                f"X has the text {shown(text)} in {_column(self, column)}, and units take "
+                "numbers: encode that column, for instance with OneHotEncoder, or leave it out."
+            )
+        short = short_message(error)
+        if str(error) == short:
+            return error
+        return (TypeError if isinstance(error, TypeError) else ValueError)(short)
+
+    def _dates_message(self, column: int, kind: str) -> str:
+        return (
+            f"X has {kind} in {_column(self, column)}, and units take numbers: turn that "
+            "column into numbers, for instance of days since the first, or leave it out."
+        )
+
     def _check_partitions(self, X: Any, reset: bool, dtype: Any, spread: bool) -> Partitions:
+        found = dates_in(X) if hasattr(X, "dtype") else None
+        if found is not None:
+            raise ValueError(self._dates_message(*found))
         held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
         if held is None:
             name = type(self).__name__
@@ -109,6 +186,8 @@ class RowChecks:
         if _of_dask(sample_weight):
             sample_weight = sample_weight.compute()
         try:
+            if dates_in(sample_weight) is not None:
+                raise TypeError("dates")
             weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
             )
@@ -116,7 +195,7 @@ class RowChecks:
             if "weight" in str(error):
                 raise
             raise ValueError(
-                f"sample_weight must hold a number for each row, got {sample_weight!r}."
+                f"sample_weight must hold a number for each row, got {shown(sample_weight)}."
             ) from error
         total, largest = float(weight.sum()), _largest(X.dtype)
         if not 1 / largest < total < largest:
@@ -127,20 +206,87 @@ class RowChecks:
         return weight.astype(X.dtype, copy=False)
 
 
-def visible_unit(estimator: Any, visible: str, X: Any) -> Any:
-    """The type of unit that ``visible`` asks for, if it can take the values of ``X``."""
-    if visible == "auto":
-        grey = _column_outside(X, UNITS["bernoulli"].support) is None
-        visible = "bernoulli" if grey else "gaussian"
-    low, high = UNITS[visible].support
-    if (outside := _column_outside(X, (low, high))) is not None:
-        column = _column(estimator, outside)
+def visible_unit(
+    estimator: Any, asked: str | None, X: Any, weight: np.ndarray, fitted: str | None = None
+) -> Any:
+    """The type of unit for the columns of the training rows ``X``, which it can take.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Which knows the names of the columns.
+    asked : str or None
+        What the parameter `visible` says; ``None`` where the machine is not to be trained.
+    X : array, CSR array or Partitions
+        Rows. Those of ``weight`` 0 decide nothing.
+    fitted : str or None
+        The type of the units of the machine, where there is one.
+
+    Raises
+    ------
+    ValueError
+        When a column has values that the units cannot take, more than rounding explains.
+    """
+    weight = some_uncounted(weight)
+    if asked == "auto" and fitted is None:
+        unit = UNITS["bernoulli"]
+        beyond = partial(has_outside, beyond=ROUNDING)
+        grey = not any(everywhere(beyond, X, unit.support, weight=weight))
+        return unit if grey else UNITS["gaussian"]
+    unit = UNITS[fitted or asked]
+    found = first_outside(X, unit.support, weight)
+    if found is None:
+        return unit
+    index, value = found
+    where, (low, high) = _column(estimator, index), unit.support
+    if asked in UNITS:
         raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {column}, which visible={visible!r} "
+            f"X has values outside [{low:g}, {high:g}] in {where}, which visible={asked!r} "
             "units cannot take: scale X, for instance with MinMaxScaler, or set "
             "visible='gaussian'."
         )
-    return UNITS[visible]
+    how = (
+        f"visible='auto' decided at the first call for {fitted} units, as all values were in "
+        f"[{low:g}, {high:g}]"
+        if asked == "auto"
+        else f"the {fitted} units of the fitted generator take values in [{low:g}, {high:g}]"
+    )
+    raise ValueError(
+        f"X has {value:.8g} in {where}, and {how}: scale X as before, or train a new machine "
+        "with visible='gaussian'."
+    )
+
+
+def first_outside(
+    X: Any, support: tuple[float, float], weight: np.ndarray | None = None
+) -> tuple[int, float] | None:
+    """The first column with a value outside ``support``, and how far its values get.
+
+    What rounding explains is not outside, and rows of ``weight`` 0 do not count.
+    """
+    if all(map(math.isinf, support)):
+        return None
+    parts = everywhere(_furthest_outside, X, support, weight=weight)
+    return min(filter(None, parts), key=_first_then_furthest(support), default=None)
+
+
+def _furthest_outside(
+    X: Any, support: tuple[float, float], weight: np.ndarray | None = None
+) -> tuple[int, float] | None:
+    outside = partial(is_outside, support=support, beyond=ROUNDING)
+    order = _first_then_furthest(support)
+    found = None
+    for rows in counted(X, weight):
+        for columns, values in _entries(rows, outside):
+            first = columns == columns.min()
+            ends = values[first].min(), values[first].max()
+            here = [(int(columns.min()), float(value)) for value in ends]
+            found = min(filter(None, [found, *here]), key=order)
+    return found
+
+
+def _first_then_furthest(support: tuple[float, float]) -> Callable[[tuple], tuple]:
+    return lambda found: (found[0], -max(support[0] - found[1], found[1] - support[1]))
 
 
 def _largest(dtype: Any) -> float:
@@ -168,43 +314,66 @@ def _of_dask(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "dask"
 
 
-def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:
-    """The first column with a value that is ``wrong``, or None. Zero is right."""
-    first, start = X.shape[1], 0
+def _entries(
+    X: Any, wrong: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The columns and the values of the entries that are ``wrong``. Zero is right."""
+    start = 0
     for values in blocks_of_values(X):
         found = wrong(values)
         if found.any():
             stored = X.indices[start : start + len(values)] if sp.issparse(X) else None
-            columns = np.flatnonzero(found.any(axis=0)) if stored is None else stored[found]
-            first = min(first, int(columns.min()))
+            columns = np.nonzero(found)[1] if stored is None else stored[found]
+            yield columns, values[found]
         start += len(values)
-    return first if first < X.shape[1] else None
+
+
+def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:
+    """The first column with a value that is ``wrong``, or None. Zero is right."""
+    return min((int(columns.min()) for columns, _ in _entries(X, wrong)), default=None)
 
 
 def _column(estimator: Any, index: int) -> str:
     """A column as its user knows it."""
     names = getattr(estimator, "feature_names_in_", None)
-    return f"column {index}" if names is None else f"column {names[index]!r}"
+    return f"column {index}" if names is None else f"column {shown(names[index])}"
 
 
 def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
     if all(map(math.isinf, support)):
         return None
-    columns = everywhere(_first_column, X, partial(_outside, support))
+    columns = everywhere(_first_column, X, partial(is_outside, support=support))
     return min((column for column in columns if column is not None), default=None)
-
-
-def _outside(support: tuple[float, float], values: np.ndarray) -> np.ndarray:
-    return (values < support[0]) | (values > support[1])
 
 
 def _checked(X: Any, dtype: Any) -> Any:
     """Rows that are part of the rows to be used."""
     X = check_array(
-        X, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
+        X,
+        accept_sparse="csr",
+        dtype=_wider(X, dtype),
+        ensure_all_finite=False,
+        ensure_min_samples=0,
     )
+    X = _canonical(X)
     _check_finite(X)
+    return X
+
+
+def _wider(X: Any, dtype: Any) -> Any:
+    """The dtypes that ``X`` may keep, float32 in the place of float16."""
+    dtypes = getattr(X, "dtypes", None)
+    kinds = set(dtypes) if dtypes is not None else {getattr(X, "dtype", None)}
+    half = isinstance(dtype, tuple) and kinds == {np.dtype(np.float16)}
+    return np.float32 if half else dtype
+
+
+def _canonical(X: Any) -> Any:
+    """``X`` with one stored value for each cell, which is the sum of those it had."""
+    if sp.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     return X
 
 

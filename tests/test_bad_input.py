@@ -1,8 +1,13 @@
 """Bad input gets one sentence that says what to do, and leaves a fitted estimator as it was."""
 
+import datetime
+import subprocess
+import sys
+
 import dask.array as da
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -10,7 +15,15 @@ from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_dbn import DBNTransformer, RBMTransformer, layer_subsets
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNClassifier,
+    DBNRegressor,
+    DBNTransformer,
+    RBMTransformer,
+    layer_subsets,
+)
+from sklearn_dbn._shown import shown
 
 rng = np.random.default_rng(0)
 X = pd.DataFrame(rng.random((30, 5)), columns=list("abcde"))
@@ -78,7 +91,9 @@ def test_values_that_bernoulli_units_cannot_take(method):
 
 def test_later_chunks_outside_the_range_of_the_first():
     rbm = clone(RBM).partial_fit(X)
-    unchanged(rbm, lambda: rbm.partial_fit(with_value(2)), ValueError, "visible='bernoulli'")
+    unchanged(
+        rbm, lambda: rbm.partial_fit(with_value(2)), ValueError, "'auto' decided at the first"
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,3 +264,151 @@ def test_layer_subsets_of_no_size(bounds):
 def test_other_units_cannot_go_on(method, side):
     rbm = clone(RBM).set_params(warm_start=True).fit(X).set_params(**{side: "gaussian"})
     unchanged(rbm, lambda: getattr(rbm, method)(X), ValueError, f"{side}='gaussian'")
+
+
+DAYS = pd.Series(pd.date_range("2020", periods=30))
+DATES = {
+    "a number and a date": (X[["a"]].assign(day=DAYS), "dates in column 'day'"),
+    "dates alone": (DAYS.to_frame("day"), "dates in column 'day'"),
+    "one missing": (DAYS.where(DAYS.index != 3).to_frame("day"), "dates in column 'day'"),
+    "with a time zone": (DAYS.dt.tz_localize("UTC").to_frame("day"), "dates in column 'day'"),
+    "objects": (X.assign(day=[datetime.date(2020, 1, 1)] * 30), "dates in column 'day'"),
+    "periods": (X.assign(day=DAYS.dt.to_period("M")), "dates in column 'day'"),
+    "polars": (pl.DataFrame({"a": range(30), "day": DAYS.tolist()}), "dates in column 'day'"),
+    "durations": (X.assign(age=DAYS - DAYS[0]), "durations in column 'age'"),
+    "array": (DAYS.to_numpy()[:, None], "dates in column 0"),
+    "array of objects": (
+        np.array([[1.0, np.datetime64("2020")]] * 30, dtype=object),
+        "dates in column 1",
+    ),
+    "lists": ([[0.5, datetime.timedelta(1)]] * 30, "durations in column 1"),
+    "dask": (da.from_array(DAYS.to_numpy()[:, None]), "dates in column 0"),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_columns_of_dates_are_named(kind, method):
+    rows, message = DATES[kind]
+    with pytest.raises(ValueError, match=f"X has {message}, and units take numbers"):
+        getattr(clone(RBM), method)(rows)
+
+
+def test_dates_are_named_in_use_too():
+    fitted = clone(DBN).fit(X)
+    rows = X.assign(c=DAYS)
+    unchanged(fitted, lambda: fitted.transform(rows), ValueError, "X has dates in column 'c'")
+    unchanged(fitted, lambda: fitted.score(rows), ValueError, "X has dates in column 'c'")
+
+
+@pytest.mark.parametrize("y", [DAYS, DAYS - DAYS[0], DAYS.dt.date.tolist(), DAYS.to_numpy()])
+def test_dates_are_no_targets(y):
+    with pytest.raises(ValueError, match="y has dates or durations, and targets are numbers"):
+        DBNRegressor(RBM, n_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight must hold a number for each row"):
+        clone(RBM).fit(X, sample_weight=y)
+
+
+@pytest.mark.parametrize("make", [np.asarray, list], ids=["array", "list"])
+def test_images_are_flattened_by_their_owner(make):
+    images = rng.random((6, 4, 4))
+    message = r"X has shape \(6, 4, 4\).*RBMTransformer.*X.reshape\(len\(X\), -1\)"
+    with pytest.raises(ValueError, match=message):
+        clone(RBM).fit(make(images))
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame], ids=["array", "frame"])
+@pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
+def test_half_precision_becomes_single(estimator, make):
+    half = X.to_numpy().astype(np.float16)
+    fitted = clone(estimator).fit(make(half))
+    assert fitted.transform(make(half)).dtype == np.float32
+    assert fitted._runs[0].machine.W[0].dtype == np.float32
+    expected = clone(estimator).fit(half.astype(np.float32))
+    np.testing.assert_array_equal(fitted.transform(make(half)), expected.transform(half))
+
+
+LONG = ["a" * 200] * 3000
+WIDE = X.rename(columns={"c": "c" * 100_000})
+TEXT = X.assign(c="x" * 100_000)
+CLASSES = np.arange(30) % 2
+MESSAGES = {
+    "text": lambda: clone(RBM).fit(TEXT),
+    "text in use": lambda: clone(RBM).fit(X).transform(TEXT),
+    "name of a column": lambda: clone(RBM).set_params(visible="bernoulli").fit(WIDE * 9),
+    "names of columns": lambda: clone(RBM).fit(X).transform(WIDE),
+    "weight": lambda: clone(RBM).fit(X, sample_weight=LONG),
+    "targets": lambda: DBNRegressor(RBM).fit(X, LONG),
+    "parameter": lambda: clone(RBM).set_params(visible=LONG[0] * 9).fit(X),
+    "parameter of a kind": lambda: clone(RBM).set_params(n_iter=LONG).fit(X),
+    "sizes": lambda: DBNTransformer(LONG).fit(X),
+    "sizes of a machine": lambda: DBMTransformer([2] * 9999 + [0]).fit(X),
+    "other sizes": lambda: (
+        clone(DBN).partial_fit(X).set_params(hidden_layer_sizes=[3] * 99).partial_fit(X)
+    ),
+    "templates": lambda: clone(DBN).set_params(rbm=LONG).fit(X),
+    "template": lambda: DBMTransformer(rbm=LONG).fit(X),
+    "pretrained": lambda: DBNTransformer(pretrained=LONG).fit(X),
+    "layers": lambda: clone(DBN).set_params(layers=[9] * 9999).fit(X),
+    "kind of layers": lambda: clone(DBN).set_params(layers=LONG).fit(X),
+    "layer": lambda: clone(DBN).set_params(layers=10**999).fit(X),
+    "units": lambda: clone(DBN).set_params(units=LONG).fit(X),
+    "number of units": lambda: clone(DBN).set_params(units=10**999).fit(X),
+    "key of units": lambda: clone(DBN).set_params(units={LONG[0] * 9: 1}).fit(X),
+    "transformer": lambda: DBNClassifier(LONG).fit(X, CLASSES),
+    "fine_tune": lambda: DBNClassifier(RBM, fine_tune=LONG).fit(X, CLASSES),
+    "unlabeled": lambda: DBNClassifier(RBM, unlabeled=LONG).fit(X, CLASSES),
+    "label": lambda: DBNClassifier(RBM, n_iter=1).partial_fit(
+        X, np.array(LONG[:30]), classes=[*map(str, range(9999))]
+    ),
+    "classes": lambda: (
+        DBNClassifier(RBM, n_iter=1)
+        .partial_fit(X, CLASSES, classes=range(999))
+        .partial_fit(X, CLASSES, classes=range(9999))
+    ),
+    "class weights": lambda: DBNClassifier(
+        RBM, class_weight=dict.fromkeys(range(999), -1.0)
+    ).fit(X, CLASSES),
+    "method": lambda: clone(RBM).fit(X).log_partition(LONG[0] * 9),
+    "temperatures": lambda: clone(RBM).fit(X).log_partition("ais", temperatures=LONG[0] * 9),
+    "draws": lambda: clone(RBM).fit(X).sample(10**999, given=X),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_no_message_is_as_long_as_the_input(kind):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        MESSAGES[kind]()
+    assert 20 < len(str(caught.value)) <= 300
+
+
+def test_a_short_value_is_shown_as_it_is():
+    for value in ("text", 7, None, (4, 0), [0.5] * 9, {"a": 1}, np.arange(3), RBM):
+        assert shown(value) == " ".join(repr(value).split())
+    assert shown("x" * 999).startswith("'xxx")
+    assert "..." in shown("x" * 999)
+    assert len(shown([[LONG] * 99] * 99)) <= 70
+
+
+SUBCLASS = """
+import numpy as np
+from sklearn_dbn import RBMTransformer
+class Mine(RBMTransformer):
+    pass
+fitted = Mine(3, n_iter=1).fit(np.random.rand(20, 4))
+assert "components_" in dir(fitted)
+assert "Mine" in fitted._repr_mimebundle_()["text/html"]
+print("fine")
+"""
+NOTEBOOK = f"""
+import types, sys
+module = types.ModuleType("__main__")
+sys.modules["__main__"] = module
+exec({SUBCLASS!r}, module.__dict__)
+"""
+
+
+@pytest.mark.parametrize("code", [SUBCLASS, NOTEBOOK], ids=["standard input", "notebook"])
+def test_a_class_without_a_file_has_a_dir_and_a_picture(code):
+    ran = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True)
+    assert ran.stdout == "fine\n", ran.stderr

@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._base import check_columns
 from .._compat import StrOptions, _check_feature_names_in
 from .._generator import Generator
+from .._rows import clipped, has_outside
+from .._shown import shown
 from ._layers import resolve_layers
 from ._scores import SCORES
 from ._units import resolve_units
@@ -86,10 +88,12 @@ class SelectingGenerator(Generator):
         def columns() -> np.ndarray:
             if X is None:
                 raise ValueError(
-                    f"units={self.units!r} with unit_score={self.unit_score!r} is decided by "
-                    "data: pass X, and y where it needs labels, to select."
+                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} is "
+                    "decided by data: pass X, and y where it needs labels, to select."
                 )
-            return self._columns(X, layers, [np.arange(width) for width in widths])
+            support = self._bottom_run.machine.units[0].support
+            rows = clipped(X, support) if has_outside(X, support) else X
+            return self._columns(rows, layers, [np.arange(width) for width in widths])
 
         def scores() -> list[np.ndarray]:
             if callable(self.unit_score):
@@ -97,8 +101,9 @@ class SelectingGenerator(Generator):
                 score = np.asarray(score[0] if isinstance(score, tuple) else score, dtype=float)
                 if score.shape != (sum(widths),):
                     raise ValueError(
-                        f"unit_score={self.unit_score!r} gave scores of shape {score.shape} "
-                        f"for {sum(widths)} units: it must give one for each column of H."
+                        f"unit_score={shown(self.unit_score)} gave scores of shape "
+                        f"{score.shape} for {sum(widths)} units: it must give one for each "
+                        "column of H."
                     )
                 # As SelectKBest does: a score that does not exist is the worst.
                 score = np.where(np.isnan(score), -np.inf, score)
@@ -145,9 +150,14 @@ class SelectingGenerator(Generator):
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
             Layers in the order of `layers`, then the input where `passthrough` is set. Sparse
             only with `passthrough` of a sparse `X`.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
         """
         check_is_fitted(self)
-        return self._features(self._check_rows(X, reset=False))
+        return self._features(self._check_rows(X, reset=False, outside="warn"))
 
     def _features(self, X: Any, fields: Any = None) -> Any:
         """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
@@ -284,5 +294,6 @@ class SelectingGenerator(Generator):
         }
         view.set_params(**{k: v for k, v in new.items() if v is not _UNCHANGED})
         view._validate_params()
-        view._choose(None if X is None else self._check_rows(X, reset=False), y)
+        rows = None if X is None else self._check_rows(X, reset=False, outside="warn")
+        view._choose(rows, y)
         return view
