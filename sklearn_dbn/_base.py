@@ -94,7 +94,10 @@ def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
     """Validate parameters of the method ``caller``, each given as (constraints, value)."""
     constraints = {name: allowed for name, (allowed, _) in given.items()}
     values = {name: value for name, (_, value) in given.items()}
-    validate_parameter_constraints(constraints, values, caller_name=caller)
+    try:
+        validate_parameter_constraints(constraints, values, caller_name=caller)
+    except ValueError as error:
+        raise type(error)(short_message(error)) from None
 
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
