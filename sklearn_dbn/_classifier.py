@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_array, column_or_1d, compute_sample_weight
+from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
 from ._base import unchanged_on_failure
 from ._compat import Interval, StrOptions, _fit_context
-from ._examples import Targets
+from ._examples import Targets, joint_weight, rows_with_target
+from ._labels import labels_of
 from ._network import Logistic, Softmax
 from ._shown import shown
 from ._tuned import FineTuned, has_minibatches
@@ -120,9 +120,13 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
         scores as `transformer_` does.
 
-    unlabeled : label or None, default=None
-        A label, for instance -1, of rows that have none: they train the generator, but the
-        network only with `generative_weight` or `virtual_adversarial`.
+    unlabeled : label, "auto" or None, default=None
+        Which rows have no label: they train the generator, but the network only with
+        `generative_weight` or `virtual_adversarial`. A label, for instance -1 or NaN (which
+        stands for all that is missing): the rows that have it. "auto": rows whose label is
+        missing (None, NaN, NA or NaT) and, among integers and objects, -1; among strings and
+        floats only what is missing. `None`: no rows, and a label that is missing is an error.
+        A label that is the text "auto" marks no rows; write None in its place.
 
     augment : bool, default=True
         For a `DBMTransformer`: whether each layer hears from the one above as well, by the
@@ -145,7 +149,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; for several labels of each row the columns of `y`.
+        The classes, sorted, those that have rows of weight 0 alone included; for several
+        labels of each row the columns of `y`.
 
     transformer_ : fitted generator
         As it was pre-trained.
@@ -281,9 +286,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, as the generator takes it.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            A label for each row, or an indicator matrix of several.
+            A label for each row, or an indicator matrix of several; text or numbers, with the
+            rows that `unlabeled` names among them.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the generator too; only their proportions count.
+            Weights of the rows, for the generator too; only their proportions count. A row of
+            weight 0 decides nothing.
 
         Returns
         -------
@@ -336,24 +343,23 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     def _loss(self) -> Any:
         return Logistic() if self._multilabel else Softmax()
 
-    def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
-        if sp.issparse(y):
-            y = y.toarray()
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        if len(y) != X.shape[0]:
+    def _targets(
+        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+    ) -> Targets:
+        labels, known = labels_of(y, self.unlabeled)
+        if len(known) != X.shape[0]:
             raise ValueError(
-                f"y has {len(y)} labels for the {X.shape[0]} rows of X: give one for each."
+                f"y has {len(known)} labels for the {X.shape[0]} rows of X: give one for each."
             )
-        if np.ndim(self.unlabeled):
-            raise ValueError(f"unlabeled={shown(self.unlabeled)} must be one label, or None.")
         if chunk and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all labels at once: call fit, or give "
                 "partial_fit a dict of weights."
             )
+        rows = rows_with_target(known, weight)
         # It looks whether floats are whole numbers, and huge ones are no integers.
         with np.errstate(invalid="ignore"):
-            kind = type_of_target(y, input_name="y", raise_unknown=True)
+            kind = type_of_target(labels, input_name="y", raise_unknown=True)
         if kind.startswith("continuous") or kind == "multiclass-multioutput":
             raise ValueError(
                 f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "
@@ -367,10 +373,39 @@ class DBNClassifier(ClassifierMixin, FineTuned):
                 "clone."
             )
         self._multilabel = several
-        return (self._labels if several else self._classes)(y, X.dtype, go_on, chunk, classes)
+        counts = weight[known] != 0
+        if several:
+            labels = labels[counts]
+            values, of_class = self._labels(labels, weight[rows], go_on)
+            order = None
+        else:
+            values, of_class = self._classes(
+                labels, counts, weight[rows], go_on, chunk, classes
+            )
+            labels = labels[counts]
+            order = values.argmax(axis=1)
+        total = joint_weight(weight[rows], of_class, not chunk, X.dtype)
+        # One row of each class beside those there are, as no class is impossible.
+        share = total.astype(np.float64) @ values + 1
+        if several:
+            share /= total.sum(dtype=np.float64) + 2
+            base = np.log(share / (1 - share))
+        else:
+            base = np.log(share / (total.sum(dtype=np.float64) + len(self.classes_)))
+        keep = np.flatnonzero(total)
+        return Targets(
+            rows[keep],
+            values[keep].astype(X.dtype),
+            base,
+            total[keep],
+            None if order is None else order[keep],
+            labels[keep],
+        )
 
-    def _labels(self, y: Any, dtype: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
-        """Targets of an indicator matrix."""
+    def _labels(
+        self, y: np.ndarray, weight: np.ndarray, go_on: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of rows with several labels, and the weights of their classes."""
         if go_on and y.shape[1] != len(self.classes_):
             raise ValueError(
                 f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
@@ -382,64 +417,61 @@ class DBNClassifier(ClassifierMixin, FineTuned):
                 "labels for each row: set class_weight='balanced', or pass sample_weight."
             )
         self.classes_ = np.arange(y.shape[1])
-        # One row on and one row off beside those there are, as no label is impossible.
-        share = (y.sum(axis=0) + 1) / (len(y) + 2)
-        weight = compute_sample_weight("balanced", y) if self.class_weight else np.ones(len(y))
-        base = np.log(share / (1 - share))
-        return Targets(np.arange(len(y)), y.astype(dtype), base, weight, None)
+        of_class = np.ones(len(y))
+        if self.class_weight:
+            of_class = np.prod([_balanced(column, weight) for column in y.T], axis=0)
+        return y.astype(np.float64), of_class
 
-    def _classes(self, y: Any, dtype: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
-        """Targets of a class for each row."""
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "u" and isinstance(self.unlabeled, Integral) and self.unlabeled < 0:
-            # NumPy wraps it in silence, and the rows would be a class of their own.
-            instead = np.array(self.unlabeled).astype(y.dtype)
-            if (y == instead).any():
-                raise ValueError(
-                    f"y is of {y.dtype}, which has no unlabeled={self.unlabeled}, and holds "
-                    f"{instead} in its place: convert it with y.astype(int) before you write "
-                    f"{self.unlabeled} into it."
-                )
-        known = np.ones(len(y), bool) if self.unlabeled is None else y != self.unlabeled
-        rows = np.flatnonzero(known)
-        y = y[rows]
+    def _classes(
+        self,
+        y: np.ndarray,
+        counts: np.ndarray,
+        weight: np.ndarray,
+        go_on: bool,
+        chunk: bool,
+        classes: Any,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of rows with a class each, and the weights of their classes.
+
+        ``counts`` says which of the rows have a positive weight, and ``weight`` which one.
+        """
+        if chunk and classes is not None:
+            classes = np.unique(labels_of(classes, self.unlabeled, "classes")[0])
         if chunk and not go_on:
             if classes is None:
                 raise ValueError(
                     "classes must be passed on the first call to partial_fit: give all labels "
                     "that any call will see."
                 )
-            self.classes_ = np.unique(classes)
+            self.classes_ = classes
         elif not go_on:
             self.classes_ = np.unique(y)
-        new = np.setdiff1d(y, self.classes_)
+        new = np.setdiff1d(y[counts], self.classes_)
         if len(new):
             raise ValueError(
                 f"y holds the label {shown(new[0])}, which is not among the classes "
                 f"{shown(list(self.classes_))} that training started with: pass all of them as "
                 "classes in the first call to partial_fit, or fit a clone."
             )
-        if (
-            chunk
-            and classes is not None
-            and not np.array_equal(np.unique(classes), self.classes_)
-        ):
+        if chunk and classes is not None and not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"classes={shown(classes)} are not those that training started with, "
                 f"{shown(list(self.classes_))}: leave them out after the first call to "
                 "partial_fit."
             )
-        index = np.searchsorted(self.classes_, y)
-        values = np.zeros((len(y), len(self.classes_)), dtype=dtype)
-        values[np.arange(len(y)), index] = 1
-        base = np.log((values.sum(axis=0) + 1) / (len(y) + len(self.classes_)))
-        weight = compute_sample_weight(self.class_weight, y) if len(y) else np.ones(0)
-        if not np.all((weight >= 0) & (weight < np.inf)):
+        if self.class_weight == "balanced":
+            of_class = _balanced(y[counts], weight)
+        else:
+            of_class = compute_sample_weight(self.class_weight, y)[counts]
+        if not np.all((of_class >= 0) & (of_class < np.inf)):
             raise ValueError(
                 f"class_weight={shown(self.class_weight)} must give each class a finite weight "
                 "that is not negative."
             )
-        return Targets(rows, values, base, weight, index)
+        y = y[counts]
+        values = np.zeros((len(y), len(self.classes_)))
+        values[np.arange(len(y)), np.searchsorted(self.classes_, y)] = 1
+        return values, of_class
 
     def decision_function(self, X: Any) -> np.ndarray:
         """What the head says of each class, before the softmax.
@@ -508,3 +540,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         """
         outputs = self._outputs(X)
         return log_expit(outputs) if self._multilabel else log_softmax(outputs, axis=1)
+
+
+def _balanced(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weights by which all classes of ``y`` weigh the same, for each row."""
+    classes, index = np.unique(y, return_inverse=True)
+    # Relative, so that no weight is too small for its reciprocal.
+    weight = weight.astype(np.float64) / weight.max()
+    return compute_class_weight("balanced", classes=classes, y=y, sample_weight=weight)[index]

@@ -255,7 +255,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             For a feature selector or a score function alone; training sees no labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in training and in the label-free scores; only their
-            proportions count.
+            proportions count. A feature selector or a score function sees the rows of positive
+            weight.
 
         Returns
         -------
@@ -390,7 +391,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         vars(self).update(remembered(memory, key, train))
         self._statistics = remembered(memory, scores, lambda _: self._taken_in(rows))
         # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(rows.X, y)
+        self._choose(rows.X, y, rows.weight)
         context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
 
     @with_callbacks
@@ -420,10 +421,10 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         )
         vars(self).update(self._fitted_attributes(run), learning_rate_=run.rate(settings))
         for seen in statistics or []:
-            seen.make_room(rows.X.shape[0])
+            seen.make_room(len(rows))
         self._statistics = self._taken_in(rows, statistics)
         # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(rows.X, y)
+        self._choose(rows.X, y, rows.weight)
         context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
 
     def _pretraining(
@@ -472,7 +473,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         view = copy.copy(self)
         vars(view).update(self._fitted_attributes(run))
         view._statistics = view._taken_in(rows)
-        view._choose(rows.X, y)
+        view._choose(rows.X, y, rows.weight)
         chosen = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
         return self._fitted_attributes(run) | {name: vars(view)[name] for name in chosen}
 

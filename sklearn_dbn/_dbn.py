@@ -193,7 +193,9 @@ class DBNTransformer(SelectingGenerator):
         y : array-like of shape (n_samples,), default=None
             For a feature selector or a score function alone; training sees no labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in training and in the label-free scores.
+            Weights of the rows in training and in the label-free scores; only their
+            proportions count. A feature selector or a score function sees the rows of positive
+            weight.
 
         Returns
         -------
@@ -207,7 +209,8 @@ class DBNTransformer(SelectingGenerator):
         """
         with unchanged_on_failure(self):
             if self.pretrained is not None:
-                self._choose(self._adopt(X, sample_weight), y)
+                X, weight = self._adopt(X, sample_weight)
+                self._choose(X, y, weight)
             else:
                 templates = self._templates()
                 go_on = self.warm_start and hasattr(self, "rbms_")
@@ -320,7 +323,7 @@ class DBNTransformer(SelectingGenerator):
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, so that what its callbacks see can transform.
         try:
-            self._choose(_here(X), y)
+            self._choose(_here(X), y, weight)
         except ValueError:
             if interrupted(self):
                 raise KeyboardInterrupt(
@@ -358,13 +361,13 @@ class DBNTransformer(SelectingGenerator):
                 task.call_on_fit_task_begin(estimator=self, X=X)
                 rbm._partial_fit_rows(rows)
                 task.call_on_fit_task_end(estimator=self, X=X)
-            seen.make_room(len(weight))
+            seen.make_room(len(rows))
             take_in(seen, rbm._machine, rows)
             lower.append(rbm._machine)
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(_here(X), y)
+        self._choose(_here(X), y, weight)
         context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
 
     def _check_sizes(self) -> None:
@@ -403,8 +406,11 @@ class DBNTransformer(SelectingGenerator):
             template._validate_params()
         return templates
 
-    def _adopt(self, X: Any, sample_weight: Any) -> Any:
-        """Take the layers of ``pretrained``, and score their units on ``X``, now validated."""
+    def _adopt(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
+        """Take the layers of ``pretrained``, and score their units on ``X``.
+
+        Returns the rows and their weights, now validated.
+        """
         frozen = self.pretrained
         if not isinstance(frozen, FrozenEstimator) or not isinstance(
             frozen.estimator, DBNTransformer
@@ -429,7 +435,7 @@ class DBNTransformer(SelectingGenerator):
         self.rbms_, self.history_ = source.rbms_, source.history_
         self._statistics = [UnitStatistics(rbm.n_components) for rbm in source.rbms_]
         add_fields(self._statistics, self._fields(X, len(source.rbms_) - 1), weight)
-        return X
+        return X, weight
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         for rows in self._blocks(X):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +19,20 @@ class Targets:
     Attributes
     ----------
     rows : int array
-        Which rows these are.
+        Which rows these are, without those of weight 0.
     values : array of shape (n_rows_with_target, n_outputs)
     base : array of shape (n_outputs,)
         What a head that knows of no input says.
     weight : array of shape (n_rows_with_target,)
-        Beside the weights of the rows.
+        Of the rows, those of their classes included.
     order : array of shape (n_rows_with_target,) or None
         Rows that are next to one another in this order are alike: a validation part takes
         some of each.
+    given : array of shape (n_rows_with_target,) or (n_rows_with_target, n_targets)
+        The targets as the user knows them, for what chooses units by them.
+    moved : tuple of arrays of shape (n_outputs,), or None
+        Ratio and shift that turn outputs of the network to go on with into those that
+        ``values`` ask for.
     """
 
     rows: np.ndarray
@@ -34,19 +40,61 @@ class Targets:
     base: np.ndarray
     weight: np.ndarray
     order: np.ndarray | None
+    given: np.ndarray | None = None
+    moved: tuple[np.ndarray, np.ndarray] | None = None
 
-    def counting(self, weight: Array) -> Targets:
-        """Those of rows that count, by the ``weight`` of all rows."""
-        known = np.flatnonzero(weight[self.rows] * self.weight)
-        if not len(known):
-            raise ValueError(
-                "sample_weight is zero for all rows that y gives a target: give one of them a "
-                "positive weight."
-            )
-        order = None if self.order is None else self.order[known]
-        return Targets(
-            self.rows[known], self.values[known], self.base, self.weight[known], order
+    def among(self, rows: np.ndarray) -> Targets:
+        """Those of the same rows, counted among ``rows`` alone, which hold them all."""
+        return replace(self, rows=np.searchsorted(rows, self.rows))
+
+
+def rows_with_target(known: np.ndarray, weight: Array) -> np.ndarray:
+    """Which rows have a target, by ``known``, and a positive weight."""
+    if not known.any():
+        raise ValueError(
+            "y gives no row a target: give labels to some rows, or fit the transformer alone."
         )
+    rows = np.flatnonzero(known & (weight != 0))
+    if not len(rows):
+        raise ValueError(
+            "sample_weight is zero for all rows that y gives a target: give one of them a "
+            "positive weight."
+        )
+    return rows
+
+
+def joint_weight(weight: Array, of_class: np.ndarray, relative: bool, dtype: Any) -> np.ndarray:
+    """The products of the weights of rows and of their classes.
+
+    They are ``relative`` to their mean where there are no rows in other chunks to compare with.
+
+    Raises
+    ------
+    ValueError
+        When none is positive, or ``dtype`` cannot hold what is made of them.
+    """
+    weight, largest = weight.astype(np.float64), float(of_class.max(initial=0))
+    if not largest:
+        raise ValueError(
+            "class_weight is zero for the classes of all rows: give one of them a positive "
+            "weight."
+        )
+    if relative:
+        # In units of the largest, so that no product overflows.
+        weight, of_class = weight / weight.max(), of_class / largest
+    with np.errstate(over="ignore", under="ignore"):
+        joint = weight * of_class
+        if relative:
+            joint = joint / joint.max()
+            joint = joint / joint[joint > 0].mean()
+        total = float(joint.sum())
+    bound = 1e-3 * float(np.finfo(dtype).max) ** 0.5
+    if not 1 / bound < total < bound:
+        raise ValueError(
+            f"sample_weight times class_weight sums to {total:.3g}, and {np.dtype(dtype)} "
+            "cannot hold its square: divide them by their means."
+        )
+    return joint.astype(dtype)
 
 
 @dataclass
@@ -73,13 +121,11 @@ def examples_of(inputs: Inputs, targets: Targets, weight: Array, relative: bool)
     ``weight``, one of each row of ``inputs``, is made ``relative`` to its mean where there are
     no rows in other chunks to compare with.
     """
-    given = weight[targets.rows] * targets.weight
-    if relative:
-        given, weight = given / given.mean(), weight / weight.mean()
-    given, weight = (x.astype(targets.values.dtype) for x in (given, weight))
     if len(targets.rows) == len(inputs):
-        return Examples(inputs, targets.values, given)
-    return Examples(inputs.rows(targets.rows), targets.values, given, (inputs, weight))
+        return Examples(inputs, targets.values, targets.weight)
+    weight = (weight / weight.mean() if relative else weight).astype(targets.values.dtype)
+    chosen = inputs.rows(targets.rows)
+    return Examples(chosen, targets.values, targets.weight, (inputs, weight))
 
 
 def parted(

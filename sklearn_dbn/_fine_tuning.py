@@ -24,10 +24,12 @@ from .samplers import Chains, PersistentContrastiveDivergence
 # What scipy calls the solvers that look at all rows before each step.
 FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
-# Minibatches for which the weights pay their decay at once: it is a pass over all of them.
-_SHRINK_EVERY = 10
 # Saturated units keep all else finite; no network of use is this wrong.
 _LARGEST_LOSS = 1e6
+# Minibatches for which the weights pay their decay at once: it is a pass over all of them.
+_SHRINK_EVERY = 10
+# A scale of the targets that changes by this factor was made of too few rows.
+_GUESS = 2.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Pull:
                 x = machine.draw([1], [None, means], rng)[1]
             n_chains = self.chains[i].states[0].shape[0]
             share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
-            share[: len(weight)] = weight * (-factor / weight.sum())
+            share[: len(weight)] = weight / weight.sum() * -factor
             pull = machine.gradient(states, share, self.offsets[i])
             machine.precondition(pull, self.offsets[i])
             gradient[f"a{i}"] = pull.par[0]
@@ -175,6 +177,24 @@ class Tuning:
         if self.pull is not None:
             found |= {k: x for k, x in self.pull.visible().items() if int(k[1:]) in layers}
         return found
+
+    def convert_outputs(self, ratio: Array, shift: Array) -> None:
+        """Let the head give ``ratio`` times what it gave, plus ``shift``."""
+        network = self.network
+        network.head *= ratio
+        network.intercept *= ratio
+        network.intercept += shift
+        if self.memory is None:
+            return
+        if ratio.min() < 1 / _GUESS or ratio.max() > _GUESS:
+            # The errors that the rule remembers were of another size.
+            self.memory, self.solver = None, ""
+        else:
+            # The memory of the other parameters fades faster than the scale moves.
+            for name in ("head", "intercept"):
+                self.memory.first[name] *= ratio
+                if name in self.memory.second:
+                    self.memory.second[name] *= ratio**2
 
     def restore(self) -> None:
         """Go back to the parameters of the best pass."""

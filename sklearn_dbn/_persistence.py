@@ -12,6 +12,7 @@ from ._random import Stream
 from ._rbm import RBMTransformer
 from ._regressor import DBNRegressor
 from ._rows import Moments
+from ._target_scale import TargetScale
 from ._training import Run
 from .optim import Memory
 from .samplers import Chains
@@ -36,6 +37,7 @@ TRUSTED_TYPES = sorted(
         Pull,
         Run,
         Stream,
+        TargetScale,
         Tuning,
         UnitStatistics,
         *map(type, UNITS.values()),

@@ -13,10 +13,14 @@ from sklearn.utils.metaestimators import available_if
 from ._base import unchanged_on_failure
 from ._compat import _fit_context
 from ._dates import dates_in
-from ._examples import Targets
+from ._examples import Targets, joint_weight, rows_with_target
 from ._network import Squared
 from ._shown import shown
+from ._target_scale import TargetScale
 from ._tuned import FineTuned, has_minibatches
+
+# No prediction of a network of use is so much larger than this that it overflows.
+_LARGEST = 1e300
 
 
 class DBNRegressor(RegressorMixin, FineTuned):
@@ -24,7 +28,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     The hidden layers of a deep belief network [1]_, a deep Boltzmann machine [2]_ or a
     restricted Boltzmann machine become those of a feed-forward network with a linear head,
-    which is trained to the least squared error. The targets are standardised for training.
+    which is trained to the least squared error. The targets are standardised for training, by
+    the weighted mean and standard deviation of all rows so far.
 
     Parameters
     ----------
@@ -137,8 +142,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
         It samples and scores; what it selected stays selected.
 
     history_ : dict of lists of float
-        After each pass: `loss`, the mean over its rows, as they were presented; with
-        `early_stopping` `validation_loss` and `validation_score`, minus that loss.
+        After each pass: `loss`, the mean over its rows, as they were presented, of half the
+        squared error of standardised targets; with `early_stopping` `validation_loss` and
+        `validation_score`, minus that loss.
 
     n_iter_ : int
         Passes made over rows, in all calls that continued one another.
@@ -251,7 +257,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the generator too; only their proportions count.
+            Weights of the rows, for the generator too; only their proportions count. A row of
+            weight 0 decides nothing.
 
         Returns
         -------
@@ -273,8 +280,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
         """Pass over the rows once, at the full learning rate.
 
         The first call trains the generator on its rows, with all its passes, unless it is
-        frozen or fitted, and takes the mean and the scale of the targets; later calls leave
-        them as they are.
+        frozen or fitted. The mean and the scale by which targets are standardised are those of
+        the rows of all calls: where they move, the head is converted, so that predictions stay
+        as they are until the network learns.
 
         Parameters
         ----------
@@ -301,7 +309,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
     def _loss(self) -> Any:
         return Squared()
 
-    def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
+    def _targets(
+        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+    ) -> Targets:
         if dates_in(y) is not None:
             raise ValueError(
                 "y has dates or durations, and targets are numbers: make numbers of them, for "
@@ -317,23 +327,37 @@ class DBNRegressor(RegressorMixin, FineTuned):
             raise ValueError(
                 f"y has targets for {len(y)} rows, and X has {X.shape[0]}: give one for each."
             )
-        values = y.reshape(len(y), -1)
-        if not go_on:
-            self._one_target = y.ndim == 1
-            # In units of the largest, so that no square overflows.
-            unit = np.maximum(np.abs(values).max(axis=0), np.finfo(float).tiny)
-            self._mean = (values / unit).mean(axis=0) * unit
-            scale = (values / unit).std(axis=0) * unit
-            self._scale = np.where(scale > 1e-12 * np.abs(self._mean), scale, 1.0)
-        if values.shape[1] != len(self._mean):
+        rows = rows_with_target(np.ones(len(y), bool), weight)
+        weight = joint_weight(weight[rows], np.ones(len(rows)), not chunk, X.dtype)
+        rows, weight = rows[weight > 0], weight[weight > 0]
+        given = y[rows]
+        values = given.reshape(len(given), -1)
+        n_targets = values.shape[1]
+        if go_on and n_targets != len(self._target_scale.mean):
             raise ValueError(
-                f"y has {values.shape[1]} targets, and the fitted network to go on with was "
-                f"trained on {len(self._mean)}: fit a clone."
+                f"y has {n_targets} targets, and the fitted network to go on with was "
+                f"trained on {len(self._target_scale.mean)}: fit a clone."
             )
-        values = ((values - self._mean) / self._scale).astype(X.dtype)
-        order = values[:, 0] if values.shape[1] == 1 else None
-        weight = np.ones(len(y))
-        return Targets(np.arange(len(y)), values, np.zeros(values.shape[1]), weight, order)
+        largest = np.abs(values).max()
+        if not largest < _LARGEST:
+            raise ValueError(
+                f"y has a value of size {largest:.3g}, and float64 may not hold what is "
+                f"predicted from such: divide y by {largest:.3g}."
+            )
+        scale, moved = TargetScale.of(values, weight.astype(np.float64)), None
+        if go_on:
+            scale = self._target_scale.merged(scale)
+            moved = self._target_scale.change(scale)
+        else:
+            self._one_target = y.ndim == 1
+        self._target_scale = scale
+        values = scale.standard(values).astype(X.dtype)
+        order = values[:, 0] if n_targets == 1 else None
+        return Targets(rows, values, np.zeros(n_targets), weight, order, given, moved)
+
+    @property
+    def _scale(self) -> np.ndarray:
+        return self._target_scale.scale
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each row.
@@ -347,5 +371,5 @@ class DBNRegressor(RegressorMixin, FineTuned):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        y = self._outputs(X) * self._scale + self._mean
+        y = self._outputs(X) * self._scale + self._target_scale.mean
         return y[:, 0] if self._one_target else y

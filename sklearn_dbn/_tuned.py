@@ -78,11 +78,13 @@ class FineTuned(BaseGenerator):
     _tuning: Tuning
 
     @abstractmethod
-    def _targets(self, y: Any, X: Any, go_on: bool, chunk: bool, classes: Any) -> Targets:
-        """Validated targets of the rows of ``X``; what is kept of them is set on the estimator.
+    def _targets(
+        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+    ) -> Targets:
+        """Validated targets of those rows of ``X`` that have one and a positive ``weight``.
 
-        ``go_on``: what was kept stays as it is. ``chunk``: there are other rows, and
-        ``classes`` says of which classes.
+        What is kept of them is set on the estimator. ``go_on``: the network that is there goes
+        on. ``chunk``: there are other rows, and ``classes`` says of which classes.
         """
 
     @abstractmethod
@@ -125,12 +127,7 @@ class FineTuned(BaseGenerator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        targets = self._targets(y, X, go_on, chunk, classes)
-        if not len(targets.rows):
-            raise ValueError(
-                "y gives no row a target: give labels to some rows, or fit the transformer "
-                "alone."
-            )
+        targets = self._targets(y, X, weight, go_on, chunk, classes)
         self._tune(transformer, fitted, go_on, chunk, (given, X, y, weight), targets)
 
     def _source(self) -> tuple[Any, bool]:
@@ -247,14 +244,14 @@ class FineTuned(BaseGenerator):
             task = context.subcontext(task_name="pretraining")
             with task.propagate_callback_context(transformer):
                 task.call_on_fit_task_begin(estimator=self, **told)
-                self._pretrain(transformer, given, y, weight, targets)
+                self._pretrain(transformer, given, X, weight, targets)
                 task.call_on_fit_task_end(estimator=self, **told)
         self.transformer_ = transformer
         n_layers = sum(len(run.average.W) for run in transformer._runs)
         settings = self._settings(n_layers, "constant" if chunk else self.schedule)
 
         def train(progress: Progress) -> Tuning:
-            tuning = self._continued() if go_on else self._started(targets)
+            tuning = self._continued(targets) if go_on else self._started(targets)
             if settings.generative_weight and tuning.pull is None:
                 n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
                 tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
@@ -292,22 +289,27 @@ class FineTuned(BaseGenerator):
         return key_of(memory, name, asked, generator, runs, X, weight, vars(targets))
 
     def _pretrain(
-        self, transformer: Any, given: Any, y: Any, weight: np.ndarray, targets: Targets
+        self, transformer: Any, given: Any, X: Any, weight: np.ndarray, targets: Targets
     ) -> None:
+        """Train the generator on the rows as they were ``given``, ``X`` when validated."""
+        selects, asked = hasattr(transformer, "select"), transformer.get_params(deep=False)
+        if selects:
+            # Rows without a label, or of weight 0, have no say in which units are chosen.
+            transformer.set_params(units=None)
         try:
-            transformer.fit(given, y, sample_weight=weight)
+            transformer.fit(given, sample_weight=weight)
         except KeyboardInterrupt:
             # What the transformer then keeps nobody has.
             raise KeyboardInterrupt(
                 f"{type(self).__name__} was interrupted while its transformer was trained, "
                 "and is as it was before."
             ) from None
-        if len(targets.rows) < len(weight) and hasattr(transformer, "select"):
-            # Labels that are none have no say in which units are chosen.
+        if selects:
+            transformer.set_params(units=asked["units"])
             rows = targets.rows
-            known = given.iloc[rows] if hasattr(given, "iloc") else _rows_of(given, rows)
-            chosen = transformer.select(known, np.asarray(y)[rows])
-            vars(transformer).update(vars(chosen))
+            if transformer._sees_rows and len(rows) < len(weight):
+                X = X[rows]
+            transformer._choose(X, targets.given)
 
     def _started(self, targets: Targets) -> Tuning:
         machines = machines_of(self.transformer_._runs)
@@ -315,9 +317,11 @@ class FineTuned(BaseGenerator):
         seed = layer_seed(self._seed(), 1)
         return Tuning(network, Stream(seed), machines)
 
-    def _continued(self) -> Tuning:
+    def _continued(self, targets: Targets) -> Tuning:
         # A copy, so that a failure leaves the fitted one as it was.
         tuning = self._tuning.copy()
+        if targets.moved is not None:
+            tuning.convert_outputs(*targets.moved)
         tuning.best, tuning.kept, tuning.n_stalled = None, {}, 0
         return tuning
 
@@ -325,7 +329,10 @@ class FineTuned(BaseGenerator):
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> tuple[Examples, Examples | None]:
         """Rows to train on, and rows to stop by."""
-        targets, smoothing = targets.counting(weight), getattr(self, "label_smoothing", 0.0)
+        counting = np.flatnonzero(weight)
+        if len(counting) < len(weight):
+            X, weight, targets = X[counting], weight[counting], targets.among(counting)
+        smoothing = getattr(self, "label_smoothing", 0.0)
         if smoothing:
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
@@ -514,7 +521,3 @@ def has_minibatches(estimator: FineTuned) -> bool:
             "call fit, or set solver='adam'."
         )
     return True
-
-
-def _rows_of(X: Any, rows: np.ndarray) -> Any:
-    return X[rows] if hasattr(X, "shape") else [X[i] for i in rows]

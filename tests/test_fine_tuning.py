@@ -175,7 +175,8 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(adversarial, free):
 def test_weights_of_all_rows_have_the_dtype_of_the_targets(fraction):
     data = make_examples(make_network(), dtype=np.float32)
     known = np.arange(5)
-    targets = Targets(known, data.target[known], np.zeros(3), np.ones(5), None)
+    weight = np.ones(5, dtype=np.float32)
+    targets = Targets(known, data.target[known], np.zeros(3), weight, None)
     examples = examples_of(data.inputs, targets, np.arange(1.0, N_ROWS + 1), relative=True)
     if fraction:
         examples, _ = parted(examples, targets, fraction, Stream(0))

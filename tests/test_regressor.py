@@ -47,12 +47,72 @@ def test_a_deep_boltzmann_machine_hears_from_above():
     assert not np.allclose(model.predict(X), other.predict(X))
 
 
-def test_chunks_keep_the_scale_of_the_first():
-    model = regressor().partial_fit(X[:200], y[:200])
-    mean = model._mean
-    model.partial_fit(X[200:], y[200:] + 1e3)
-    assert model._mean is mean
-    assert model.n_iter_ == 2
+@pytest.mark.parametrize("change", [1.0, 1.5, 1e6, -1e-6])
+def test_a_scale_that_moves_leaves_predictions_as_they_are(change):
+    """A step of no length shows what the conversion alone does, of several targets at once."""
+    Y = np.column_stack([y, -3 * y + 5])
+    model = regressor(solver="sgd")
+    for _ in range(3):
+        model.partial_fit(X[:200], Y[:200])
+    before = model.predict(X)
+    model.set_params(learning_rate=1e-300, momentum=0.0)
+    model.partial_fit(X[200:], Y[200:] * change)
+    seen = np.vstack([Y[:200]] * 3 + [Y[200:] * change])
+    np.testing.assert_allclose(model._target_scale.mean, seen.mean(axis=0))
+    np.testing.assert_allclose(model._target_scale.scale, seen.std(axis=0))
+    np.testing.assert_allclose(model.predict(X), before, atol=1e-9 * np.ptp(Y))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_what_the_solver_remembers_is_converted_with_the_head(solver):
+    """A velocity carries on in the units of the user; Adam's is a ratio, which stays."""
+    ratio, shift = np.array([0.7, 1.6]), np.array([0.1, -0.2])
+    Y = np.column_stack([y, y**2])
+    tuning = regressor(solver=solver, n_iter=1).fit(X, Y)._tuning
+    moved = tuning.copy()
+    moved.convert_outputs(ratio, shift)
+    np.testing.assert_allclose(moved.network.head, tuning.network.head * ratio)
+    np.testing.assert_allclose(
+        moved.network.intercept, tuning.network.intercept * ratio + shift
+    )
+    old, new = tuning.memory, moved.memory
+    np.testing.assert_allclose(new.first["head"], old.first["head"] * ratio)
+    if solver == "adam":
+        steps = [m.first["head"] / np.sqrt(m.second["head"]) for m in (old, new)]
+        np.testing.assert_allclose(*steps)
+    moved = tuning.copy()
+    moved.convert_outputs(np.array([1.0, 1e-3]), shift)
+    assert moved.memory is None
+
+
+@pytest.mark.parametrize("first", [slice(0, 1), slice(0, 100)], ids=["one row", "constant"])
+def test_a_scale_that_was_guessed_is_no_burden(first):
+    """The first chunk says nothing of the scale, and the network learns all the same."""
+    target = 1e-4 * y + 7
+    target[first] = 7
+    model = regressor(learning_rate=0.01).partial_fit(X[first], target[first])
+    assert model._target_scale.flat.all()
+    for _ in range(30):
+        for start in range(100, 400, 100):
+            model.partial_fit(X[start : start + 100], target[start : start + 100])
+    assert model.score(X[100:], target[100:]) > 0.4
+
+
+@pytest.mark.parametrize("unit", [1e-290, 1e290])
+def test_any_unit_may_follow_a_chunk_without_a_scale(unit):
+    rows, target = X.astype(np.float32), np.where(np.arange(len(y)) < 100, 0, unit * y)
+    model = DBNRegressor(RBMTransformer(4, n_iter=1, random_state=0), random_state=0)
+    for part in (slice(0, 100), slice(100, 300)):
+        model.partial_fit(rows[part], target[part])
+    assert np.isfinite(model.predict(rows) / unit).all()
+
+
+def test_targets_are_scaled_by_the_weights_of_rows():
+    weight = np.random.default_rng(0).integers(0, 4, len(y)).astype(float)
+    model = regressor(n_iter=0).fit(X, y, sample_weight=weight)
+    repeated = np.repeat(y, weight.astype(int))
+    np.testing.assert_allclose(model._target_scale.mean, repeated.mean())
+    np.testing.assert_allclose(model._target_scale.scale, repeated.std())
 
 
 def test_early_stopping_scores_minus_the_loss():
@@ -67,6 +127,7 @@ def test_early_stopping_scores_minus_the_loss():
         (lambda m: m.fit(X, y[:-1]), "y has targets for 441 rows, and X has 442"),
         (lambda m: m.fit(X, np.where(y > 300, np.nan, y)), "y contains NaN"),
         (lambda m: m.fit(X, None), "requires y"),
+        (lambda m: m.fit(X, np.where(y > 300, 1.7e308, y)), "value of size 1.7e.308"),
         (lambda m: m.partial_fit(X, np.column_stack([y, y])), "y has 2 targets, and .* on 1"),
         (lambda m: m.set_params(learning_rate=1e9, solver="sgd").fit(X, y), "diverged"),
     ],

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import check_columns
-from .._compat import StrOptions, _check_feature_names_in
+from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._generator import Generator
 from .._rows import clipped, has_outside
 from .._shown import shown
@@ -76,11 +77,23 @@ class SelectingGenerator(Generator):
         n_units = sum(len(units) for units in self.selected_units_)
         return n_units + (self.n_features_in_ if self.passthrough else 0)
 
-    def _choose(self, X: Any, y: Any) -> None:
+    @property
+    def _sees_rows(self) -> bool:
+        """Whether the rows themselves, and not statistics of them, may choose the units."""
+        return hasattr(self.units, "fit") or callable(self.unit_score)
+
+    def _choose(self, X: Any, y: Any, weight: np.ndarray | None = None) -> None:
         """Resolve the selection parameters against the fitted layers.
 
-        ``X`` is needed by feature selectors and by score functions alone.
+        ``X`` is needed by feature selectors and by score functions alone, which see no rows of
+        ``weight`` 0.
         """
+        if self._sees_rows and X is not None and weight is not None and not np.all(weight):
+            rows = np.flatnonzero(weight)
+            if y is not None:
+                check_consistent_length(X, y)
+                y = _safe_indexing(y, rows)
+            X = X[rows]
         layers = resolve_layers(self.layers, len(self._statistics))
         sizes = self._sizes
         widths = [sizes[layer] for layer in layers]
