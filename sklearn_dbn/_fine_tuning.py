@@ -17,7 +17,7 @@ from ._machine import Machine
 from ._mean_field import settle
 from ._network import Network, all_outputs, hidden_layers, loss_and_gradient
 from ._random import Stream
-from ._training import Diverged
+from ._training import SHRINK_EVERY, Diverged
 from .optim import Adam, Momentum
 from .samplers import Chains, PersistentContrastiveDivergence
 
@@ -26,8 +26,6 @@ FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
 # Saturated units keep all else finite; no network of use is this wrong.
 _LARGEST_LOSS = 1e6
-# Minibatches for which the weights pay their decay at once: it is a pass over all of them.
-_SHRINK_EVERY = 10
 # A scale of the targets that changes by this factor was made of too few rows.
 _GUESS = 2.0
 
@@ -261,7 +259,7 @@ def passes(
                 rate = settings.learning_rate * settings.schedule(progress)
                 total += _step(tuning, settings, rule, examples, index, rate, gradient)
                 owed += rate
-                if (i + 1) % _SHRINK_EVERY == 0 or i + 1 == n_batches:
+                if (i + 1) % SHRINK_EVERY == 0 or i + 1 == n_batches:
                     _shrink(tuning.network, settings, owed)
                     owed = 0.0
         tuning.record(settings, total / float(examples.weight.sum()), validation)
@@ -447,3 +445,6 @@ def descend(
     finally:
         # What was tried last is no iterate.
         put(reached)
+    if not math.isfinite(found.fun):
+        # Then scipy gives up before the first iteration.
+        raise Diverged

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._base import interrupt
+from ._divergence import machine_diverged
 from ._generator import Generator
 from ._machine import Machine
 from ._memory import Progress
@@ -147,11 +148,7 @@ class MachineGenerator(Generator):
                     break
         except Diverged:
             progress.forget()
-            rate = run.rate(settings)
-            raise ValueError(
-                f"Training with learning_rate={rate:g} diverged in pass {run.n_epochs}: "
-                f"try learning_rate={rate / 10:g}."
-            ) from None
+            raise ValueError(machine_diverged(run, settings, rows)) from None
         except BaseException as error:
             if whole is None or whole.n_epochs == first:
                 raise

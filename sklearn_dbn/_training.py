@@ -28,7 +28,7 @@ _LEAST_SPREAD = 10.0
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
 # Steps for which the weights pay their decay at once: it is a pass over all of them.
-_SHRINK_EVERY = 10
+SHRINK_EVERY = 10
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
 # The same for fields that come from hidden units. From 1 on, two layers of equal width would
@@ -275,7 +275,7 @@ def train(
                     run, v, weight, rows, settings, learning_rate * settings.schedule(progress)
                 )
                 swapped += run.chains.swap_rate or 0.0
-                if i % _SHRINK_EVERY == 0 or i == n_batches:
+                if i % SHRINK_EVERY == 0 or i == n_batches:
                     settings.update.shrink(run.machine, owed)
                     owed = 0.0
             run.n_epochs += 1
@@ -318,15 +318,17 @@ def _step(
         for layer in machine.even[1:]:
             model[layer][...] = means[layer]
 
-    total, here = float(xp.sum(weight)), weight[:n_data]
+    total = float(xp.sum(weight))
+    # Shares, as the reciprocal of a small total may be too large for a float.
+    here = weight[:n_data] / total
     sums = None if elsewhere is None else elsewhere()
     push = [0.0] * len(states)
     for layer in range(1, len(states)):
         means, activity = states[layer][:n_data, :], run.activity[layer]
         mean = here @ means
         if sums is not None:
-            mean += sums.par[layer][0, :]
-        activity += mean * (_ACTIVITY_RATE / total) - _ACTIVITY_RATE * activity
+            mean += sums.par[layer][0, :] / total
+        activity += _ACTIVITY_RATE * (mean - activity)
         if settings.sparsity is not None:
             push[layer] = settings.sparsity.push(activity)
             means += push[layer]
@@ -334,7 +336,7 @@ def _step(
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = rate * total / settings.batch_size
     negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
-    ascent = machine.gradient(states, xp.concat([here * (step / total), negative]), offsets)
+    ascent = machine.gradient(states, xp.concat([here * step, negative]), offsets)
     if sums is not None:
         sums = machine.centred(sums, total, push, offsets)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):

@@ -20,6 +20,7 @@ from ._base import BaseGenerator, interrupt
 from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
+from ._divergence import tuning_diverged
 from ._examples import Examples, Targets, examples_of, parted
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import (
@@ -427,10 +428,8 @@ class FineTuned(BaseGenerator):
                     break
         except Diverged:
             progress.forget()
-            rate = self.learning_rate
             raise ValueError(
-                f"Fine-tuning with learning_rate={rate:g} diverged in pass "
-                f"{tuning.n_epochs + 1}: try learning_rate={rate / 10:g}."
+                tuning_diverged(tuning.n_epochs, settings, examples.weight)
             ) from None
         except BaseException as error:
             if whole is None or whole.n_epochs == first:

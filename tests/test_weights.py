@@ -192,3 +192,17 @@ def test_weights_of_classes_of_any_size_give_a_result_or_a_sentence(size, dtype,
     elif dtype == np.float32 or size in (1e-300, 1e300):
         with pytest.raises(ValueError, match=r"sample_weight times class_weight sums to"):
             model.partial_fit(rows, LABELS, classes=[0, 1])
+
+
+def test_weights_of_any_inequality_train_the_heaviest_row():
+    weight = np.full(N, 1e-44, dtype=np.float32)
+    weight[0] = 1
+    rows = X.astype(np.float32)
+    for model in (clone(DBN).set_params(units=None), clone(DBM).set_params(units=None)):
+        learned = model.fit(rows, sample_weight=weight)
+        assert np.isfinite(learned.transform(rows)).all()
+        one = np.exp(learned.score_samples(rows[:1]))
+    options = {"centered": True, "generative_weight": 0.1, "n_iter": 1, "random_state": 0}
+    clf = DBNClassifier(RBM, **options).fit(rows, LABELS, sample_weight=weight)
+    assert np.isfinite(clf.predict_proba(rows)).all()
+    assert one >= 0
