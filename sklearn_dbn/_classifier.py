@@ -144,7 +144,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         `random_state` of its own.
 
     verbose : int, default=0
-        Print a line after each pass.
+        Print a line after each pass, those of the training of the generator included.
 
     Attributes
     ----------

@@ -24,6 +24,7 @@ from ._fitting import (
     given_to_callbacks,
     new_run,
     settings_of,
+    title_of,
     training_parameters,
 )
 from ._mean_field import MeanField, mean_field, means_below
@@ -115,6 +116,10 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
     random_state : int, RandomState instance or None, default=None
         Fixes the training. Only an int lets `memory` find a machine again.
 
+    verbose : int, default=0
+        Print a line after each pass: of a layer that is trained before the others, with its
+        number, and of all layers together. The templates may ask for that too.
+
     Attributes
     ----------
     weights_ : list of ndarray of shape (n_l, n_{l+1})
@@ -200,6 +205,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         "memory": MEMORY,
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -223,6 +229,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         memory: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.rbm = rbm
@@ -242,6 +249,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self.memory = memory
         self.warm_start = warm_start
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
@@ -379,7 +387,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
                 rbm.n_iter,
                 progress,
                 held_out=held_out,
-                verbose=rbm.verbose,
+                title=title_of(self, self.verbose, rbm.verbose),
                 attributes=partial(self._usable, rows=rows, y=y),
             )
             attributes = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
@@ -416,7 +424,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             settings,
             1,
             Progress(),
-            verbose=rbm.verbose,
+            title=title_of(self, self.verbose, rbm.verbose),
             attributes=usable,
         )
         vars(self).update(self._fitted_attributes(run), learning_rate_=run.rate(settings))
@@ -453,8 +461,9 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             task = context.subcontext(task_name=f"layer {layer}", max_subtasks=rbm.n_iter)
             task.call_on_fit_task_begin(estimator=self, X=rows.X)
             part = progress.part(f"layer {layer}")
+            title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             whole &= self._pass_over(
-                task, alone, *how, rbm.n_iter, part, verbose=rbm.verbose, task_name="pass"
+                task, alone, *how, rbm.n_iter, part, title=title, task_name="pass"
             )
             whole &= not task.call_on_fit_task_end(estimator=self, X=rows.X)
         return whole

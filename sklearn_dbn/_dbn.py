@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure
 from ._compat import _fit_context
-from ._fitting import training_parameters
+from ._fitting import title_of, training_parameters
 from ._greedy import LayerTraining, continued_layer, take_in
 from ._machine import Machine
 from ._memory import MEMORY, key_of, memory_of, remembered
@@ -88,6 +88,10 @@ class DBNTransformer(SelectingGenerator):
     random_state : int, RandomState instance or None, default=None
         Fixes all layers. Only an int lets `memory` find a layer again.
 
+    verbose : int, default=0
+        Print a line after each pass of each layer, with the number of the layer. Templates may
+        ask for that too, for the layers that they describe.
+
     Attributes
     ----------
     rbms_ : list of RBMTransformer
@@ -153,6 +157,7 @@ class DBNTransformer(SelectingGenerator):
         "memory": MEMORY,
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -169,6 +174,7 @@ class DBNTransformer(SelectingGenerator):
         memory: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
+        verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.rbm = rbm
@@ -181,6 +187,7 @@ class DBNTransformer(SelectingGenerator):
         self.memory = memory
         self.warm_start = warm_start
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
@@ -299,7 +306,8 @@ class DBNTransformer(SelectingGenerator):
             lower = [below._machine for below in self.rbms_]
             rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
-            trainer = LayerTraining(self, task, rbm, rows)
+            title = title_of(self, self.verbose, rbm.verbose, layer=layer)
+            trainer = LayerTraining(self, task, rbm, rows, title)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
                 attributes, statistics = remembered(memory, key, trainer)
@@ -359,7 +367,8 @@ class DBNTransformer(SelectingGenerator):
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
                 task.call_on_fit_task_begin(estimator=self, X=X)
-                rbm._partial_fit_rows(rows)
+                title = title_of(self, self.verbose, rbm.verbose, layer=layer)
+                rbm._partial_fit_rows(rows, title)
                 task.call_on_fit_task_end(estimator=self, X=X)
             seen.make_room(len(rows))
             take_in(seen, rbm._machine, rows)

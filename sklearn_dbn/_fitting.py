@@ -28,6 +28,14 @@ def training_parameters(rbm: Any) -> dict[str, Any]:
     return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
 
 
+def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | None:
+    """What the lines of each pass begin with; ``None`` where nobody is ``verbose``."""
+    if not any(verbose):
+        return None
+    start = f"[{type(estimator).__name__}] "
+    return start if layer is None else f"{start}layer {layer}, "
+
+
 def settings_of(rbm: Any, schedule: str | None = None, **deep: Any) -> Settings:
     """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train.
 
@@ -109,20 +117,21 @@ class MachineGenerator(Generator):
         progress: Progress,
         *,
         held_out: Any = None,
-        verbose: int = 0,
+        title: str | None = None,
         task_name: str = "epoch",
         attributes: Callable[[Run], dict[str, Any]] | None = None,
     ) -> bool:
         """Drive the training loop, pass by pass, with a callback task for each.
 
-        ``attributes`` makes of the run what a fitted estimator has, for callbacks that ask.
+        ``title`` is what the line of each pass begins with; ``None``: no lines. ``attributes``
+        makes of the run what a fitted estimator has, for callbacks that ask.
         Returns whether all passes were made, and neither a callback nor the user cut it short.
         """
-        given, name = given_to_callbacks(rows), type(self).__name__
+        given = given_to_callbacks(rows)
         first, last = run.n_epochs, run.n_epochs + n_epochs
         watched = watch(run, rows, held_out)
-        if progress.restore(run) and verbose:
-            print(f"[{name}] goes on after pass {run.n_epochs}, where it was cut short")
+        if progress.restore(run) and title is not None:
+            print(f"{title}goes on after pass {run.n_epochs}, where it was cut short")
         epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
         # The run as it was after its last whole pass.
         whole = run
@@ -136,9 +145,9 @@ class MachineGenerator(Generator):
                 next(epochs)
                 whole = run
                 progress.save(run)
-                if verbose:
+                if title is not None:
                     record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
-                    print(f"[{name}] pass {run.n_epochs}: {record}")
+                    print(f"{title}pass {run.n_epochs}: {record}")
                 fitted = (
                     {}
                     if attributes is None

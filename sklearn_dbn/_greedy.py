@@ -30,8 +30,10 @@ class LayerTraining:
         task: Any,
         rbm: RBMTransformer,
         rows: Rows,
+        title: str | None,
     ):
         self.stack, self.task, self.rbm, self.rows = stack, task, rbm, rows
+        self.title = title
         self.ran = self.stop = False
 
     def __call__(self, progress: Progress) -> tuple[dict[str, Any], UnitStatistics]:
@@ -41,7 +43,7 @@ class LayerTraining:
         with self.task.propagate_callback_context(rbm):
             self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows.X)
             try:
-                attributes = rbm._trained(self.rows, progress)
+                attributes = rbm._trained(self.rows, progress, self.title)
             except DoNotKeep as unfinished:
                 attributes, whole = unfinished.result, False
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)

@@ -20,6 +20,7 @@ from ._fitting import (
     given_to_callbacks,
     new_run,
     settings_of,
+    title_of,
     training_parameters,
 )
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
@@ -121,7 +122,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         `memory` find a machine again.
 
     verbose : int, default=0
-        Print a line after each pass.
+        Print a line after each pass. In a template, for the layers that it describes.
 
     Attributes
     ----------
@@ -313,10 +314,15 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             vars(self).update(remembered(memory, key, partial(self._trained, rows)))
         return self
 
-    def _trained(self, rows: Rows, progress: Progress) -> dict[str, Any]:
-        """Train on the rows; returns what that left, and none of the configuration."""
+    def _trained(
+        self, rows: Rows, progress: Progress, title: str | None = None
+    ) -> dict[str, Any]:
+        """Train on the rows; returns what that left, and none of the configuration.
+
+        ``title`` is that of the stack that this is a layer of.
+        """
         n_passes = getattr(self, "n_iter_", 0) if self.warm_start else 0
-        self._fit_rows(rows, progress)
+        self._fit_rows(rows, progress, title)
         named = ("_run", "_machine", "_known", "_n_features_out")
         left = {k: x for k, x in vars(self).items() if k in named or k.endswith("_")}
         if self.n_iter_ < n_passes + self.n_iter:
@@ -324,13 +330,13 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return left
 
     @with_callbacks
-    def _fit_rows(self, rows: Rows, progress: Progress) -> None:
+    def _fit_rows(self, rows: Rows, progress: Progress, title: str | None = None) -> None:
         """`fit` once the rows are validated."""
         run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
         held_out = None
         if self.validation_fraction:
             held_out = rows.hold_out(self.validation_fraction, run.rng)
-        self._train(run, rows, settings, self.n_iter, progress, held_out)
+        self._train(run, rows, settings, self.n_iter, progress, held_out, title)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
@@ -368,9 +374,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return self
 
     @with_callbacks
-    def _partial_fit_rows(self, rows: Rows) -> None:
+    def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> None:
         run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
-        self._train(run, rows, settings, 1, Progress())
+        self._train(run, rows, settings, 1, Progress(), title=title)
 
     def _prepare(
         self, rows: Rows, go_on: bool, schedule: str | None = None
@@ -396,6 +402,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         n_epochs: int,
         progress: Progress,
         held_out: Any = None,
+        title: str | None = None,
     ) -> None:
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
@@ -408,7 +415,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             n_epochs,
             progress,
             held_out=held_out,
-            verbose=self.verbose,
+            title=title or title_of(self, self.verbose),
             attributes=self._fitted_attributes,
         )
         for name, value in self._fitted_attributes(run).items():

@@ -130,7 +130,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         `random_state` of its own.
 
     verbose : int, default=0
-        Print a line after each pass.
+        Print a line after each pass, those of the training of the generator included.
 
     Attributes
     ----------

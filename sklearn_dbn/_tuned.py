@@ -297,6 +297,7 @@ class FineTuned(BaseGenerator):
         if selects:
             # Rows without a label, or of weight 0, have no say in which units are chosen.
             transformer.set_params(units=None)
+        transformer.set_params(verbose=max(self.verbose, asked["verbose"]))
         try:
             transformer.fit(given, sample_weight=weight)
         except KeyboardInterrupt:
@@ -305,6 +306,7 @@ class FineTuned(BaseGenerator):
                 f"{type(self).__name__} was interrupted while its transformer was trained, "
                 "and is as it was before."
             ) from None
+        transformer.set_params(verbose=asked["verbose"])
         if selects:
             transformer.set_params(units=asked["units"])
             rows = targets.rows

@@ -14,9 +14,9 @@ FOLDER = "SKLEARN_DBN_COUNTED"
 class CountedRBM(RBMTransformer):
     """An RBM that writes down each training of its own."""
 
-    def _fit_rows(self, rows, progress):
+    def _fit_rows(self, *how):
         Path(os.environ[FOLDER], uuid.uuid4().hex).touch()
-        super()._fit_rows(rows, progress)
+        super()._fit_rows(*how)
 
 
 def fit_stack(cache, X):
@@ -30,8 +30,8 @@ def fit_stack(cache, X):
 class SlowRBM(CountedRBM):
     """An RBM whose training takes long enough for another process to want it too."""
 
-    def _fit_rows(self, rows, progress):
-        super()._fit_rows(rows, progress)
+    def _fit_rows(self, *how):
+        super()._fit_rows(*how)
         time.sleep(0.5)
 
 
@@ -51,8 +51,8 @@ def fit_together(cache, X, meeting, n_processes):
 class KillsItsWorker(CountedRBM):
     """An RBM that kills the process of its third small training, if the fuse is there."""
 
-    def _fit_rows(self, rows, progress):
-        super()._fit_rows(rows, progress)
+    def _fit_rows(self, *how):
+        super()._fit_rows(*how)
         folder = Path(os.environ[FOLDER])
         if self.n_components == 5:
             n_before = len(list(folder.parent.glob("small*")))

@@ -192,11 +192,11 @@ def test_a_killed_training_blocks_nobody(count, tmp_path):
     code = (
         "import sys, time, counting, numpy as np\n"
         "fit = counting.CountedRBM._fit_rows\n"
-        "def hang(self, rows, progress):\n"
+        "def hang(self, *how):\n"
         "    if self.n_components == 5:\n"
         "        print('hangs', flush=True)\n"
         "        time.sleep(60)\n"
-        "    fit(self, rows, progress)\n"
+        "    fit(self, *how)\n"
         "counting.CountedRBM._fit_rows = hang\n"
         "counting.fit_stack(sys.argv[1], np.load(sys.argv[2]))\n"
     )
