@@ -26,26 +26,40 @@ from ._random import OfBatch, Stream
 from ._rows import Rows
 from .samplers import SAMPLERS, positive
 
+# So many times in a row what workers were asked for is asked for again, where one of them died,
+# and so many seconds a new worker is waited for.
+_ATTEMPTS = 3
+_WAIT = 60
+
 
 class Partitions:
     """The partitions of a dask array, in the place of the rows that they hold.
 
+    Workers may die: what they were asked for is then asked for again, of the others or of new
+    ones, so a training ends as if nothing had happened. All that they are asked for depends on
+    the rows and on what is sent alone.
+
     Parameters
     ----------
     client : distributed.Client
-    blocks : list of distributed.Future
-        Arrays or CSR arrays of shape (n_rows_i, n_columns).
+    load : callable
+        Gives a list of futures of the blocks: arrays or CSR arrays of shape
+        (n_rows_i, n_columns). Called again where the blocks are lost.
 
     Attributes
     ----------
+    blocks : list of distributed.Future
+    n_losses : int
+        How often workers were lost. What was sent before the last time may be lost too.
     shape, dtype :
         Of all rows together.
     ends : int array of shape (n_blocks + 1,)
         Partition i holds rows ``ends[i]`` to ``ends[i + 1] - 1``.
     """
 
-    def __init__(self, client: Any, blocks: list[Any]):
-        self.client, self.blocks = client, blocks
+    def __init__(self, client: Any, load: Callable[[], list[Any]]):
+        self.client, self.load, self.n_losses = client, load, 0
+        self.blocks = load()
         shapes, dtypes = zip(*self.each(_kind_of), strict=True)
         self.ends = np.cumsum([0, *(shape[0] for shape in shapes)])
         self.shape, self.dtype = (int(self.ends[-1]), shapes[0][1]), dtypes[0]
@@ -62,11 +76,48 @@ class Partitions:
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         """``function(partition, *args)`` of each partition, where it lies."""
-        return self.client.gather(self.submit(partial(_with, function, args)))
+        return self.begin(lambda: self.submit(partial(_with, function, args)))()
+
+    def begin(self, ask: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+        """Ask for the futures that ``ask()`` gives; what is returned waits for their values."""
+        lost = _lost()
+        first: list[Any] | None
+        try:
+            first = ask()
+        except lost:
+            first = None
+
+        def values() -> list[Any]:
+            futures = first
+            for left in reversed(range(_ATTEMPTS)):
+                try:
+                    if futures is None:
+                        self._recover()
+                        futures = ask()
+                    return self.client.gather(futures)
+                except lost as error:
+                    futures = None
+                    if not left:
+                        raise RuntimeError(
+                            f"Workers of the dask cluster were lost {_ATTEMPTS} times in a row "
+                            f"({type(error).__name__}): give them more memory, or X smaller "
+                            "partitions; with memory= the same fit goes on from its last pass."
+                        ) from error
+            raise AssertionError
+
+        return values
+
+    def _recover(self) -> None:
+        """Wait until there is a worker, and load the blocks that dask does not make again."""
+        self.n_losses += 1
+        self.client.wait_for_workers(1, timeout=_WAIT)
+        if any(block.status in ("error", "cancelled", "lost") for block in self.blocks):
+            self.blocks = self.load()
 
     def each_with(self, function: Callable[..., Any], x: Any, *args: Any) -> list[Any]:
         """``function(partition, *args, part)`` with the ``part`` of ``x`` of its rows."""
-        return self.client.gather(self.submit(partial(_with, function, args), self.parts(x)))
+        ask = partial(self.submit, partial(_with, function, args), self.parts(x))
+        return self.begin(ask)()
 
     def parts(self, x: Any) -> list[Any]:
         """What each partition has of ``x``, which has an entry for each row."""
@@ -97,10 +148,15 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
     if not hasattr(X, "rechunk") or X.ndim != 2:
         return None
     # A worker sees whole rows.
-    X = client.persist(X.rechunk({1: -1}))
-    futures = {future.key: future for future in futures_of(X)}
-    blocks = [futures[key] for (key,) in X.__dask_keys__()]
-    return Partitions(client, [client.submit(check, x, pure=False) for x in blocks])
+    X = X.rechunk({1: -1})
+
+    def load() -> list[Any]:
+        held = client.persist(X)
+        futures = {future.key: future for future in futures_of(held)}
+        blocks = [futures[key] for (key,) in held.__dask_keys__()]
+        return [client.submit(check, x, pure=False) for x in blocks]
+
+    return Partitions(client, load)
 
 
 def rows_of(X: Any, weight: Array, unit: Any, lower: Any, rbm: Any) -> Rows:
@@ -123,38 +179,49 @@ class SpreadRows(Rows):
     def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
         n_parts = len(self.X.blocks)
         weights = self.X.parts(self.weight)
-        common = self.X.send((self._elsewhere(), take_in, [total.empty() for total in totals]))
-        for parts in self.X.client.gather(
-            self.X.submit(_accumulated, [common] * n_parts, weights)
-        ):
+
+        def ask() -> list[Any]:
+            empty = [total.empty() for total in totals]
+            common = self.X.send((self._elsewhere(), take_in, empty))
+            return self.X.submit(_accumulated, [common] * n_parts, weights)
+
+        for parts in self.X.begin(ask)():
             for total, part in zip(totals, parts, strict=True):
                 total.merge(part)
 
     def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
         """As in `Rows`, but that none of the rows are here: their weights alone."""
-        how = self.X.send(self._elsewhere())
+        self._sent = None
         nothing = np.empty(0, dtype=int)
         for rows, ends in self._windows(batch_size, rng):
             for start, end in itertools.pairwise(ends.tolist()):
                 index = rows[start:end]
                 weight = self.weight[index]
-                self._batch = how, self.X.shares(index), weight, copy.deepcopy(rng)
+                self._batch = self.X.shares(index), weight, copy.deepcopy(rng)
                 # The stream moves on as if all had been drawn here.
                 yield self.present(nothing, OfBatch(rng, len(index), nothing)), weight
 
     def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine]:
-        how, shares, weight, rng = self._batch
-        sent, client = self.X.send(machine), self.X.client
-        futures = []
-        for block, (index, places) in zip(self.X.blocks, shares, strict=True):
-            if len(index):
-                task = index, weight[places], OfBatch(rng, len(weight), places)
-                futures.append(
-                    client.submit(_sums, block, how, sent, n_sweeps, task, pure=False)
-                )
+        shares, weight, rng = self._batch
+
+        def ask() -> list[Any]:
+            if self._sent is None or self._sent[0] != self.X.n_losses:
+                self._sent = self.X.n_losses, self.X.send(self._elsewhere())
+            how, sent, futures = self._sent[1], self.X.send(machine), []
+            for block, (index, places) in zip(self.X.blocks, shares, strict=True):
+                if len(index):
+                    task = index, weight[places], OfBatch(rng, len(weight), places)
+                    futures.append(
+                        self.X.client.submit(
+                            _sums, block, how, sent, n_sweeps, task, pure=False
+                        )
+                    )
+            return futures
+
+        values = self.X.begin(ask)
 
         def added() -> Machine:
-            first, *others = client.gather(futures)
+            first, *others = values()
             for other in others:
                 for x, y in zip(first.arrays(), other.arrays(), strict=True):
                     x += y
@@ -166,17 +233,27 @@ class SpreadRows(Rows):
         values = np.empty((len(index), self.X.shape[1]), dtype=self.X.dtype)
         shares = self.X.shares(index)
         if len(index):
-            parts = self.X.submit(_fetched, [rows for rows, _ in shares])
-            for part, (_, places) in zip(self.X.client.gather(parts), shares, strict=True):
+            parts = self.X.begin(lambda: self.X.submit(_fetched, [rows for rows, _ in shares]))
+            for part, (_, places) in zip(parts(), shares, strict=True):
                 values[places] = part
         return values
 
     def _elsewhere(self) -> Rows:
         """The same, of other rows and without any."""
         rows = Rows.__new__(Rows)
-        left_here = {"X": None, "weight": None, "index": None, "_batch": None}
+        left_here = {"X": None, "weight": None, "index": None, "_batch": None, "_sent": None}
         vars(rows).update(vars(self) | left_here)
         return rows
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    """What is raised where a worker died, or what it held is gone."""
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker, TimeoutError
+    from distributed.comm import CommClosedError
+
+    return KilledWorker, CancelledError, CommClosedError, TimeoutError
 
 
 def _with(function: Callable[..., Any], args: tuple, block: Any, *part: Any) -> Any:
