@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import wraps
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_array
 
 from ._compat import parse_version, validate_parameter_constraints
 from ._shown import short_message, shown
 from ._validation import RowChecks
 from ._version import __version__
+
+# Attributes of the copy that is being fitted, and of no fitted estimator.
+_OF_A_FIT = ("_fit_of", "_interrupt")
 
 
 class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -42,6 +46,33 @@ class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstim
         except ValueError as error:
             # It shows the value, however long that is.
             raise type(error)(short_message(error)) from None
+
+    def __copy__(self) -> BaseGenerator:
+        # All attributes as they are at one moment; those of another fit replace them at once.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    @property
+    def _original(self) -> Any:
+        """The estimator that callbacks are given: the one that the user called `fit` of.
+
+        Its attributes are those of the last fit until this one ends.
+        """
+        return vars(self).get("_fit_of", self)
+
+    def _new_attributes(self) -> dict[str, Any]:
+        """What this fit has set so far, for callbacks that ask for a fitted estimator."""
+        before = vars(self._original)
+        changed = {k: x for k, x in vars(self).items() if k not in before or before[k] is not x}
+        # To take an attribute away is not foreseen, and None says that there are no names.
+        removed = {k: None for k in before if k.endswith("_") and k not in vars(self)}
+        return {k: x for k, x in (changed | removed).items() if k not in _OF_A_FIT}
+
+    def _init_callback_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._original is not self:
+            return self._original._init_callback_context(*args, **kwargs)
+        return super()._init_callback_context(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         # skops reads it here.
@@ -102,36 +133,57 @@ def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
     """Validate features on their way back to the input."""
-    H = check_array(H, dtype=dtype, input_name="H")
+    H = check_array(H, dtype=dtype, input_name="X")
     if H.shape[1] != n_columns:
         raise ValueError(
-            f"H has {H.shape[1]} columns, but transform gives {n_columns}: pass what transform "
+            f"X has {H.shape[1]} columns, but transform gives {n_columns}: pass what transform "
             "returned."
         )
     return H
 
 
-@contextmanager
-def unchanged_on_failure(estimator: Any) -> Iterator[None]:
-    """Give ``estimator`` its attributes back when the block raises.
+def assigned_at_the_end(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that fits work on a copy of the estimator, and assign all it sets at once.
 
-    What `interrupt` noted is raised after the block, and the estimator keeps what it has.
+    So another thread finds the last fit or this one, and nothing in between, and a call that
+    fails leaves the estimator as it was. What `interrupt` noted is raised in the end.
     """
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException as error:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if isinstance(error, KeyboardInterrupt) and not error.args:
+
+    @wraps(method)
+    def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        new = copy.copy(estimator)
+        new._fit_of = estimator
+        before = dict(vars(new))
+        try:
+            with_callbacks(lambda _: method(new, *args, **kwargs))(estimator)
+        except KeyboardInterrupt as error:
+            if error.args:
+                raise
             raise KeyboardInterrupt(
                 f"{type(estimator).__name__} was interrupted before there was a whole pass "
                 "to keep, and is as it was before."
             ) from None
-        raise
-    noted = interrupted(estimator)
-    if noted is not None:
-        raise noted
+        noted = interrupted(new)
+        after = vars(new)
+        changed = {k: x for k, x in after.items() if k not in before or before[k] is not x}
+        # What callbacks did to the estimator meanwhile stays.
+        kept = {k: x for k, x in vars(estimator).items() if k in after or k not in before}
+        estimator.__dict__ = kept | changed
+        if noted is not None:
+            raise noted
+        return estimator
+
+    return fit
+
+
+def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method see the attributes of one fit, whatever other threads fit meanwhile."""
+
+    @wraps(method)
+    def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(copy.copy(estimator), *args, **kwargs)
+
+    return call
 
 
 def interrupt(estimator: Any, what: str, remembered: bool) -> None:

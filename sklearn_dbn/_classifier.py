@@ -13,7 +13,7 @@ from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from ._base import unchanged_on_failure
+from ._base import assigned_at_the_end, of_one_fit
 from ._compat import Interval, StrOptions, _fit_context
 from ._examples import Targets, joint_weight, rows_with_target
 from ._labels import labels_of
@@ -278,6 +278,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNClassifier:
         """Train the generator, unless it is frozen, and then the network.
 
@@ -302,12 +303,12 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             When the data or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight)
         return self
 
     @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> DBNClassifier:
@@ -336,8 +337,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         ValueError, TypeError
             As in `fit`.
         """
-        with unchanged_on_failure(self):
-            self._partial_fit(X, y, sample_weight, classes)
+        self._partial_fit(X, y, sample_weight, classes)
         return self
 
     def _loss(self) -> Any:
@@ -473,6 +473,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         values[np.arange(len(y)), np.searchsorted(self.classes_, y)] = 1
         return values, of_class
 
+    @of_one_fit
     def decision_function(self, X: Any) -> np.ndarray:
         """What the head says of each class, before the softmax.
 
@@ -491,6 +492,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             return outputs
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
 
+    @of_one_fit
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row.
 
@@ -509,6 +511,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             return (outputs > 0).astype(int)
         return self.classes_[outputs.argmax(axis=1)]
 
+    @of_one_fit
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
 
@@ -525,6 +528,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         outputs = self._outputs(X)
         return expit(outputs) if self._multilabel else softmax(outputs, axis=1)
 
+    @of_one_fit
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log of the probability of each class, also where that is too small for a float.
 

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import layer_sizes, unchanged_on_failure
+from ._base import assigned_at_the_end, layer_sizes, of_one_fit
 from ._compat import Interval, StrOptions, _fit_context
 from ._fitting import (
     MachineGenerator,
@@ -29,6 +29,7 @@ from ._fitting import (
 )
 from ._mean_field import MeanField, mean_field, means_below
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from ._parameters import TemplateParameters
 from ._pretraining import SCHEMES, Pretraining, chosen
 from ._random import seed_of
 from ._rbm import RBMTransformer
@@ -39,7 +40,7 @@ from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 
-class DBMTransformer(SelectingGenerator, MachineGenerator):
+class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     """Deep Boltzmann machine, trained without labels, with features from any of its layers.
 
     All layers are trained together, and each hears from both its neighbours: the features of
@@ -208,6 +209,8 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         "verbose": ["verbose"],
     }
 
+    _template_names = ("rbm", "pretrain_rbm")
+
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (256, 256),
@@ -252,6 +255,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Train the machine, then select layers and units.
 
@@ -276,14 +280,14 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             When `X` or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            go_on = self.warm_start and hasattr(self, "_run")
-            rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
-            rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
-            self._fit_rows(rbm, sizes, rows, y, go_on)
+        go_on = self.warm_start and hasattr(self, "_run")
+        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+        rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
+        self._fit_rows(rbm, sizes, rows, y, go_on)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Pass over `X` once, at the full learning rate, then select layers and units.
 
@@ -309,17 +313,16 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         ValueError, TypeError
             As in `fit`.
         """
-        with unchanged_on_failure(self):
-            go_on = hasattr(self, "_run")
-            rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
-            rows = Rows(X, weight, unit, (), rbm.sample_inputs)
-            self._partial_fit_rows(rbm, sizes, rows, y, go_on)
+        go_on = hasattr(self, "_run")
+        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+        rows = Rows(X, weight, unit, (), rbm.sample_inputs)
+        self._partial_fit_rows(rbm, sizes, rows, y, go_on)
         return self
 
     def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
         """The template, the sizes of the hidden layers, the rows, their unit and weights."""
         sizes = layer_sizes(self.hidden_layer_sizes)
-        rbm = self._template("rbm", RBMTransformer(n_gibbs_steps=5))
+        rbm = self._template("rbm")
         if go_on and sizes != self._sizes:
             raise ValueError(
                 f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
@@ -332,8 +335,15 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         fitted = self.visible_units_ if go_on else None
         return rbm, sizes, X, visible_unit(self, rbm.visible, X, weight, fitted), weight
 
-    def _template(self, name: str, default: RBMTransformer) -> RBMTransformer:
-        rbm = default if getattr(self, name) is None else getattr(self, name)
+    def _default_template(self, name: str) -> RBMTransformer:
+        if name == "pretrain_rbm" and self.rbm is not None:
+            return clone(self.rbm)
+        return RBMTransformer(n_gibbs_steps=5)
+
+    def _template(self, name: str) -> RBMTransformer:
+        rbm = getattr(self, name)
+        if rbm is None:
+            rbm = self._default_template(name)
         if not isinstance(rbm, RBMTransformer):
             raise TypeError(
                 f"{name} must be an RBMTransformer or None, got {shown(rbm)}: give one "
@@ -365,7 +375,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         given = given_to_callbacks(rows)
         n_subtasks = rbm.n_iter + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
-        context.call_on_fit_task_begin(estimator=self, **given)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
 
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
@@ -400,7 +410,9 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self._statistics = remembered(memory, scores, lambda _: self._taken_in(rows))
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y, rows.weight)
-        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
+        context.call_on_fit_task_end(
+            estimator=self._original, **given, reconstruction_attributes=self._new_attributes
+        )
 
     @with_callbacks
     def _partial_fit_rows(
@@ -415,7 +427,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
             statistics = None
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(estimator=self, **given)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
         usable = partial(self._usable, rows=rows, y=y)
         self._pass_over(
             context,
@@ -433,7 +445,9 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         self._statistics = self._taken_in(rows, statistics)
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y, rows.weight)
-        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
+        context.call_on_fit_task_end(
+            estimator=self._original, **given, reconstruction_attributes=self._new_attributes
+        )
 
     def _pretraining(
         self, rbm: RBMTransformer, n_layers: int, go_on: bool
@@ -442,7 +456,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         if scheme is None or n_layers == 1 or go_on:
             return None
         # What is trained is part of the machine that `rbm` describes.
-        template = self._template("pretrain_rbm", rbm)
+        template = self._template("pretrain_rbm")
         template.set_params(visible=rbm.visible, hidden=rbm.hidden)
         return Pretraining(scheme, template, n_layers)
 
@@ -459,13 +473,13 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         whole, rbm = True, before.rbm
         for layer, (alone, *how) in enumerate(before.runs(run, rows, seed)):
             task = context.subcontext(task_name=f"layer {layer}", max_subtasks=rbm.n_iter)
-            task.call_on_fit_task_begin(estimator=self, X=rows.X)
+            task.call_on_fit_task_begin(estimator=self._original, X=rows.X)
             part = progress.part(f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             whole &= self._pass_over(
                 task, alone, *how, rbm.n_iter, part, title=title, task_name="pass"
             )
-            whole &= not task.call_on_fit_task_end(estimator=self, X=rows.X)
+            whole &= not task.call_on_fit_task_end(estimator=self._original, X=rows.X)
         return whole
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
@@ -499,6 +513,7 @@ class DBMTransformer(SelectingGenerator, MachineGenerator):
         rows.bottom = moving
         return statistics
 
+    @of_one_fit
     def mean_field(self, X: Any) -> Bunch:
         """Posterior means of all hidden layers, and how far their sweeps have come.
 

@@ -13,12 +13,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import interrupt, interrupted, layer_sizes, unchanged_on_failure
+from ._base import assigned_at_the_end, interrupt, interrupted, layer_sizes
 from ._compat import _fit_context
 from ._fitting import title_of, training_parameters
 from ._greedy import LayerTraining, continued_layer, take_in
 from ._machine import Machine
 from ._memory import MEMORY, key_of, memory_of, remembered
+from ._parameters import TemplateParameters
 from ._partitions import Partitions, rows_of
 from ._random import layer_seed, seed_of
 from ._rbm import RBMTransformer
@@ -29,7 +30,7 @@ from ._validation import visible_unit
 from .selection import SelectingGenerator, UnitStatistics, add_fields
 
 
-class DBNTransformer(SelectingGenerator):
+class DBNTransformer(TemplateParameters, SelectingGenerator):
     """Deep belief network, trained without labels, with features from any of its layers.
 
     The layers are restricted Boltzmann machines, trained one after the other: each learns
@@ -45,7 +46,8 @@ class DBNTransformer(SelectingGenerator):
         How a layer is trained: a template for every layer, or one for each. Its
         `n_components` and `random_state` are set from here, and the visible units of every
         layer but the first are the hidden units of the layer below. `None` takes
-        `RBMTransformer()`.
+        `RBMTransformer()`. `set_params` takes `rbm__n_iter`, also where this is `None`, and
+        `rbm__0__n_iter` for one template of a sequence.
 
     layers : int, slice, sequence of int or "all", default=-1
         Layers to take features from; 0 is the first hidden layer, -1 the last. The order
@@ -160,6 +162,8 @@ class DBNTransformer(SelectingGenerator):
         "verbose": ["verbose"],
     }
 
+    _template_names = ("rbm",)
+
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (256, 256),
@@ -190,6 +194,7 @@ class DBNTransformer(SelectingGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
         """Train the layers that are not there yet, then select layers and units.
 
@@ -214,22 +219,22 @@ class DBNTransformer(SelectingGenerator):
             When `X` or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            if self.pretrained is not None:
-                X, weight = self._adopt(X, sample_weight)
-                self._choose(X, y, weight)
-            else:
-                templates = self._templates()
-                go_on = self.warm_start and hasattr(self, "rbms_")
-                if go_on:
-                    self._check_sizes()
-                dtype = self.rbms_[0].components_.dtype if go_on else None
-                X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
-                weight = self._check_weight(sample_weight, X)
-                self._fit_layers(templates, X, y, weight)
+        if self.pretrained is not None:
+            X, weight = self._adopt(X, sample_weight)
+            self._choose(X, y, weight)
+        else:
+            templates = self._templates()
+            go_on = self.warm_start and hasattr(self, "rbms_")
+            if go_on:
+                self._check_sizes()
+            dtype = self.rbms_[0].components_.dtype if go_on else None
+            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+            weight = self._check_weight(sample_weight, X)
+            self._fit_layers(templates, X, y, weight)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
         """Pass over `X` once with every layer, then select layers and units.
 
@@ -255,32 +260,31 @@ class DBNTransformer(SelectingGenerator):
         ValueError, TypeError
             As in `fit`.
         """
-        with unchanged_on_failure(self):
-            if self.pretrained is not None:
+        if self.pretrained is not None:
+            raise ValueError(
+                "partial_fit would train the frozen network given as pretrained: call fit, "
+                "or set pretrained=None."
+            )
+        if hasattr(self, "rbms_"):
+            dtype = self.rbms_[0].components_.dtype
+            X = self._check_rows(X, reset=False, dtype=dtype, spread=True)
+            templates = self._templates()
+            if len(templates) != len(self.rbms_):
                 raise ValueError(
-                    "partial_fit would train the frozen network given as pretrained: call fit, "
-                    "or set pretrained=None."
+                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another number of "
+                    f"layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
+                    "back."
                 )
-            if hasattr(self, "rbms_"):
-                dtype = self.rbms_[0].components_.dtype
-                X = self._check_rows(X, reset=False, dtype=dtype, spread=True)
-                templates = self._templates()
-                if len(templates) != len(self.rbms_):
-                    raise ValueError(
-                        f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another "
-                        f"number of layers than the {len(self.rbms_)} to go on with: fit anew, "
-                        "or set it back."
-                    )
-                self._check_sizes()
-                pairs = zip(self.rbms_, templates, strict=True)
-                rbms = [continued_layer(rbm, template) for rbm, template in pairs]
-                statistics = copy.deepcopy(self._statistics)
-            else:
-                rbms = self._templates()
-                X = self._check_rows(X, reset=True, spread=True)
-                statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
-            weight = self._check_weight(sample_weight, X)
-            self._partial_fit_layers(rbms, statistics, X, y, weight)
+            self._check_sizes()
+            pairs = zip(self.rbms_, templates, strict=True)
+            rbms = [continued_layer(rbm, template) for rbm, template in pairs]
+            statistics = copy.deepcopy(self._statistics)
+        else:
+            rbms = self._templates()
+            X = self._check_rows(X, reset=True, spread=True)
+            statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
+        weight = self._check_weight(sample_weight, X)
+        self._partial_fit_layers(rbms, statistics, X, y, weight)
         return self
 
     @with_callbacks
@@ -292,7 +296,7 @@ class DBNTransformer(SelectingGenerator):
         memory, seed = memory_of(self), seed_of(self.random_state)
         key = key_of(memory, X, weight)
         context = self._init_callback_context(max_subtasks=len(rbms))
-        context.call_on_fit_task_begin(estimator=self, X=X)
+        context.call_on_fit_task_begin(estimator=self._original, X=X)
         self.rbms_, self._statistics = [], []
         known = fitted[0].visible_units_ if fitted else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
@@ -307,7 +311,7 @@ class DBNTransformer(SelectingGenerator):
             rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-            trainer = LayerTraining(self, task, rbm, rows, title)
+            trainer = LayerTraining(self._original, task, rbm, rows, title)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
                 attributes, statistics = remembered(memory, key, trainer)
@@ -322,8 +326,8 @@ class DBNTransformer(SelectingGenerator):
                 kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
                 interrupt(self, kept, memory is not None)
             if not trainer.ran:
-                task.call_on_fit_task_begin(estimator=self, X=X)
-                trainer.stop = task.call_on_fit_task_end(estimator=self, X=X)
+                task.call_on_fit_task_begin(estimator=self._original, X=X)
+                trainer.stop = task.call_on_fit_task_end(estimator=self._original, X=X)
             self.rbms_.append(rbm)
             self._statistics.append(statistics)
             if trainer.stop:
@@ -339,7 +343,9 @@ class DBNTransformer(SelectingGenerator):
                     f"{shown(self.layers)}, and is as it was before fit."
                 ) from None
             raise
-        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+        context.call_on_fit_task_end(
+            estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
+        )
 
     @with_callbacks
     def _partial_fit_layers(
@@ -354,7 +360,7 @@ class DBNTransformer(SelectingGenerator):
         started = hasattr(rbms[0], "_run")
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
-        context.call_on_fit_task_begin(estimator=self, X=X)
+        context.call_on_fit_task_begin(estimator=self._original, X=X)
         known = rbms[0].visible_units_ if started else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
         lower: list[Machine] = []
@@ -366,10 +372,10 @@ class DBNTransformer(SelectingGenerator):
             rows = rows_of(X, weight, unit, lower, rbm)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
-                task.call_on_fit_task_begin(estimator=self, X=X)
+                task.call_on_fit_task_begin(estimator=self._original, X=X)
                 title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-                rbm._partial_fit_rows(rows, title)
-                task.call_on_fit_task_end(estimator=self, X=X)
+                vars(rbm).update(rbm._partial_fit_rows(rows, title))
+                task.call_on_fit_task_end(estimator=self._original, X=X)
             seen.make_room(len(rows))
             take_in(seen, rbm._machine, rows)
             lower.append(rbm._machine)
@@ -377,7 +383,9 @@ class DBNTransformer(SelectingGenerator):
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(_here(X), y, weight)
-        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes=dict)
+        context.call_on_fit_task_end(
+            estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
+        )
 
     def _check_sizes(self) -> None:
         """The fitted layers to go on with have the units that are asked for."""
@@ -389,13 +397,17 @@ class DBNTransformer(SelectingGenerator):
                     "set it back."
                 )
 
+    def _default_template(self, name: str) -> RBMTransformer:
+        return RBMTransformer()
+
     def _templates(self) -> list[RBMTransformer]:
         """An unfitted RBM for each layer."""
         sizes = layer_sizes(self.hidden_layer_sizes)
         if isinstance(self.rbm, list | tuple):
             rbms = list(self.rbm)
         else:
-            rbms = [RBMTransformer() if self.rbm is None else self.rbm] * len(sizes)
+            template = self._default_template("rbm") if self.rbm is None else self.rbm
+            rbms = [template] * len(sizes)
         if len(rbms) != len(sizes):
             raise ValueError(
                 f"rbm holds {len(rbms)} templates for the {len(sizes)} layers of "
@@ -441,6 +453,7 @@ class DBNTransformer(SelectingGenerator):
         known = source.rbms_[0].visible_units_
         unit = visible_unit(self, None, X, weight, known)
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
+        source = source._apart()
         self.rbms_, self.history_ = source.rbms_, source.history_
         self._statistics = [UnitStatistics(rbm.n_components) for rbm in source.rbms_]
         add_fields(self._statistics, self._fields(X, len(source.rbms_) - 1), weight)
@@ -462,6 +475,11 @@ class DBNTransformer(SelectingGenerator):
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self.rbms_[layer]._machine
         return machine.units[1], machine.par[1]
+
+    def _apart(self) -> DBNTransformer:
+        view = copy.copy(self)
+        view.rbms_ = [copy.copy(rbm) for rbm in self.rbms_]
+        return view
 
     @property
     def _runs(self) -> list[Run]:

@@ -12,6 +12,7 @@ from ._divergence import machine_diverged
 from ._generator import Generator
 from ._machine import Machine
 from ._memory import Progress
+from ._parameters import PlainParameters, plain
 from ._random import Stream, seed_of
 from ._rows import Rows
 from ._training import Diverged, Run, Settings, observe, start, train, watch
@@ -41,6 +42,7 @@ def settings_of(rbm: Any, schedule: str | None = None, **deep: Any) -> Settings:
 
     ``deep`` holds what matters with several hidden layers alone.
     """
+    rbm = PlainParameters(rbm)
     if rbm.sparsity_target is not None and UNITS[rbm.hidden].support != (0, 1):
         raise ValueError(
             f"sparsity_target={rbm.sparsity_target} is a share of the rows in which a "
@@ -127,7 +129,7 @@ class MachineGenerator(Generator):
         makes of the run what a fitted estimator has, for callbacks that ask.
         Returns whether all passes were made, and neither a callback nor the user cut it short.
         """
-        given = given_to_callbacks(rows)
+        given, n_epochs = given_to_callbacks(rows), plain(n_epochs)
         first, last = run.n_epochs, run.n_epochs + n_epochs
         watched = watch(run, rows, held_out)
         if progress.restore(run) and title is not None:
@@ -138,7 +140,7 @@ class MachineGenerator(Generator):
         try:
             while run.n_epochs < last:
                 epoch = context.subcontext(task_name=task_name)
-                epoch.call_on_fit_task_begin(estimator=self, **given)
+                epoch.call_on_fit_task_begin(estimator=self._original, **given)
                 # Nobody goes back to before the first pass: chunks are passed over once, and
                 # a copy takes as long as a minibatch.
                 whole = run.copy() if run.n_epochs > first else None
@@ -151,9 +153,13 @@ class MachineGenerator(Generator):
                 fitted = (
                     {}
                     if attributes is None
-                    else {"reconstruction_attributes": lambda: attributes(run)}
+                    else {
+                        "reconstruction_attributes": lambda: (
+                            self._new_attributes() | attributes(run)
+                        )
+                    }
                 )
-                if epoch.call_on_fit_task_end(estimator=self, **given, **fitted):
+                if epoch.call_on_fit_task_end(estimator=self._original, **given, **fitted):
                     break
         except Diverged:
             progress.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseGenerator, check_parameters
+from ._base import BaseGenerator, check_parameters, of_one_fit
 from ._compat import Interval, StrOptions
 from ._inference import conditional_draws, fill_in, pass_down
 from ._machine import Machine
@@ -94,11 +95,16 @@ class Generator(BaseGenerator, ABC):
         """Independent states of all layers of the top machine."""
         return population(self._stack[-1], self._base(), n_rows, n_gibbs_steps, rng)
 
+    def _apart(self) -> Any:
+        """A copy that no later training of this estimator changes; it shares the arrays."""
+        return copy.copy(self)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
+    @of_one_fit
     def log_partition(
         self,
         method: str = "auto",
@@ -202,6 +208,7 @@ class Generator(BaseGenerator, ABC):
         energy = machine.units[0].energy(zero[None, :], par)[0]
         return float(run.log_scale().sum() + energy)
 
+    @of_one_fit
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-likelihood of each row, in nats.
 
@@ -235,6 +242,7 @@ class Generator(BaseGenerator, ABC):
         check_is_fitted(self)
         return self._scored(X).value
 
+    @of_one_fit
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood of the rows, in nats.
 
@@ -256,6 +264,7 @@ class Generator(BaseGenerator, ABC):
         """
         return float(np.mean(self.score_samples(X)))
 
+    @of_one_fit
     def score_bound(self, X: Any) -> np.ndarray:
         """Variational lower bound on the log-likelihood of each row, in nats.
 
@@ -277,6 +286,7 @@ class Generator(BaseGenerator, ABC):
         check_is_fitted(self)
         return self._scored(X).bound
 
+    @of_one_fit
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy of each row, in nats: minus the log-likelihood, less the log of Z.
 
@@ -322,7 +332,7 @@ class Generator(BaseGenerator, ABC):
                 "scores. The chains of the model do not mix, as after a fine-tuning with too "
                 "large a learning rate.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         log_scale = self._log_scale(X)
         return LogProbability(
@@ -337,6 +347,7 @@ class Generator(BaseGenerator, ABC):
         parts = [~np.isnan(_dense(X[rows])) @ log_scale for rows in self._blocks(X)]
         return np.concatenate(parts)
 
+    @of_one_fit
     def sample(
         self,
         n_samples: int | None = None,
@@ -403,6 +414,7 @@ class Generator(BaseGenerator, ABC):
         states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
         return self._bottom_run.measured(pass_down(self._stack, states[0], rng))
 
+    @of_one_fit
     def impute(
         self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 100, random_state: Any = 0
     ) -> np.ndarray:
@@ -458,6 +470,7 @@ class Generator(BaseGenerator, ABC):
 
         return self._filled(self._check_rows(X, reset=False, outside="warn"), averaged)
 
+    @of_one_fit
     def reconstruct(self, X: Any) -> np.ndarray:
         """What the highest hidden layer retains of each row: its mean-field reconstruction.
 

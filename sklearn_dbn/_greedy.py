@@ -48,7 +48,7 @@ class LayerTraining:
                 attributes, whole = unfinished.result, False
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
         statistics = UnitStatistics(rbm.n_components)
-        take_in(statistics, rbm._machine, self.rows)
+        take_in(statistics, attributes["_machine"], self.rows)
         if not whole:
             raise DoNotKeep((attributes, statistics))
         return attributes, statistics

@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import check_columns, unchanged_on_failure
+from ._base import assigned_at_the_end, check_columns, of_one_fit
 from ._compat import Interval, StrOptions, _fit_context
 from ._fitting import (
     MachineGenerator,
@@ -276,6 +276,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @assigned_at_the_end
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
         """Train the machine on `X`.
 
@@ -300,18 +301,17 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             When `X` holds infinity, or a value outside [0, 1] with Bernoulli visible
             units, or when training diverges. The estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            go_on = self.warm_start and hasattr(self, "_run")
-            dtype = self.components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
-            weight = self._check_weight(sample_weight, X)
-            fitted = self.visible_units_ if go_on else None
-            unit = visible_unit(self, self.visible, X, weight, fitted)
-            weight = weight / weight[weight > 0].mean()
-            rows = rows_of(X, weight, unit, (), self)
-            memory = memory_of(self)
-            key = key_of(memory, X, weight, training_parameters(self), self.random_state)
-            vars(self).update(remembered(memory, key, partial(self._trained, rows)))
+        go_on = self.warm_start and hasattr(self, "_run")
+        dtype = self.components_.dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        unit = visible_unit(self, self.visible, X, weight, fitted)
+        weight = weight / weight[weight > 0].mean()
+        rows = rows_of(X, weight, unit, (), self)
+        memory = memory_of(self)
+        key = key_of(memory, X, weight, training_parameters(self), self.random_state)
+        vars(self).update(remembered(memory, key, partial(self._trained, rows)))
         return self
 
     def _trained(
@@ -322,23 +322,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ``title`` is that of the stack that this is a layer of.
         """
         n_passes = getattr(self, "n_iter_", 0) if self.warm_start else 0
-        self._fit_rows(rows, progress, title)
-        named = ("_run", "_machine", "_known", "_n_features_out")
-        left = {k: x for k, x in vars(self).items() if k in named or k.endswith("_")}
-        if self.n_iter_ < n_passes + self.n_iter:
-            raise DoNotKeep(left)
-        return left
+        made = self._fit_rows(rows, progress, title)
+        if made["n_iter_"] < n_passes + self.n_iter:
+            raise DoNotKeep(made)
+        return made
 
     @with_callbacks
-    def _fit_rows(self, rows: Rows, progress: Progress, title: str | None = None) -> None:
-        """`fit` once the rows are validated."""
+    def _fit_rows(
+        self, rows: Rows, progress: Progress, title: str | None = None
+    ) -> dict[str, Any]:
+        """`fit` once the rows are validated; returns the fitted attributes."""
         run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
         held_out = None
         if self.validation_fraction:
             held_out = rows.hold_out(self.validation_fraction, run.rng)
-        self._train(run, rows, settings, self.n_iter, progress, held_out, title)
+        return self._train(run, rows, settings, self.n_iter, progress, held_out, title)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @assigned_at_the_end
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
         """Pass over `X` once, at the full learning rate.
 
@@ -363,20 +364,19 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ValueError
             As in `fit`.
         """
-        with unchanged_on_failure(self):
-            go_on = hasattr(self, "_run")
-            dtype = self.components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
-            weight = self._check_weight(sample_weight, X)
-            fitted = self.visible_units_ if go_on else None
-            unit = visible_unit(self, self.visible, X, weight, fitted)
-            self._partial_fit_rows(rows_of(X, weight, unit, (), self))
+        go_on = hasattr(self, "_run")
+        dtype = self.components_.dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        unit = visible_unit(self, self.visible, X, weight, fitted)
+        vars(self).update(self._partial_fit_rows(rows_of(X, weight, unit, (), self)))
         return self
 
     @with_callbacks
-    def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> None:
+    def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> dict[str, Any]:
         run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
-        self._train(run, rows, settings, 1, Progress(), title=title)
+        return self._train(run, rows, settings, 1, Progress(), title=title)
 
     def _prepare(
         self, rows: Rows, go_on: bool, schedule: str | None = None
@@ -403,10 +403,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         progress: Progress,
         held_out: Any = None,
         title: str | None = None,
-    ) -> None:
+    ) -> dict[str, Any]:
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
-        context.call_on_fit_task_begin(estimator=self, **given)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
         self._pass_over(
             context,
             run,
@@ -418,10 +418,13 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             title=title or title_of(self, self.verbose),
             attributes=self._fitted_attributes,
         )
-        for name, value in self._fitted_attributes(run).items():
-            setattr(self, name, value)
-        self.learning_rate_ = run.rate(settings)
-        context.call_on_fit_task_end(estimator=self, **given, reconstruction_attributes=dict)
+        made = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
+        context.call_on_fit_task_end(
+            estimator=self._original,
+            **given,
+            reconstruction_attributes=lambda: self._new_attributes() | made,
+        )
+        return made
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """What a user of the fitted estimator finds, in the notation of scikit-learn."""
@@ -438,6 +441,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             else None,
         }
 
+    @of_one_fit
     def transform(self, X: Any) -> np.ndarray:
         """Posterior means of the hidden units, E(h | v = X).
 
@@ -475,24 +479,25 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             field = machine.field(1, [self._standard(X[rows]), None])
             yield rows, [(machine.units[1], machine.par[1], field)]
 
-    def inverse_transform(self, H: Any) -> np.ndarray:
-        """Means of the visible units, E(v | h = H).
+    @of_one_fit
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Means of the visible units, E(v | h = X).
 
         Parameters
         ----------
-        H : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             States or posterior means of the hidden units.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X_original : ndarray of shape (n_samples, n_features)
             In the units of the training data.
 
         Raises
         ------
         ValueError
-            When `H` does not have one column for each hidden unit.
+            When `X` does not have one column for each hidden unit.
         """
         check_is_fitted(self)
-        H = check_columns(H, self._n_features_out, self.components_.dtype)
+        H = check_columns(X, self._n_features_out, self.components_.dtype)
         return self._run.measured(self._stack[0].means([0], [None, H])[0])

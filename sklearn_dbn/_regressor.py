@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 
-from ._base import unchanged_on_failure
+from ._base import assigned_at_the_end, of_one_fit
 from ._compat import _fit_context
 from ._dates import dates_in
 from ._examples import Targets, joint_weight, rows_with_target
@@ -247,6 +247,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
         """Train the generator, unless it is frozen, and then the network.
 
@@ -270,12 +271,12 @@ class DBNRegressor(RegressorMixin, FineTuned):
             When the data or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight)
         return self
 
     @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
         """Pass over the rows once, at the full learning rate.
 
@@ -302,8 +303,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         ValueError, TypeError
             As in `fit`.
         """
-        with unchanged_on_failure(self):
-            self._partial_fit(X, y, sample_weight)
+        self._partial_fit(X, y, sample_weight)
         return self
 
     def _loss(self) -> Any:
@@ -359,6 +359,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
     def _scale(self) -> np.ndarray:
         return self._target_scale.scale
 
+    @of_one_fit
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each row.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseGenerator, interrupt
+from ._base import BaseGenerator, interrupt, of_one_fit
 from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
@@ -33,6 +32,7 @@ from ._fine_tuning import (
 )
 from ._memory import DoNotKeep, Progress, key_of, memory_of, remembered
 from ._network import Inputs, Network, all_fields, all_outputs
+from ._parameters import PlainParameters, TemplateParameters, plain
 from ._random import Stream, layer_seed, seed_of
 from ._rbm import RBMTransformer
 from ._rows import clipped, has_gaps, has_outside
@@ -46,7 +46,7 @@ _GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
 _INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
 
 
-class FineTuned(BaseGenerator):
+class FineTuned(TemplateParameters, BaseGenerator):
     """A generator under a linear head, trained on targets."""
 
     _parameter_constraints: dict = {
@@ -75,6 +75,8 @@ class FineTuned(BaseGenerator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    _template_names = ("transformer",)
 
     _tuning: Tuning
 
@@ -131,9 +133,14 @@ class FineTuned(BaseGenerator):
         targets = self._targets(y, X, weight, go_on, chunk, classes)
         self._tune(transformer, fitted, go_on, chunk, (given, X, y, weight), targets)
 
+    def _default_template(self, name: str) -> Any:
+        return DBNTransformer()
+
     def _source(self) -> tuple[Any, bool]:
         """The generator to start from, and whether it is fitted."""
-        asked = DBNTransformer() if self.transformer is None else self.transformer
+        asked = self.transformer
+        if asked is None:
+            asked = self._default_template("transformer")
         frozen = isinstance(asked, FrozenEstimator)
         transformer = asked.estimator if frozen else asked
         if not isinstance(transformer, _GENERATORS):
@@ -149,7 +156,8 @@ class FineTuned(BaseGenerator):
                     f"The {type(transformer).__name__} frozen in transformer is not fitted: "
                     "fit it, then freeze it, or pass it without FrozenEstimator."
                 ) from None
-            return transformer, True
+            # Whatever its owner trains it for later.
+            return transformer._apart(), True
         transformer = clone(transformer)
         if transformer.random_state is None and self.random_state is not None:
             transformer.set_params(random_state=layer_seed(self._seed(), 0))
@@ -207,22 +215,23 @@ class FineTuned(BaseGenerator):
         )
 
     def _settings(self, n_layers: int, schedule: str) -> Settings:
+        asked = PlainParameters(self)
         return Settings(
             loss=self._loss(),
             solver=self.solver,
-            learning_rate=self.learning_rate,
+            learning_rate=asked.learning_rate,
             factors=self._factors(n_layers),
             schedule=SCHEDULES[schedule],
-            momentum=self.momentum,
-            batch_size=self.batch_size,
-            dropout=self.dropout,
-            hidden_dropout=self.hidden_dropout,
-            adversarial=self.adversarial,
-            virtual_adversarial=self.virtual_adversarial,
+            momentum=asked.momentum,
+            batch_size=asked.batch_size,
+            dropout=asked.dropout,
+            hidden_dropout=asked.hidden_dropout,
+            adversarial=asked.adversarial,
+            virtual_adversarial=asked.virtual_adversarial,
             centered=self.centered,
-            max_norm=self.max_norm,
-            weight_decay=self.weight_decay,
-            generative_weight=self.generative_weight,
+            max_norm=asked.max_norm,
+            weight_decay=asked.weight_decay,
+            generative_weight=asked.generative_weight,
         )
 
     @with_callbacks
@@ -237,16 +246,16 @@ class FineTuned(BaseGenerator):
     ) -> None:
         """`fit` and `partial_fit` once the rows are validated."""
         given, X, y, weight = data
-        n_epochs = 1 if chunk else self.n_iter
+        n_epochs = 1 if chunk else plain(self.n_iter)
         told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
         context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
-        context.call_on_fit_task_begin(estimator=self, **told)
+        context.call_on_fit_task_begin(estimator=self._original, **told)
         if not fitted:
             task = context.subcontext(task_name="pretraining")
             with task.propagate_callback_context(transformer):
-                task.call_on_fit_task_begin(estimator=self, **told)
+                task.call_on_fit_task_begin(estimator=self._original, **told)
                 self._pretrain(transformer, given, X, weight, targets)
-                task.call_on_fit_task_end(estimator=self, **told)
+                task.call_on_fit_task_end(estimator=self._original, **told)
         self.transformer_ = transformer
         n_layers = sum(len(run.average.W) for run in transformer._runs)
         settings = self._settings(n_layers, "constant" if chunk else self.schedule)
@@ -272,7 +281,9 @@ class FineTuned(BaseGenerator):
         memory = None if go_on or chunk else memory_of(self, transformer)
         tuning = remembered(memory, self._key(memory, X, weight, targets), train)
         vars(self).update(self._fitted(tuning, settings))
-        context.call_on_fit_task_end(estimator=self, **told, reconstruction_attributes=dict)
+        context.call_on_fit_task_end(
+            estimator=self._original, **told, reconstruction_attributes=self._new_attributes
+        )
 
     def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
         """Stands for all that a fine-tuning depends on."""
@@ -335,7 +346,7 @@ class FineTuned(BaseGenerator):
         counting = np.flatnonzero(weight)
         if len(counting) < len(weight):
             X, weight, targets = X[counting], weight[counting], targets.among(counting)
-        smoothing = getattr(self, "label_smoothing", 0.0)
+        smoothing = plain(getattr(self, "label_smoothing", 0.0))
         if smoothing:
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
@@ -388,7 +399,7 @@ class FineTuned(BaseGenerator):
 
         def begin() -> Any:
             epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self, **told)
+            epoch.call_on_fit_task_begin(estimator=self._original, **told)
             return epoch
 
         def ended(epoch: Any) -> bool:
@@ -397,9 +408,11 @@ class FineTuned(BaseGenerator):
                 record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in tuning.history.items())
                 print(f"[{type(self).__name__}] pass {tuning.n_epochs}: {record}")
             stop = epoch.call_on_fit_task_end(
-                estimator=self,
+                estimator=self._original,
                 **told,
-                reconstruction_attributes=partial(self._fitted, tuning, settings),
+                reconstruction_attributes=lambda: (
+                    self._new_attributes() | self._fitted(tuning, settings)
+                ),
             )
             stopped = bool(stop) and tuning.n_epochs < first + n_epochs
             return bool(stop) or tuning.n_stalled >= self.n_iter_no_change
@@ -473,6 +486,7 @@ class FineTuned(BaseGenerator):
             [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
         )
 
+    @of_one_fit
     def transform(self, X: Any) -> Any:
         """Fine-tuned features: units of the network that the transformer selected.
 
@@ -498,6 +512,7 @@ class FineTuned(BaseGenerator):
             fields = all_fields(network, self._inputs(X[rows], network), top)
             yield rows, list(zip(network.units, network.par, fields, strict=False))
 
+    @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features, as those of `transformer_`.
 

@@ -16,7 +16,7 @@ class CountedRBM(RBMTransformer):
 
     def _fit_rows(self, *how):
         Path(os.environ[FOLDER], uuid.uuid4().hex).touch()
-        super()._fit_rows(*how)
+        return super()._fit_rows(*how)
 
 
 def fit_stack(cache, X):
@@ -31,8 +31,9 @@ class SlowRBM(CountedRBM):
     """An RBM whose training takes long enough for another process to want it too."""
 
     def _fit_rows(self, *how):
-        super()._fit_rows(*how)
+        made = super()._fit_rows(*how)
         time.sleep(0.5)
+        return made
 
 
 def fit_together(cache, X, meeting, n_processes):
@@ -52,7 +53,7 @@ class KillsItsWorker(CountedRBM):
     """An RBM that kills the process of its third small training, if the fuse is there."""
 
     def _fit_rows(self, *how):
-        super()._fit_rows(*how)
+        made = super()._fit_rows(*how)
         folder = Path(os.environ[FOLDER])
         if self.n_components == 5:
             n_before = len(list(folder.parent.glob("small*")))
@@ -61,3 +62,4 @@ class KillsItsWorker(CountedRBM):
             if n_before >= 2 and fuse.exists():
                 fuse.unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
+        return made

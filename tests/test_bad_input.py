@@ -247,9 +247,9 @@ def test_real_valued_units_have_no_sparsity():
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
 def test_features_of_another_width_do_not_go_back(estimator):
     fitted = clone(estimator).fit(X)
-    with pytest.raises(ValueError, match=r"H has 2 columns, but transform gives [34]"):
+    with pytest.raises(ValueError, match=r"X has 2 columns, but transform gives [34]"):
         fitted.inverse_transform(np.zeros((1, 2)))
-    with pytest.raises(ValueError, match="H contains NaN"):
+    with pytest.raises(ValueError, match="X contains NaN"):
         fitted.inverse_transform(np.full((1, 4 if estimator is RBM else 3), np.nan))
 
 

@@ -50,7 +50,11 @@ def test_every_public_method_says_what_it_takes_and_gives(estimator):
         if name.startswith("_") or not method.__module__.startswith("sklearn_dbn"):
             continue
         doc = FunctionDoc(method)
-        signature = [p for p in inspect.signature(method).parameters if p != "self"]
+        signature = [
+            f"**{name}" if parameter.kind is parameter.VAR_KEYWORD else name
+            for name, parameter in inspect.signature(method).parameters.items()
+            if name != "self"
+        ]
         assert documented(doc["Parameters"]) == signature, name
         assert doc["Returns"], name
 

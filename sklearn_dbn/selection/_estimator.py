@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from .._base import check_columns
+from .._base import check_columns, of_one_fit
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._generator import Generator
 from .._rows import clipped, has_outside
@@ -149,6 +149,7 @@ class SelectingGenerator(Generator):
                 part[...] = values if whole else values[:, wanted]
         return found
 
+    @of_one_fit
     def transform(self, X: Any) -> Any:
         """Features of `X`: the selected units of the selected layers.
 
@@ -183,8 +184,9 @@ class SelectingGenerator(Generator):
             return sp.hstack([H, X], format="csr")
         return np.hstack([H, X])
 
-    def inverse_transform(self, H: Any) -> np.ndarray:
-        """Rows of the input that the features `H` speak for.
+    @of_one_fit
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Rows of the input that the features `X` stand for.
 
         From the highest selected layer down, each layer is the mean given the one above, with
         the selected units in the place of their means. Units of the highest layer that were
@@ -193,23 +195,23 @@ class SelectingGenerator(Generator):
 
         Parameters
         ----------
-        H : array-like of shape (n_samples, n_features_out)
+        X : array-like of shape (n_samples, n_features_out)
             What `transform` returned, with the same selection.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, `n_features_in_`)
+        X_original : ndarray of shape (n_samples, `n_features_in_`)
             In the units of the training data.
 
         Raises
         ------
         ValueError
-            When `H` has another number of columns than `transform` gives.
+            When `X` has another number of columns than `transform` gives.
         """
         check_is_fitted(self)
-        if sp.issparse(H):
-            H = H.toarray()
-        H = check_columns(H, self._n_features_out, self._unit(0)[1].dtype)
+        if sp.issparse(X):
+            X = X.toarray()
+        H = check_columns(X, self._n_features_out, self._unit(0)[1].dtype)
         if self.passthrough:
             return H[:, -self.n_features_in_ :].copy()
         ends = np.cumsum([len(units) for units in self.selected_units_])
@@ -232,6 +234,7 @@ class SelectingGenerator(Generator):
             states = self._below(layer, states)
         return states
 
+    @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features: `layer{l}_unit{j}`, then those of the input.
 
@@ -254,6 +257,7 @@ class SelectingGenerator(Generator):
         passed = list(input_features) if self.passthrough else []
         return np.array(names + passed, dtype=object)
 
+    @of_one_fit
     def select(
         self,
         X: Any = None,
