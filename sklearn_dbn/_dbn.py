@@ -271,8 +271,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             templates = self._templates()
             if len(templates) != len(self.rbms_):
                 raise ValueError(
-                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another number of "
-                    f"layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
+                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another number "
+                    f"of layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
                     "back."
                 )
             self._check_sizes()

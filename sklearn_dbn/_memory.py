@@ -15,20 +15,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
+import scipy.sparse as sp
 
 from ._compat import HasMethods
+from ._locks import hold
+from ._parameters import plain
 from ._version import __version__
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-    import msvcrt
 
 # What an estimator takes as its `memory`.
 MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
@@ -65,8 +63,10 @@ class Store:
             sealed = (self.folder / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            self._warn(f"{name} could not be read ({error}), and is trained again")
+        except (OSError, MemoryError) as error:
+            # One that has grown huge does not fit in memory, and its error says nothing.
+            why = _short(str(error)) or "it is too large for the memory"
+            self._warn(f"{name} could not be read ({why}), and is trained again")
             return None
         if sealed[:_DIGEST] != _digest(sealed[_DIGEST:]):
             self._warn(f"a damaged entry, {name}, was found, and is trained again")
@@ -75,12 +75,20 @@ class Store:
             return pickle.loads(sealed[_DIGEST:])
         except Exception as error:
             # Whole, but of another Python or of classes that are not here.
-            self._warn(f"{name} cannot be used here ({error!r}), and is trained again")
+            self._warn(
+                f"{name} cannot be used here ({_short(repr(error))}), and is trained again"
+            )
             return None
 
     def write(self, name: str, x: Any) -> bool:
         """Keep ``x`` under that name; whether there was room for it."""
-        payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            # Whatever the pickling of a class of the user raises.
+            why = _short(repr(error))
+            self._warn(f"{name} could not be kept ({why}); the training itself goes on")
+            return False
         # What a killed process leaves of it is removed with the progress.
         writer = f"{os.getpid()}-{threading.get_ident()}"
         new = self.folder / f"{name}{_PART}.{writer}.new"
@@ -91,7 +99,9 @@ class Store:
                 file.write(payload)
             os.replace(new, self.folder / name)
         except OSError as error:
-            self._warn(f"{name} could not be kept ({error}); the training itself goes on")
+            self._warn(
+                f"{name} could not be kept ({_short(str(error))}); the training itself goes on"
+            )
             _remove(new)
             return False
         return True
@@ -102,25 +112,14 @@ class Store:
             _remove(path)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Wait for other processes and threads that hold that name, then hold it."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.folder / f"{name}.lock", "a")
-        except OSError:
-            # Who cannot write here trains for himself.
-            yield
-            return
-        # The system drops the lock when its holder dies, so a killed training blocks nobody.
-        with file:
-            locked = _lock(file)
-            try:
-                yield
-            finally:
-                if locked:
-                    # To close is not enough: a process that was forked in between has the
-                    # file open too.
-                    _unlock(file)
+    def lock(self, name: str) -> Iterator[bool]:
+        """Wait for other processes and threads that hold that name, then hold it.
+
+        Yields whether they wait for this thread from now on: not where it holds that name
+        already, as when a callback of a training asks for the same training.
+        """
+        with hold(self.folder / f"{name}.lock") as held:
+            yield held
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"In the memory= folder {what}.", RuntimeWarning, stacklevel=4)
@@ -183,15 +182,32 @@ def memory_of(estimator: Any, generator: Any = None) -> Any:
 
     ``generator`` may stand in for an estimator that has none of its own.
     """
-    seeded = isinstance(estimator.random_state, Integral)
-    if not seeded or estimator.warm_start:
+    memory, seed = (generator or estimator).memory, estimator.random_state
+    if isinstance(memory, str | os.PathLike) and "\0" in os.fspath(memory):
+        raise ValueError(
+            f"memory={_short(repr(memory))} has a null character, which no file name may "
+            "have: give the path of a folder."
+        )
+    if estimator.warm_start:
         return None
-    return (generator or estimator).memory
+    if isinstance(seed, Integral):
+        return memory
+    if memory is not None and generator is None:
+        warnings.warn(
+            f"memory= keeps nothing with random_state={_short(repr(seed))}, since no later fit "
+            "could ask for the same training: set random_state to an int.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return None
 
 
 def key_of(memory: Any, *parts: Any) -> str:
-    """What stands for ``parts`` in ``memory``, and for the version of the package."""
-    return "" if memory is None else joblib.hash((__version__, *parts))
+    """What stands for ``parts`` in ``memory``, and for the version of the package.
+
+    Equal values have one key, of whatever type their numbers are.
+    """
+    return "" if memory is None else joblib.hash((__version__, *map(_values_of, parts)))
 
 
 def store_of(memory: Any) -> Store | None:
@@ -221,8 +237,12 @@ def remembered(memory: Any, key: str, train: Callable[[Progress], Any]) -> Any:
             if memory is None:
                 return train(Progress())
             return memory.cache(_call, ignore=["train"])(key, train)
-        with store.lock(key):
-            result, progress = store.read(key), Progress(store, key)
+        with store.lock(key) as held:
+            result = store.read(key)
+            if result is None and not held:
+                # The training that this is a part of keeps what both of them find.
+                return train(Progress())
+            progress = Progress(store, key)
             if result is None:
                 result = train(progress)
                 if not store.write(key, result):
@@ -238,29 +258,24 @@ def _call(key: str, train: Callable[[Progress], Any]) -> Any:
     return train(Progress())
 
 
-def _lock(file: Any) -> bool:
-    """Wait for the lock on an open file; whether there is such a thing."""
-    if fcntl is None:
-        while True:
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                return True
-            except OSError:
-                time.sleep(0.1)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        # Some network file systems have no locks. Two that train the same then do so twice,
-        # and the file of the last one to finish stays.
-        return False
-    return True
+def _values_of(x: Any) -> Any:
+    """What a part of a key says, and nothing of how it is stored."""
+    if isinstance(x, dict):
+        return {_values_of(k): _values_of(value) for k, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [_values_of(value) for value in x]
+    if sp.issparse(x) and x.format == "csr":
+        # scipy keeps in the object what it has found out about the values.
+        return "csr", x.shape, x.data, x.indices, x.indptr
+    x = plain(x)
+    if isinstance(x, Real) and not isinstance(x, bool | Integral | np.generic):
+        return int(x) if float(x).is_integer() else float(x)
+    return x
 
 
-def _unlock(file: Any) -> None:
-    if fcntl is None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_UN)
+def _short(text: str) -> str:
+    """The start of a text, as far as a sentence has room for it."""
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _digest(payload: bytes) -> bytes:

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from training import Callback
 
 import sklearn_dbn
-from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
+from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer, _locks
 from sklearn_dbn import _memory as memory_module
 from sklearn_dbn._memory import Progress, Store, remembered
 
@@ -390,8 +390,8 @@ def test_windows_is_asked_until_it_gives_the_lock(tmp_path, monkeypatch):
             raise OSError("somebody has it")
 
     windows = types.SimpleNamespace(locking=locking, LK_NBLCK="lock", LK_UNLCK="unlock")
-    monkeypatch.setattr(memory_module, "fcntl", None)
-    monkeypatch.setattr(memory_module, "msvcrt", windows, raising=False)
+    monkeypatch.setattr(_locks, "fcntl", None)
+    monkeypatch.setattr(_locks, "msvcrt", windows, raising=False)
     with Store(tmp_path).lock("key"):
         assert asked == ["lock"] * 3
     assert asked == [*["lock"] * 3, "unlock"]

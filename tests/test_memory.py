@@ -1,12 +1,15 @@
 """Layers are trained once, and a cache is never believed without proof."""
 
+import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import joblib
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from counting import CountedRBM, fit_stack, fit_together
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -16,7 +19,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sklearn_dbn import DBNTransformer, layer_subsets
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNClassifier,
+    DBNTransformer,
+    RBMTransformer,
+    layer_subsets,
+)
+from sklearn_dbn._memory import remembered
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]
@@ -114,7 +124,9 @@ def test_other_rows_or_weights_train_again(dbn, count):
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
 def test_without_an_integer_seed_nothing_is_kept(dbn, count, tmp_path, random_state):
     for _ in range(2):
-        clone(dbn).set_params(random_state=random_state).fit(X)
+        with pytest.warns(UserWarning, match="keeps nothing with random_state=") as said:
+            clone(dbn).set_params(random_state=random_state).fit(X)
+        assert len(said) == 1
     assert count() == 6
     assert not (tmp_path / "cache").exists()
 
@@ -146,6 +158,127 @@ def test_a_kept_layer_knows_nothing_of_the_template_it_was_trained_with(dbn, cou
     assert [rbm.verbose for rbm in quiet.rbms_] == [0, 0, 0]
     quiet.partial_fit(X)
     assert capsys.readouterr().out == ""
+
+
+def test_a_kept_machine_knows_no_columns_of_another_fit(tmp_path):
+    pd = pytest.importorskip("pandas")
+    rbm = RBMTransformer(4, n_iter=2, random_state=0, memory=tmp_path)
+    old, new = (pd.DataFrame(X[:, :2], columns=list(names)) for names in ("ab", "cd"))
+    found = [clone(rbm).fit(rows) for rows in (old, new)]
+    assert [list(one.feature_names_in_) for one in found] == [["a", "b"], ["c", "d"]]
+    assert np.array_equal(found[1].transform(new), found[0].transform(old))
+    # The names decide nothing, so the second fit found the machine of the first.
+    assert len(kept_in(tmp_path)) == 1
+    assert not hasattr(clone(rbm).fit(np.asarray(old)), "feature_names_in_")
+    assert len(kept_in(tmp_path)) == 1
+
+
+class Locked(RBMTransformer):
+    """An RBM with attributes of its own, which no pickle takes."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.lock_, self._lock = threading.Lock(), threading.Lock()
+        return super().fit(X, y, sample_weight)
+
+
+def test_what_training_did_not_make_is_not_kept(tmp_path, capsys):
+    for n_passes in (2, 0):
+        rbm = Locked(4, n_iter=2, random_state=0, memory=tmp_path, verbose=1).fit(X)
+        assert rbm.lock_.acquire(blocking=False)
+        assert capsys.readouterr().out.count("pass") == n_passes
+
+
+def test_what_cannot_be_pickled_costs_a_warning(tmp_path, count):
+    with pytest.warns(RuntimeWarning, match=r"key could not be kept \(.*lock.*goes on"):
+        result = remembered(str(tmp_path), "key", lambda progress: threading.Lock())
+    assert result.acquire(blocking=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no sparse files")
+def test_an_entry_that_has_grown_huge_is_trained_again(dbn, count, tmp_path):
+    right = clone(dbn).fit(X).transform(X)
+    os.truncate(kept_in(tmp_path / "cache")[0], 2**40)
+    count()
+    with pytest.warns(RuntimeWarning, match="too large for the memory.*trained again"):
+        assert np.array_equal(clone(dbn).fit(X).transform(X), right)
+    assert count() == 1
+
+
+def test_the_flags_of_a_sparse_array_are_no_part_of_the_rows(dbn, count):
+    first = sp.csr_array(np.round(X))
+    rows = sp.csr_array((first.data, first.indices, first.indptr), shape=first.shape)
+    clone(dbn).fit(rows)
+    # scipy keeps in the array that it is sorted.
+    assert rows.has_sorted_indices
+    assert rows.has_canonical_format
+    clone(dbn).fit(rows)
+    clone(dbn).fit(first.copy())
+    assert count() == 3
+
+
+@pytest.mark.parametrize(
+    "equal",
+    [
+        {"random_state": np.int64(0)},
+        {"rbm__momentum": 0},
+        {"rbm__momentum": np.float32(0)},
+        {"rbm__weight_decay": np.float64(1e-3)},
+        {"rbm__centered": np.bool_(True)},
+        {"rbm__n_iter": np.int16(2)},
+        {"rbm__hidden": np.str_("bernoulli")},
+        {"hidden_layer_sizes": [np.int32(6), 5, 4]},
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_parameters_are_one_training(dbn, count, equal, dtype):
+    """And as they train the same numbers, it does not matter who is kept."""
+    rows = X.astype(dtype)
+    first = clone(dbn).fit(rows)
+    assert count() == 3
+    clone(dbn).set_params(**equal).fit(rows)
+    assert count() == 0
+    again = clone(dbn).set_params(memory=None, **equal).fit(rows)
+    for one, other in zip(first.rbms_, again.rbms_, strict=True):
+        assert other.components_.dtype == dtype
+        assert np.array_equal(one.components_, other.components_)
+
+
+def test_a_fine_tuning_takes_no_precision_from_its_parameters():
+    rows = X.astype(np.float32)
+    clf = DBNClassifier(RBMTransformer(4, n_iter=1), n_iter=2, random_state=0)
+    clf.set_params(label_smoothing=0.1).fit(rows, y)
+    numpy_s = {
+        name: np.float64(getattr(clf, name))
+        for name in ("learning_rate", "weight_decay", "label_smoothing")
+    }
+    other = clone(clf).set_params(n_iter=np.int64(2), **numpy_s).fit(rows, y)
+    assert other.predict_proba(rows).dtype == np.float32
+    assert np.array_equal(clf.predict_proba(rows), other.predict_proba(rows))
+
+
+def test_a_folder_that_no_system_has_is_named(dbn):
+    with pytest.raises(ValueError, match=r"^memory='a\\x00b' has a null character"):
+        dbn.set_params(memory="a\0b").fit(X)
+
+
+@pytest.mark.parametrize("seed", [None, np.random.RandomState(0)])
+def test_memory_without_a_seed_warns_once_a_fit(seed, tmp_path):
+    rbm = RBMTransformer(4, n_iter=1)
+    asked = {"memory": tmp_path, "random_state": seed}
+    for estimator in (rbm, DBNTransformer((4, 3), rbm=rbm), DBMTransformer((4, 3), rbm=rbm)):
+        for tuned in (estimator, DBNClassifier(clone(estimator), n_iter=1)):
+            generator = tuned if tuned is estimator else tuned.transformer
+            generator.set_params(**asked)
+            with pytest.warns(UserWarning, match="memory= keeps nothing") as said:
+                tuned.fit(X, y)
+            assert len(said) == 1
+    # What goes on from what it was is never kept, and nobody expects it.
+    estimator.set_params(warm_start=True).fit(X)
+    estimator.partial_fit(X)
+    # The classifier hands its seed on.
+    DBNClassifier(clone(rbm).set_params(**asked | {"random_state": None}), random_state=0).fit(
+        X, y
+    )
 
 
 def test_a_training_that_fails_is_tried_once_and_not_kept(dbn, count):
@@ -196,7 +329,7 @@ def test_a_killed_training_blocks_nobody(count, tmp_path):
         "    if self.n_components == 5:\n"
         "        print('hangs', flush=True)\n"
         "        time.sleep(60)\n"
-        "    fit(self, *how)\n"
+        "    return fit(self, *how)\n"
         "counting.CountedRBM._fit_rows = hang\n"
         "counting.fit_stack(sys.argv[1], np.load(sys.argv[2]))\n"
     )
