@@ -1,6 +1,8 @@
 """A cluster of two worker processes: searches, and the training of one generator."""
 
+import os
 import sys
+from concurrent.futures import CancelledError
 
 import dask.array as da
 import exact
@@ -17,8 +19,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
+from training import Callback
 
-from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer, _rows, layer_subsets
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNTransformer,
+    RBMTransformer,
+    _partitions,
+    _rows,
+    layer_subsets,
+)
 from sklearn_dbn._random import OfBatch, Stream
 from sklearn_dbn._rows import Moments
 from sklearn_dbn.samplers._chains import stack
@@ -181,6 +191,100 @@ def test_a_training_on_the_cluster_is_kept_and_found_again(client, count, tmp_pa
     assert np.array_equal(first.transform(GREY), again.transform(GREY))
     clone(dbn).fit(spread(GREY * 0.5))
     assert count() == 4
+
+
+class Lost:
+    """A client that loses workers: some answers, and what was sent before, are cancelled."""
+
+    def __init__(self, client, calls):
+        self.client, self.calls, self.n_calls, self.sent = client, calls, 0, []
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def scatter(self, x, **how):
+        self.sent.append(self.client.scatter(x, **how))
+        return self.sent[-1]
+
+    def gather(self, futures):
+        self.n_calls += 1
+        if self.n_calls in self.calls:
+            self.client.cancel(self.sent)
+            self.sent.clear()
+            raise CancelledError("lost dependencies")
+        return self.client.gather(futures)
+
+
+@pytest.mark.parametrize("calls", [[1, 2], [5], [11, 12], [15], [20], range(6, 60, 2)])
+def test_answers_that_are_lost_are_asked_for_again(client, monkeypatch, calls):
+    template = DBNTransformer((5, 4), rbm=rbm(n_iter=2), random_state=0)
+    expected = clone(template).fit(GREY)
+    partitions = _partitions.Partitions.__init__
+
+    def lose(self, client, load):
+        partitions(self, Lost(client, calls), load)
+
+    monkeypatch.setattr(_partitions.Partitions, "__init__", lose)
+    equal(clone(template).fit(spread(GREY)), expected)
+
+
+def test_workers_that_are_lost_again_and_again_end_the_training_in_a_sentence(
+    client, monkeypatch
+):
+    fitted = rbm().fit(GREY)
+    monkeypatch.setattr(Lost, "gather", lambda self, futures: self.client.gather(cancelled()))
+    partitions = _partitions.Partitions.__init__
+
+    def lose(self, client, load):
+        partitions(self, client, load)
+        self.client = Lost(client, ())
+
+    def cancelled():
+        future = client.scatter(1)
+        client.cancel(future)
+        return [future]
+
+    monkeypatch.setattr(_partitions.Partitions, "__init__", lose)
+    message = "^Workers of the dask cluster were lost 3 times in a row .*give them more memory"
+    refused(lambda: fitted.partial_fit(spread(GREY)), RuntimeError, message, fitted)
+
+
+class Loses(Callback):
+    """Takes rows from the cluster at the end of a pass, or a worker."""
+
+    def __init__(self, lose):
+        self.lose = lose
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and context.task_id == 1:
+            self.lose()
+
+
+def test_rows_that_the_cluster_lost_are_loaded_again(client, monkeypatch):
+    expected = rbm(n_iter=4).fit(GREY)
+    partitions, held = _partitions.Partitions.__init__, []
+
+    def keep(self, *args):
+        partitions(self, *args)
+        held.append(self)
+
+    monkeypatch.setattr(_partitions.Partitions, "__init__", keep)
+    callback = Loses(lambda: client.cancel(held[0].blocks))
+    equal(rbm(n_iter=4).set_callbacks(callback).fit(spread(GREY)), expected)
+    assert held[0].n_losses
+
+
+def test_a_killed_worker_costs_no_training(client):
+    expected = rbm(n_iter=4).fit(GREY)
+
+    def kill():
+        # Its nanny starts another one.
+        victim = next(iter(client.scheduler_info()["workers"]))
+        client.run(os._exit, 1, workers=[victim], on_error="ignore")
+
+    callback = Loses(kill)
+    equal(rbm(n_iter=4).set_callbacks(callback).fit(spread(GREY)), expected)
+    client.wait_for_workers(2, timeout=60)
 
 
 def refused(call, error, match, fitted):
