@@ -190,12 +190,15 @@ def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
     class Loss:
         """In the middle of the fifth iteration somebody presses a key."""
 
+        def __init__(self, fitting):
+            self.loss = loss(fitting)
+
         def __call__(self, outputs, target):
             if n_done == 4:
                 raise KeyboardInterrupt
-            return loss(clf)(outputs, target)
+            return self.loss(outputs, target)
 
-    monkeypatch.setattr(DBNClassifier, "_loss", lambda self: Loss())
+    monkeypatch.setattr(DBNClassifier, "_loss", lambda self: Loss(self))
     with pytest.raises(KeyboardInterrupt, match="keeps the 4 whole passes"):
         clf.set_callbacks(Count()).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), part.predict_proba(X))
