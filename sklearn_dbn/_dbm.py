@@ -26,6 +26,7 @@ from ._fitting import (
     settings_of,
     title_of,
     training_parameters,
+    warn_unobserved,
 )
 from ._mean_field import MeanField, mean_field, means_below
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
@@ -283,6 +284,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         go_on = self.warm_start and hasattr(self, "_run")
         rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
         rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
+        warn_unobserved(self, rows)
         self._fit_rows(rbm, sizes, rows, y, go_on)
         return self
 
@@ -316,6 +318,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         go_on = hasattr(self, "_run")
         rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
         rows = Rows(X, weight, unit, (), rbm.sample_inputs)
+        if not go_on:
+            warn_unobserved(self, rows)
         self._partial_fit_rows(rbm, sizes, rows, y, go_on)
         return self
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import assigned_at_the_end, interrupt, interrupted, layer_sizes
 from ._compat import _fit_context
-from ._fitting import title_of, training_parameters
+from ._fitting import title_of, training_parameters, warn_unobserved
 from ._greedy import LayerTraining, continued_layer, take_in
 from ._machine import Machine
 from ._memory import MEMORY, key_of, memory_of, remembered
@@ -309,6 +309,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 rbm.set_params(visible=self.rbms_[-1].hidden_units_)
             lower = [below._machine for below in self.rbms_]
             rows = rows_of(X, weight, unit, lower, rbm)
+            if not layer:
+                warn_unobserved(self, rows)
             task = context.subcontext(task_name=f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             trainer = LayerTraining(self._original, task, rbm, rows, title)
@@ -370,6 +372,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             if layer:
                 rbm.set_params(visible=rbms[layer - 1].hidden_units_)
             rows = rows_of(X, weight, unit, lower, rbm)
+            if not layer and not started:
+                warn_unobserved(self, rows)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
                 task.call_on_fit_task_begin(estimator=self._original, X=X)

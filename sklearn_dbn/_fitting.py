@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from ._memory import Progress
 from ._parameters import PlainParameters, plain
 from ._random import Stream, seed_of
 from ._rows import Rows
+from ._shown import shown
 from ._training import Diverged, Run, Settings, observe, start, train, watch
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS
@@ -79,8 +81,23 @@ def new_run(
     visible = rows.lower[-1].units[1] if rows.lower else rows.unit
     units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
     sizes = [rows.n_columns, *hidden_sizes]
-    n_chains = rbm.n_chains or rbm.batch_size
+    n_chains = rbm.n_chains or min(rbm.batch_size, max(1, len(rows)))
     return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
+
+
+def warn_unobserved(estimator: Any, rows: Rows) -> None:
+    """Warn of columns of X without one observed value."""
+    empty = rows.unobserved()
+    if not len(empty):
+        return
+    names = getattr(estimator, "feature_names_in_", range(rows.n_columns))
+    others = f" and in {len(empty) - 1} others" if len(empty) > 1 else ""
+    warnings.warn(
+        f"X has no observed value in column {shown(names[empty[0]])}{others}, from which "
+        "nothing can be learnt: leave it out.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
@@ -189,7 +206,7 @@ class MachineGenerator(Generator):
         machine = run.result()
         visible, a = machine.units[0], machine.par[0]
         return {
-            "_run": run,
+            "_run": run.without_gaps(),
             "_machine": machine,
             "_known": {},
             "n_features_in_": a.shape[1],

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._array_api import Array
+from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import settle
 from ._random import OfBatch, Stream
@@ -189,7 +191,9 @@ class SpreadRows(Rows):
             for total, part in zip(totals, parts, strict=True):
                 total.merge(part)
 
-    def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
+    def batches(
+        self, batch_size: int, rng: Stream, gaps: Gaps | None = None
+    ) -> Iterator[tuple[Array, Array]]:
         """As in `Rows`, but that none of the rows are here: their weights alone."""
         self._sent = None
         nothing = np.empty(0, dtype=int)
@@ -197,20 +201,29 @@ class SpreadRows(Rows):
             for start, end in itertools.pairwise(ends.tolist()):
                 index = rows[start:end]
                 weight = self.weight[index]
-                self._batch = self.X.shares(index), weight, copy.deepcopy(rng)
+                shares = self.X.shares(index)
+                drawn = [None if gaps is None else gaps.of(index, at) for _, at in shares]
+                self._batch = shares, weight, copy.deepcopy(rng), gaps, drawn
                 # The stream moves on as if all had been drawn here.
-                yield self.present(nothing, OfBatch(rng, len(index), nothing)), weight
+                none = None if gaps is None else gaps.of(index, nothing)
+                yield self.present(nothing, OfBatch(rng, len(index), nothing), none), weight
 
     def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine]:
-        shares, weight, rng = self._batch
+        shares, weight, rng, gaps, drawn = self._batch
+        slots = [
+            None if part is None else part.slots
+            for (index, _), part in zip(shares, drawn, strict=True)
+            if len(index)
+        ]
 
         def ask() -> list[Any]:
             if self._sent is None or self._sent[0] != self.X.n_losses:
                 self._sent = self.X.n_losses, self.X.send(self._elsewhere())
             how, sent, futures = self._sent[1], self.X.send(machine), []
-            for block, (index, places) in zip(self.X.blocks, shares, strict=True):
+            for block, (index, places), part in zip(self.X.blocks, shares, drawn, strict=True):
                 if len(index):
-                    task = index, weight[places], OfBatch(rng, len(weight), places)
+                    part = None if part is None else replace(part, slots=part.slots and [])
+                    task = index, weight[places], OfBatch(rng, len(weight), places), part
                     futures.append(
                         self.X.client.submit(
                             _sums, block, how, sent, n_sweeps, task, pure=False
@@ -221,8 +234,12 @@ class SpreadRows(Rows):
         values = self.X.begin(ask)
 
         def added() -> Machine:
-            first, *others = values()
-            for other in others:
+            parts = values()
+            for at, (_, states) in zip(slots, parts, strict=True):
+                if at is not None:
+                    gaps.keep(at, states)
+            (first, _), *others = parts
+            for other, _ in others:
                 for x, y in zip(first.arrays(), other.arrays(), strict=True):
                     x += y
             return first
@@ -277,14 +294,18 @@ def _accumulated(block: Any, common: tuple, weight: np.ndarray) -> list[Any]:
     return totals
 
 
-def _sums(block: Any, rows: Rows, machine: Machine, n_sweeps: int, task: tuple) -> Machine:
-    """Sums over the rows of a batch that one partition holds."""
-    index, weight, rng = task
+def _sums(
+    block: Any, rows: Rows, machine: Machine, n_sweeps: int, task: tuple
+) -> tuple[Machine, list[Array] | None]:
+    """Sums over the rows of a batch that one partition holds, and the chains of their gaps."""
+    index, weight, rng, gaps = task
+    # What a worker was sent may lie in memory that may not be written to, and serves again.
+    rng, gaps = copy.deepcopy(rng), copy.copy(gaps)
     rows = copy.copy(rows)
     rows.X = block
     if not rows.lower:
         rows.bottom = machine
-    # What a worker was sent may lie in memory that may not be written to, and serves again.
-    v = rows.present(index, copy.deepcopy(rng))
+    v = rows.present(index, rng, gaps)
     states = positive(machine, settle(machine, v, n_sweeps))
-    return machine.gradient(states, weight, [0 * par[0, :] for par in machine.par])
+    sums = machine.gradient(states, weight, [0 * par[0, :] for par in machine.par])
+    return sums, None if gaps is None or gaps.slots is None else gaps.states

@@ -94,7 +94,7 @@ class Pretraining:
             sizes = [run.machine.W[layer].shape[1]]
             alone = new_run(self.rbm, below, settings, sizes, layer_seed(seed, layer), kind)
             yield alone, below, settings
-            runs.append(alone)
+            runs.append(alone.without_gaps())
             lower = [*lower, alone.result()]
         adopt(run, runs)
 

@@ -22,6 +22,7 @@ from ._fitting import (
     settings_of,
     title_of,
     training_parameters,
+    warn_unobserved,
 )
 from ._memory import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
 from ._partitions import rows_of
@@ -59,7 +60,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Gibbs sweeps of the chains for each update of the parameters.
 
     n_chains : int or None, default=None
-        Number of persistent chains; `None` takes as many as `batch_size`. Contrastive
+        Number of persistent chains; `None` takes as many as `batch_size`, and no more than
+        there are rows. Contrastive
         divergence has one chain for each row of the minibatch, whatever this says.
 
     n_temperatures : int, default=10
@@ -309,6 +311,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         unit = visible_unit(self, self.visible, X, weight, fitted)
         weight = weight / weight[weight > 0].mean()
         rows = rows_of(X, weight, unit, (), self)
+        warn_unobserved(self, rows)
         memory = memory_of(self)
         key = key_of(memory, X, weight, training_parameters(self), self.random_state)
         vars(self).update(remembered(memory, key, partial(self._trained, rows)))
@@ -370,7 +373,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         weight = self._check_weight(sample_weight, X)
         fitted = self.visible_units_ if go_on else None
         unit = visible_unit(self, self.visible, X, weight, fitted)
-        vars(self).update(self._partial_fit_rows(rows_of(X, weight, unit, (), self)))
+        rows = rows_of(X, weight, unit, (), self)
+        if not go_on:
+            warn_unobserved(self, rows)
+        vars(self).update(self._partial_fit_rows(rows))
         return self
 
     @with_callbacks

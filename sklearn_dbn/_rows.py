@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._array_api import Array, device, namespace, take, to_numpy
+from ._gaps import Gaps, GapsOfRows, count_gaps
 from ._inference import fill_in
 from ._machine import Machine
 from ._random import Stream
@@ -24,8 +25,8 @@ _DEALT_WHOLE, _DEALT_BLOCK, _WINDOW = 1 << 30, 1 << 20, 1 << 27
 # Values that lie no further outside the support of their unit are there by rounding, as
 # MinMaxScaler leaves 1.0000000000000002 and float32 1.0000001, and are clipped.
 ROUNDING = 1e-6
-# Gaps are filled anew each time that a row is presented: no need to be exact.
-_PRESENTED_SWEEPS = 10
+# Sweeps of the mean field that fills gaps where rows are wanted as means.
+_MEAN_SWEEPS = 10
 
 
 class Moments:
@@ -120,8 +121,8 @@ class Rows:
     Attributes
     ----------
     bottom : Machine or None
-        The machine whose mean field fills the gaps of X, where it has any; ``None`` leaves
-        them.
+        The machine that draws what is missing of X, or whose mean field fills it where means
+        are asked for; ``None`` leaves the gaps.
     """
 
     def __init__(
@@ -164,13 +165,38 @@ class Rows:
         """From now on, present (x - shift) / scale."""
         self.shift, self.scale = shift, scale
 
-    def present(self, index: np.ndarray, rng: Stream) -> Array:
-        """States of the visible units for the rows of ``index``, (n_rows, n_columns)."""
-        if not self.sample:
-            return self.means(index)
-        v = self._dense(index)
+    def gaps(self, new: bool) -> Gaps | None:
+        """The missing entries of X before the first pass; ``None`` where there are none.
+
+        ``new`` is whether the machine to be trained has made no pass.
+        """
+        if not self._gaps:
+            return None
+        counts = np.concatenate(everywhere(count_gaps, self.X))
+        return Gaps(counts, self.bottom, fixed=bool(self.lower), new=new)
+
+    def unobserved(self) -> np.ndarray:
+        """Columns that have a value in no row that counts."""
+        if not self._gaps:
+            return np.arange(0)
+        moments = Moments(self.n_columns)
+        self.accumulate([moments], add_moments)
+        # A count of nothing is the least number there is.
+        return np.flatnonzero(moments.count < np.finfo(np.float32).tiny)
+
+    def present(self, index: np.ndarray, rng: Stream, gaps: GapsOfRows | None = None) -> Array:
+        """States of the visible units for the rows of ``index``, (n_rows, n_columns).
+
+        ``gaps`` are those of these rows, and keep what is drawn for them.
+        """
+        v = self._given(index)
+        missing = None if gaps is None else np.isnan(v[gaps.rows])
         if self._grey:
             v = self.unit.present(v, rng)
+        if gaps is not None:
+            v[gaps.rows] = gaps.fill(self.bottom, v[gaps.rows], missing, rng)
+        if not self.sample:
+            return self._standard(self._up(v)) if self.lower else v
         for machine in self.lower:
             means = machine.means(machine.odd, [v, None])
             v = machine.draw(machine.odd, means, rng)[1]
@@ -178,7 +204,7 @@ class Rows:
 
     def means(self, index: np.ndarray) -> Array:
         """Means of the visible units for the rows of ``index``."""
-        v = self._dense(index)
+        v = self._filled(self._given(index), _MEAN_SWEEPS)
         return self._standard(self._up(v)) if self.lower else v
 
     def blocks(self, size: int = _BLOCK_ROWS) -> Iterator[tuple[Any, Array]]:
@@ -199,17 +225,23 @@ class Rows:
         for block, weight in self.blocks():
             take_in(totals, block, weight)
 
-    def batches(self, batch_size: int, rng: Stream) -> Iterator[tuple[Array, Array]]:
+    def batches(
+        self, batch_size: int, rng: Stream, gaps: Gaps | None = None
+    ) -> Iterator[tuple[Array, Array]]:
         """All rows, presented in random order, in batches of sizes that differ by at most one.
 
         A short last batch would be a noisier step than the others; spread over all of
-        them, the remainder does no harm.
+        them, the remainder does no harm. ``gaps`` are those of X, where it has any.
         """
         for rows, ends in self._windows(batch_size, rng):
             near, index = (self, rows) if self._dealt_whole else self._read(rows)
             for start, end in itertools.pairwise(ends.tolist()):
                 part = index[start:end]
-                yield near.present(part, rng), take(near.weight, part)
+                drawn = None if gaps is None else gaps.of(rows[start:end])
+                v = near.present(part, rng, drawn)
+                if drawn is not None:
+                    gaps.keep(drawn.slots, drawn.states)
+                yield v, take(near.weight, part)
             # Or there would be two windows in memory while the next is read.
             del near
 
@@ -267,10 +299,10 @@ class Rows:
         places[order] = np.arange(len(order))
         return near, places
 
-    def _dense(self, index: np.ndarray) -> Array:
-        """Rows as the bottom machine takes them."""
+    def _given(self, index: np.ndarray) -> Array:
+        """Rows as the bottom machine takes them, NaN for what is missing."""
         v = self._clipped(self._taken(index))
-        return self._filled(v if self.lower else self._standard(v), _PRESENTED_SWEEPS)
+        return v if self.lower else self._standard(v)
 
     def _taken(self, index: np.ndarray) -> Array:
         return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
@@ -292,6 +324,11 @@ class Rows:
         return v if self.scale is None else (v - self.shift) / self.scale
 
 
+def add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
+    """Take a block of rows into ``totals[0]``, for `Rows.accumulate`."""
+    totals[0].add(block, weight)
+
+
 def has_gaps(X: Any) -> bool:
     """Whether any value is NaN."""
     values = X.data if sp.issparse(X) else X
@@ -301,7 +338,7 @@ def has_gaps(X: Any) -> bool:
 
 
 def is_binary(X: Any, weight: Array | None = None) -> bool:
-    """Whether every value is 0 or 1; rows of ``weight`` 0 do not count."""
+    """Whether every value is 0, 1 or missing; rows of ``weight`` 0 do not count."""
     return all(_all_binary(values) for values in _counted_values(X, weight))
 
 
@@ -371,7 +408,9 @@ def blocks_of_values(X: Any, size: int = 1 << 16) -> Iterator[Array]:
 
 
 def _all_binary(values: Array) -> bool:
-    return bool(namespace(values).all((values == 0) | (values == 1)))
+    xp = namespace(values)
+    binary = (values == 0) | (values == 1)
+    return bool(xp.all(binary)) or bool(xp.all(binary | xp.isnan(values)))
 
 
 def everywhere(

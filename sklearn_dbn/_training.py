@@ -6,16 +6,17 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ._array_api import Array, device, namespace, to_numpy
+from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import free_energy_bound, settle
 from ._random import Stream
-from ._rows import Moments, Rows
+from ._rows import Moments, Rows, add_moments
 from .optim import Ascent, Sparsity, blend
 from .samplers import Chains
 
@@ -84,6 +85,8 @@ class Run:
         hidden layers, the largest of those that have another above them.
     n_epochs : int
         Passes over data so far.
+    gaps : Gaps or None
+        What is drawn for the missing entries of the rows, while the training goes on.
     """
 
     machine: Machine
@@ -98,6 +101,7 @@ class Run:
     spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
+    gaps: Gaps | None = None
 
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
@@ -108,7 +112,12 @@ class Run:
         copied.activity = [_copied(x) for x in self.activity]
         copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
         copied.history = {name: list(values) for name, values in self.history.items()}
+        copied.gaps = None if self.gaps is None else self.gaps.copy()
         return copied
+
+    def without_gaps(self) -> Run:
+        """The run without what is of the size of its rows, and of no use with others."""
+        return self if self.gaps is None else replace(self, gaps=None)
 
     def rate(self, settings: Settings) -> float:
         """The learning rate to start with."""
@@ -156,7 +165,7 @@ def start(
     like = rows.weight
     xp = namespace(like)
     moments = Moments(sizes[0])
-    rows.accumulate([moments], _add_moments)
+    rows.accumulate([moments], add_moments)
     mean, var = _array(moments.mean, like), _array(moments.var, like)
     shift = scale = None
     if units[0].continuous:
@@ -203,7 +212,7 @@ def observe(run: Run, rows: Rows) -> None:
     """
     like = rows.weight
     guessed = run.moments.flat()
-    rows.accumulate([run.moments], _add_moments)
+    rows.accumulate([run.moments], add_moments)
     mean = _array(run.moments.mean, like)
     var = _array(run.moments.var, like)
     visible = run.machine.units[0]
@@ -265,11 +274,16 @@ def train(
         rows.bottom = run.machine
     n_batches = -(-len(rows) // settings.batch_size)
     learning_rate = run.rate(settings)
+    if run.gaps is None:
+        run.gaps = rows.gaps(new=run.n_epochs == 0)
+    sampler = settings.sampler
     for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
             owed = swapped = 0.0
-            for i, (v, weight) in enumerate(rows.batches(settings.batch_size, run.rng), 1):
+            settings = replace(settings, sampler=_keeping_up(sampler, run.gaps))
+            batches = rows.batches(settings.batch_size, run.rng, run.gaps)
+            for i, (v, weight) in enumerate(batches, 1):
                 progress = (epoch + (i - 1) / n_batches) / n_epochs
                 owed += _step(
                     run, v, weight, rows, settings, learning_rate * settings.schedule(progress)
@@ -279,6 +293,8 @@ def train(
                     settings.update.shrink(run.machine, owed)
                     owed = 0.0
             run.n_epochs += 1
+            if run.gaps is not None:
+                run.gaps.end_pass()
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
@@ -294,6 +310,15 @@ def train(
             values = run.history.setdefault(name, [math.nan] * (run.n_epochs - 1))
             values.append(record.get(name, math.nan))
         yield
+
+
+def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
+    """The sampler, its chains no further behind the machine than draws for ``gaps`` are."""
+    if gaps is None or gaps.fixed or gaps.n_sweeps <= sampler.n_sweeps:
+        return sampler
+    sampler = copy.copy(sampler)
+    sampler.n_sweeps = gaps.n_sweeps
+    return sampler
 
 
 def _step(
@@ -344,10 +369,6 @@ def _step(
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.memory)
     return step
-
-
-def _add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
-    totals[0].add(block, weight)
 
 
 def _record(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:

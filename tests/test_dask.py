@@ -25,6 +25,7 @@ from sklearn_dbn import (
     DBMTransformer,
     DBNTransformer,
     RBMTransformer,
+    _gaps,
     _partitions,
     _rows,
     layer_subsets,
@@ -148,6 +149,24 @@ def test_what_the_partitions_are_does_not_matter(client):
         equal(clone(expected).fit(other), expected)
     dbn = DBNTransformer((5, 4), rbm=rbm(batch_size=35), random_state=0)
     equal(clone(dbn).partial_fit(sparse), clone(dbn).partial_fit(mixed))
+
+
+@pytest.mark.parametrize("kept", [1 << 20, 0])
+def test_gaps_are_drawn_for_as_in_one_process(client, kept, monkeypatch):
+    monkeypatch.setattr(_gaps, "_KEPT", kept)
+    X = np.where(GREY < 0.3, np.nan, GREY)
+    # Some batches have no gap, and some parts of others.
+    X[:60:2], X[40:60] = GREY[:60:2], GREY[40:60]
+    sparse = np.where(GREY > 0.6, 0, X)
+    for data, chunked in ((X, spread(X)), (sparse, spread(sparse).map_blocks(sp.csr_array))):
+        dbn = DBNTransformer((5, 4), rbm=rbm(n_iter=3, batch_size=4), random_state=0)
+        expected, fitted = clone(dbn).fit(data), clone(dbn).fit(chunked)
+        equal(fitted, expected)
+    normal = rbm(n_iter=3, visible="gaussian")
+    equal(clone(normal).fit(spread(X)), clone(normal).fit(X))
+    X[:, 2] = np.nan
+    with pytest.warns(UserWarning, match="no observed value in column 2"):
+        clone(normal).fit(spread(X))
 
 
 def test_large_data_are_dealt_as_in_one_process(client, monkeypatch):
