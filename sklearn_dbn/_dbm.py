@@ -510,8 +510,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         """Statistics of the units of each layer, with the means on all rows added."""
         if statistics is None:
             statistics = [UnitStatistics(n) for n in self._sizes]
-        # Training goes on filling gaps by the machine that moves.
-        moving, rows.bottom = rows.bottom, self._machine
+        # `_fields` fills gaps, in standardised columns; training goes on with its own machine.
+        moving, rows.bottom = rows.bottom, None
         for v, weight in rows.blocks():
             add_fields(statistics, self._fields(v, len(statistics) - 1), weight)
         rows.bottom = moving

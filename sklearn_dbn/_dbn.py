@@ -307,8 +307,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
                 rbm.set_params(visible=self.rbms_[-1].hidden_units_)
-            lower = [below._machine for below in self.rbms_]
-            rows = rows_of(X, weight, unit, lower, rbm)
+            lower, columns = (self._stack, self._bottom_run.columns) if layer else ((), None)
+            rows = rows_of(X, weight, unit, lower, rbm, columns)
             if not layer:
                 warn_unobserved(self, rows)
             task = context.subcontext(task_name=f"layer {layer}")
@@ -371,7 +371,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
                 rbm.set_params(visible=rbms[layer - 1].hidden_units_)
-            rows = rows_of(X, weight, unit, lower, rbm)
+            columns = rbms[0]._run.columns if layer else None
+            rows = rows_of(X, weight, unit, lower, rbm, columns)
             if not layer and not started:
                 warn_unobserved(self, rows)
             task = context.subcontext(task_name=f"layer {layer}")
@@ -381,8 +382,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 vars(rbm).update(rbm._partial_fit_rows(rows, title))
                 task.call_on_fit_task_end(estimator=self._original, X=X)
             seen.make_room(len(rows))
-            take_in(seen, rbm._machine, rows)
-            lower.append(rbm._machine)
+            take_in(seen, rbm._run, rows)
+            lower.append(rbm._machine if layer else rbm._run.average)
         self.rbms_, self._statistics = rbms, statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, so that what its callbacks see can transform.

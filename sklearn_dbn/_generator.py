@@ -19,7 +19,7 @@ from ._inference import conditional_draws, fill_in, pass_down
 from ._machine import Machine
 from ._mean_field import mean_field, means_below
 from ._random import Stream, seed_of
-from ._rows import has_gaps
+from ._rows import complete, has_gaps
 from ._shown import shown
 from ._training import Run
 from .likelihood import (
@@ -514,10 +514,8 @@ class Generator(BaseGenerator, ABC):
 
         Sparse rows of bits stay sparse.
         """
-        run, gaps = self._bottom_run, has_gaps(X)
-        if gaps or run.scale is not None:
-            X = run.standard(_dense(X))
-        return fill_in(self._stack[0], X) if gaps else X
+        run = self._bottom_run
+        return complete(self._stack[0], run.shift, run.scale, X)
 
     def _filled(
         self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]

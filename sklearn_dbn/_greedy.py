@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ._array_api import Array
 from ._machine import Machine
 from ._memory import DoNotKeep, Progress
 from ._rbm import RBMTransformer
-from ._rows import Rows
+from ._rows import Rows, complete
+from ._training import Run
 from .selection import UnitStatistics
 
 
@@ -48,22 +50,32 @@ class LayerTraining:
                 attributes, whole = unfinished.result, False
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)
         statistics = UnitStatistics(rbm.n_components)
-        take_in(statistics, attributes["_machine"], self.rows)
+        take_in(statistics, attributes["_run"], self.rows)
         if not whole:
             raise DoNotKeep((attributes, statistics))
         return attributes, statistics
 
 
-def take_in(statistics: UnitStatistics, machine: Machine, rows: Rows) -> None:
-    """Add the hidden means of ``machine`` on all rows to ``statistics``."""
-    if not rows.lower:
-        rows.bottom = machine
-    rows.accumulate([statistics], partial(_add_means, machine))
+def take_in(statistics: UnitStatistics, run: Run, rows: Rows) -> None:
+    """Add the hidden means of the machine of ``run`` on all rows to ``statistics``."""
+    if rows.lower:
+        add = partial(_add_means, run.result(), None, None)
+    else:
+        # Gaps are filled in standardised columns, which rows in blocks are not.
+        rows.bottom = None
+        add = partial(_add_means, run.average, run.shift, run.scale)
+    rows.accumulate([statistics], add)
 
 
 def _add_means(
-    machine: Machine, totals: list[UnitStatistics], v: Any, weight: np.ndarray
+    machine: Machine,
+    shift: Array | None,
+    scale: Array | None,
+    totals: list[UnitStatistics],
+    block: Any,
+    weight: np.ndarray,
 ) -> None:
+    v = complete(machine, shift, scale, block)
     means = machine.means(machine.odd, [v, None])[1]
     totals[0].add(machine.units[1], machine.par[1], means, weight)
 

@@ -161,16 +161,23 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
     return Partitions(client, load)
 
 
-def rows_of(X: Any, weight: Array, unit: Any, lower: Any, rbm: Any) -> Rows:
+def rows_of(
+    X: Any,
+    weight: Array,
+    unit: Any,
+    lower: Any,
+    rbm: Any,
+    columns: tuple[Array, Array] | None = None,
+) -> Rows:
     """The training rows ``X``, wherever they are, of a machine that ``rbm`` describes."""
     if not isinstance(X, Partitions):
-        return Rows(X, weight, unit, lower, rbm.sample_inputs)
+        return Rows(X, weight, unit, lower, rbm.sample_inputs, columns)
     if not SAMPLERS[rbm.sampler].apart:
         raise ValueError(
             f"sampler={rbm.sampler!r} needs the rows of X where the chains are, and those of a "
             "dask array stay with their workers: set sampler='pcd', or pass X.compute()."
         )
-    return SpreadRows(X, weight, unit, lower, rbm.sample_inputs)
+    return SpreadRows(X, weight, unit, lower, rbm.sample_inputs, columns)
 
 
 class SpreadRows(Rows):

@@ -87,15 +87,17 @@ class Pretraining:
 
     def runs(self, run: Run, rows: Rows, seed: int) -> Iterator[tuple[Run, Rows, Settings]]:
         """Each in turn, to be trained before the next; in the end ``run`` starts from them."""
-        settings, runs, lower = settings_of(self.rbm), [], []
+        settings, runs, lower, columns = settings_of(self.rbm), [], [], None
         for layer, kind in enumerate(self.kinds):
-            below = Rows(rows.X, rows.weight, rows.unit, lower, self.rbm.sample_inputs)
+            how = lower, self.rbm.sample_inputs, columns
+            below = Rows(rows.X, rows.weight, rows.unit, *how)
             below.index = rows.index
             sizes = [run.machine.W[layer].shape[1]]
             alone = new_run(self.rbm, below, settings, sizes, layer_seed(seed, layer), kind)
             yield alone, below, settings
             runs.append(alone.without_gaps())
-            lower = [*lower, alone.result()]
+            lower = [*lower, alone.result() if lower else alone.average]
+            columns = runs[0].columns
         adopt(run, runs)
 
 

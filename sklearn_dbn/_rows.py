@@ -117,6 +117,9 @@ class Rows:
     sample : bool, default=True
         Whether presented rows are drawn: grey levels become states, and so does each hidden
         layer on the way up. Otherwise means are presented.
+    columns : tuple of two arrays of shape (n_features,) or None, default=None
+        Shift and scale of the columns of X, where the lowest of ``lower`` takes standardised
+        ones.
 
     Attributes
     ----------
@@ -132,9 +135,10 @@ class Rows:
         unit: Any,
         lower: Sequence[Machine] = (),
         sample: bool = True,
+        columns: tuple[Array, Array] | None = None,
     ):
         self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
-        self.sample = sample
+        self.sample, self.columns = sample, columns
         self.bottom = self.lower[0] if self.lower else None
         self.index = np.flatnonzero(to_numpy(weight))
         self._gaps = any(everywhere(has_gaps, X))
@@ -173,6 +177,9 @@ class Rows:
         if not self._gaps:
             return None
         counts = np.concatenate(everywhere(count_gaps, self.X))
+        counts[to_numpy(self.weight) == 0] = 0
+        if not counts.any():
+            return None
         return Gaps(counts, self.bottom, fixed=bool(self.lower), new=new)
 
     def unobserved(self) -> np.ndarray:
@@ -218,7 +225,10 @@ class Rows:
         for start in range(0, n_rows, size):
             part = slice(start, min(start + size, n_rows))
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
-            yield self._up(self._filled(self._clipped(block))), self.weight[part]
+            block = self._clipped(block)
+            if self.lower and self.columns is not None:
+                block = standardised(_dense(block), *self.columns)
+            yield self._up(self._filled(block)), self.weight[part]
 
     def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
         """Let ``take_in(totals, block, weight)`` see all blocks, one after the other."""
@@ -302,7 +312,9 @@ class Rows:
     def _given(self, index: np.ndarray) -> Array:
         """Rows as the bottom machine takes them, NaN for what is missing."""
         v = self._clipped(self._taken(index))
-        return v if self.lower else self._standard(v)
+        if not self.lower:
+            return self._standard(v)
+        return v if self.columns is None else standardised(v, *self.columns)
 
     def _taken(self, index: np.ndarray) -> Array:
         return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
@@ -313,7 +325,7 @@ class Rows:
     def _filled(self, v: Any, *n_sweeps: int) -> Any:
         if not self._gaps or self.bottom is None:
             return v
-        return fill_in(self.bottom, v.toarray() if sp.issparse(v) else v, *n_sweeps)
+        return fill_in(self.bottom, _dense(v), *n_sweeps)
 
     def _up(self, v: Any) -> Any:
         for machine in self.lower:
@@ -321,7 +333,32 @@ class Rows:
         return v
 
     def _standard(self, v: Array) -> Array:
-        return v if self.scale is None else (v - self.shift) / self.scale
+        return v if self.scale is None else standardised(v, self.shift, self.scale)
+
+
+def standardised(v: Array, shift: Array, scale: Array) -> Array:
+    """Rows of columns that have a mean of about 0 and a standard deviation of about 1."""
+    return (v - shift) / scale
+
+
+def complete(machine: Machine, shift: Array | None, scale: Array | None, X: Any) -> Any:
+    """Rows as ``machine`` takes them: standardised, the gaps filled by its mean field.
+
+    Sparse rows of bits stay sparse.
+
+    Parameters
+    ----------
+    machine : Machine
+    shift, scale : arrays of shape (n_columns,) or None
+        Of the columns of X, where ``machine`` takes standardised ones.
+    X : array or CSR array of shape (n_rows, n_columns)
+        NaN for what is missing.
+    """
+    gaps = has_gaps(X)
+    if gaps or scale is not None:
+        X = _dense(X)
+    X = X if scale is None else standardised(X, shift, scale)
+    return fill_in(machine, X) if gaps else X
 
 
 def add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
@@ -433,6 +470,10 @@ def _range(X: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return tuple(x.toarray().ravel() for x in (X.min(axis=0), X.max(axis=0)))
     X = X.toarray() if sp.issparse(X) else X
     return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+
+
+def _dense(X: Any) -> Array:
+    return X.toarray() if sp.issparse(X) else X
 
 
 def _bytes(X: Any) -> int:

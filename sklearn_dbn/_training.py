@@ -16,7 +16,7 @@ from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import free_energy_bound, settle
 from ._random import Stream
-from ._rows import Moments, Rows, add_moments
+from ._rows import Moments, Rows, add_moments, standardised
 from .optim import Ascent, Sparsity, blend
 from .samplers import Chains
 
@@ -129,9 +129,14 @@ class Run:
             return self.average
         return self.average.rescale(self.shift, self.scale)
 
+    @property
+    def columns(self) -> tuple[Array, Array] | None:
+        """Shift and scale of the visible columns, where these are standardised."""
+        return None if self.scale is None else (self.shift, self.scale)
+
     def standard(self, x: Array) -> Array:
         """Rows as ``average`` takes them, from rows as the user measures them."""
-        return x if self.scale is None else (x - self.shift) / self.scale
+        return x if self.scale is None else standardised(x, self.shift, self.scale)
 
     def measured(self, v: Array) -> Array:
         """The way back from `standard`."""

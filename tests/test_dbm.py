@@ -167,7 +167,7 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
     before = run.machine.copy()
     next(train(run, rows, settings, 1, watch(run, rows)))
     dbm = small_dbm(n_layers, n_iter=0, tol=1e-12, max_mean_field_steps=5000)
-    dbm._machine = before
+    dbm._run.average = before
     data, model = [v, *dbm.mean_field(v).means], before.means(before.odd, chains)
     for layer in range(n_layers):
         dW = data[layer].T @ data[layer + 1] / 3 - model[layer].T @ model[layer + 1] / 4
