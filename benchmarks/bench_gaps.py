@@ -20,7 +20,7 @@ from scipy.special import expit, softmax
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
 SHARES = (0, 0.3, 0.5, 0.9)
-N_TRAIN, N_TEST = 4000, 2000
+N_TRAIN, N_TEST = 2000, 2000
 
 
 def common_factor(n_columns, rng, n_rows=N_TRAIN + N_TEST):
@@ -110,7 +110,7 @@ def slowed(title, X, model, turns):
 
 
 def main():
-    args = arguments(__doc__.splitlines()[0], turns=3, passes=50)
+    args = arguments(__doc__.splitlines()[0], turns=3, passes=30)
     rng = np.random.default_rng(0)
     sets = {f"{n} real columns": common_factor(n, rng) for n in (8, 10)}
     sets["8 bits"] = bits_of_an_rbm(rng)
