@@ -14,8 +14,9 @@ import numpy as np
 from ._array_api import Array, device, namespace, to_numpy
 from ._gaps import Gaps
 from ._machine import Machine
-from ._mean_field import free_energy_bound, settle
+from ._mean_field import settle
 from ._random import Stream
+from ._record import Watched, record_of
 from ._rows import Moments, Rows, add_moments, standardised
 from .optim import Ascent, Sparsity, blend
 from .samplers import Chains
@@ -240,14 +241,6 @@ def observe(run: Run, rows: Rows) -> None:
     rows.standardize(mean, scale)
 
 
-@dataclass(frozen=True)
-class Watched:
-    """Rows that the record of each pass is computed from, as means of the visible units."""
-
-    trained: Array
-    held_out: Array | None
-
-
 def watch(run: Run, rows: Rows, held_out: np.ndarray | None = None) -> Watched:
     """Choose some of the rows, and some of those of ``held_out``, to watch in a training."""
     if not rows.lower:
@@ -303,7 +296,7 @@ def train(
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
-            record = _record(run.average, watched, settings.n_mean_field_steps)
+            record = record_of(run.average, watched, settings.n_mean_field_steps)
             if run.chains.swap_rate is not None:
                 record["swap_rate"] = swapped / n_batches
         if not (
@@ -374,29 +367,6 @@ def _step(
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.memory)
     return step
-
-
-def _record(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:
-    """The state of a machine on a few rows, for the history."""
-    v, validation = watched.trained, watched.held_out
-    xp = namespace(v)
-    states = machine.means(machine.odd, settle(machine, v, n_sweeps))
-    v_mean = machine.means([0], states)[0]
-    hidden = zip(machine.units, machine.par, states, strict=True)
-    idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
-    record = {
-        "reconstruction_error": xp.mean((v - v_mean) ** 2),
-        "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
-        "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
-        "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
-        "saturated_units": sum(xp.sum(xp.astype(always, v.dtype)) for _, always in idle),
-    }
-    if validation is not None:
-        held_out = free_energy_bound(machine, settle(machine, validation, n_sweeps))
-        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(
-            free_energy_bound(machine, states)
-        )
-    return {name: float(value) for name, value in record.items()}
 
 
 def _spread(unit: Any, par: Array) -> float:
