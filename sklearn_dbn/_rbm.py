@@ -151,11 +151,12 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         After each pass, of the averaged parameters and at most 256 rows:
         `reconstruction_error`, the mean squared difference between a row and its mean-field
         reconstruction (of standardised columns for Gaussian units); `mean_activity` of the
-        hidden units; `dead_units` and `saturated_units`, counts; `weight_norm`; and
-        `free_energy_gap`, the mean free energy of held-out rows less that of training rows, in
-        nats, where `validation_fraction` is positive. `swap_rate`, with
-        `sampler="tempering"`, is the share of the swaps proposed in the pass that was
-        accepted.
+        hidden units; `dead_units` and `saturated_units`, counts; `redundant_units`, how many
+        of the others have means that correlate beyond 0.99, over 10 to 128 of those rows, with
+        those of a unit before them in their layer; `weight_norm`; and `free_energy_gap`, the
+        mean free energy of held-out rows less that of training rows, in nats, where
+        `validation_fraction` is positive. `swap_rate`, with `sampler="tempering"`, is the
+        share of the swaps proposed in the pass that was accepted.
 
     learning_rate_ : float
         The learning rate that the last training started with.

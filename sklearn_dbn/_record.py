@@ -8,6 +8,14 @@ from ._array_api import Array, namespace
 from ._machine import Machine
 from ._mean_field import free_energy_bound, settle
 
+# Two units say the same where their means have a correlation beyond this over the rows
+# compared: not from fewer than the least, where it may be chance, nor from more than the most,
+# which take as long as a pass over few rows where layers are wide.
+_SAME = 0.99
+_LEAST_COMPARED, _MOST_COMPARED = 10, 128
+# Units that are compared with all before them at a time.
+_BLOCK_UNITS = 256
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -25,12 +33,14 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
     v_mean = machine.means([0], states)[0]
     hidden = zip(machine.units, machine.par, states, strict=True)
     idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
+    live = [~(dead | always) for dead, always in idle]
     record = {
         "reconstruction_error": xp.mean((v - v_mean) ** 2),
         "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
         "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
         "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
         "saturated_units": sum(xp.sum(xp.astype(always, v.dtype)) for _, always in idle),
+        "redundant_units": sum(map(_n_redundant, states[1:], live)),
     }
     if validation is not None:
         held_out = free_energy_bound(machine, settle(machine, validation, n_sweeps))
@@ -38,3 +48,31 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
             free_energy_bound(machine, states)
         )
     return {name: float(value) for name, value in record.items()}
+
+
+def _n_redundant(means: Array, live: Array) -> int:
+    """How many of the units of a layer say the same as one before them, or its contrary.
+
+    Parameters
+    ----------
+    means : array of shape (n_rows, n_units)
+    live : bool array of shape (n_units,)
+        Which units are neither dead nor saturated; the others are not compared.
+    """
+    xp = namespace(means)
+    n_rows = min(_MOST_COMPARED, means.shape[0])
+    if n_rows < _LEAST_COMPARED:
+        return 0
+    means = means[:n_rows, :]
+    z = means - xp.mean(means, axis=0)
+    norm = xp.sqrt(xp.sum(z * z, axis=0))
+    # What is constant to rounding has no correlation with anything.
+    live = live & (norm > 1e-4 * xp.sqrt(xp.sum(means * means, axis=0)))
+    z = xp.where(live, z / xp.where(live, norm, xp.ones_like(norm)), xp.zeros_like(z))
+    n_found = 0
+    for begin in range(0, z.shape[1], _BLOCK_UNITS):
+        end = min(begin + _BLOCK_UNITS, z.shape[1])
+        same = xp.abs(z[:, begin:end].T @ z[:, :end]) > _SAME
+        before = xp.tril(xp.astype(same, z.dtype), k=begin - 1)
+        n_found += int(xp.sum(xp.max(before, axis=1)))
+    return n_found

@@ -238,6 +238,7 @@ def test_history_has_an_entry_for_each_pass(rbm, X, fraction):
         "mean_activity",
         "dead_units",
         "saturated_units",
+        "redundant_units",
         "weight_norm",
     }
     assert set(rbm.history_) == keys | ({"free_energy_gap"} if fraction else set())
