@@ -266,13 +266,13 @@ class Machine:
                 scale = left[:, None] * right
                 most = _CONVEX / (2 * math.cos(math.pi / (self._n_continuous(layer) + 1)))
                 for _ in range(_DEFLATIONS):
-                    norm, x, y = _largest_singular(scale * W)
+                    norm, x, y = largest_singular(scale * W)
                     if norm <= most:
                         break
                     # The other directions stay as they are.
                     W -= (norm - most) * x[:, None] * y / scale
                 else:
-                    W *= min(1.0, most / _largest_singular(scale * W)[0])
+                    W *= min(1.0, most / largest_singular(scale * W)[0])
 
     def _n_continuous(self, layer: int) -> int:
         """How many layers of real-valued units there are in a row about ``layer``."""
@@ -315,7 +315,7 @@ class Unchanging(Machine):
         return above @ self._back[layer]
 
 
-def _largest_singular(W: Array) -> tuple[float, Array, Array]:
+def largest_singular(W: Array) -> tuple[float, Array, Array]:
     """Largest singular value and its vectors, by power iteration."""
     xp = namespace(W)
     # A start without a pattern: weights that cancel along a plainer one would hide from it.

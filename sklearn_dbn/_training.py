@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._array_api import Array, device, namespace, to_numpy
+from ._common_factor import common_factor, divide, scatter
 from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import settle
@@ -81,9 +82,12 @@ class Run:
     shift, scale : arrays of shape (n_columns,) or None
         How the visible columns are standardised.
     rng : Stream
+    rest : float
+        Share of the variance of the visible units that a common factor of them leaves; 1
+        without one.
     spread : float
-        Variance of the visible units as they are presented, summed over them; with several
-        hidden layers, the largest of those that have another above them.
+        Variance of the visible units as they are presented, summed over them and divided by
+        ``rest``; with several hidden layers, the largest of those that have another above them.
     n_epochs : int
         Passes over data so far.
     gaps : Gaps or None
@@ -99,6 +103,7 @@ class Run:
     rng: Stream
     shift: Array | None = None
     scale: Array | None = None
+    rest: float = 1.0
     spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
@@ -183,7 +188,6 @@ def start(
         means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
         variances.append(xp.ones_like(means[-1]))
     par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
-    spread = _widest(units, par)
     W = []
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
         # Random features that already tell the rows apart: the fields have this spread.
@@ -191,21 +195,32 @@ def start(
         std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
-    machine, rest = kind(units, par, W), [mean[None, :] for mean in means]
+    machine, factor = kind(units, par, W), None
+    if units[0].continuous and units[1].support == (0, 1):
+        factor = common_factor(rows)
+    left = 1.0 if factor is None else factor.rest
+    spread = _widest(units, par, left)
+    if factor is not None:
+        divide(machine, means, factor)
+    rest = [mean[None, :] for mean in means]
     for layer, x in enumerate(par):
         # At rest, that is at the means, no unit hears of the weights.
         x[0, :] -= machine.input(layer, rest)[0, :]
     machine.project()
+    chains = settings.sampler.init(machine, n_chains, rng)
+    if factor is not None:
+        scatter(chains.states, factor)
     return Run(
         machine=machine,
         average=machine.copy(),
-        chains=settings.sampler.init(machine, n_chains, rng),
+        chains=chains,
         activity=means,
         memory=settings.update.start(machine),
         moments=moments,
         rng=rng,
         shift=shift,
         scale=scale,
+        rest=left,
         spread=spread,
     )
 
@@ -224,7 +239,7 @@ def observe(run: Run, rows: Rows) -> None:
     visible = run.machine.units[0]
     if run.scale is None:
         run.activity[0] = mean
-        run.spread = _spread_with(run.machine, visible.independent(mean, var))
+        run.spread = _spread_with(run, visible.independent(mean, var))
         return
     scale = _array(run.moments.scale(), like)
     # An old standardised column is (new - back) / ratio of the new one.
@@ -237,7 +252,7 @@ def observe(run: Run, rows: Rows) -> None:
     run.average = run.average.rescale(back, ratio)
     run.shift, run.scale = mean, scale
     standard = visible.independent(mean - mean, var / (scale * scale))
-    run.spread = _spread_with(run.machine, standard)
+    run.spread = _spread_with(run, standard)
     rows.standardize(mean, scale)
 
 
@@ -374,20 +389,23 @@ def _spread(unit: Any, par: Array) -> float:
     return float(namespace(par).sum(unit.variance(unit.mean(par[:1, :], par), par)))
 
 
-def _widest(units: tuple, par: list[Array]) -> float:
+def _widest(units: tuple, par: list[Array], rest: float) -> float:
     """The largest spread of the layers that have another above them.
 
     The weights above a layer bear a step of 1 over its spread, and all take the same one.
+    A common factor of the visible units leaves ``rest`` of their variance: steps that suit it
+    are too long by 1 / ``rest`` where it is known.
     """
-    return max(map(_spread, units[:-1], par[:-1]))
+    visible, *others = map(_spread, units[:-1], par[:-1])
+    return max([visible / rest, *others])
 
 
-def _spread_with(machine: Machine, visible: Array) -> float:
-    par = [visible]
-    for unit, x in zip(machine.units[1:], machine.par[1:], strict=True):
+def _spread_with(run: Run, visible: Array) -> float:
+    par, units = [visible], run.machine.units
+    for unit, x in zip(units[1:], run.machine.par[1:], strict=True):
         rest = 0 * x[0, :]
         par.append(unit.independent(rest + unit.neutral, rest + 1))
-    return _widest(machine.units, par)
+    return _widest(units, par, run.rest)
 
 
 def _copied(x: Array | None) -> Array | None:

@@ -1,0 +1,182 @@
+"""Columns with one factor in common: it is found, and not learnt by all units."""
+
+import exact
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from training import make_settings
+
+from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn._common_factor import common_factor
+from sklearn_dbn._random import Stream
+from sklearn_dbn._rows import Rows
+from sklearn_dbn._training import observe, start, train, watch
+from sklearn_dbn.units import UNITS
+
+LOADINGS = np.array([0.95, -0.9, 0.8, 0.9, -0.95, 0.7, 0.9, 0.85])
+
+
+def one_factor(n_rows=2000, seed=0):
+    """Standard columns of which z, the factor, and LOADINGS say most; and z."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=n_rows)
+    noise = rng.normal(size=(n_rows, 8)) * np.sqrt(1 - LOADINGS**2)
+    return z[:, None] * LOADINGS + noise, z
+
+
+def independent(n_rows=2000):
+    return np.random.default_rng(1).normal(size=(n_rows, 8))
+
+
+def standard(X):
+    rows = Rows(X, np.ones(X.shape[0]), UNITS["gaussian"])
+    dense = X.toarray() if sp.issparse(X) else X
+    rows.standardize(np.nanmean(dense, axis=0), np.nanstd(dense, axis=0))
+    return rows
+
+
+def begun(X, n_hidden=40, hidden="bernoulli", **changes):
+    units = UNITS["gaussian"], UNITS[hidden]
+    rows = Rows(X, np.ones(len(X)), units[0])
+    settings = make_settings(**({"learning_rate": None} | changes))
+    return start(units, [8, n_hidden], rows, settings, 10, Stream(0)), rows, settings
+
+
+def brightness(n_rows=400, side=14):
+    """Three patterns, and as much again and again of a brightness for each image."""
+    rng = np.random.default_rng(0)
+    patterns, y = rng.normal(size=(3, side * side)), rng.integers(3, size=n_rows)
+    noise = 0.3 * rng.normal(size=(n_rows, side * side))
+    return 0.3 * patterns[y] + 3 * rng.normal(size=(n_rows, 1)) + noise, y
+
+
+def spectra(n_columns=500, n_rows=60):
+    """Three peaks of independent heights over a baseline of one height; the first height."""
+    rng = np.random.default_rng(0)
+    x, heights = np.linspace(0, 1, n_columns), rng.uniform(size=(n_rows, 3))
+    peaks = np.stack([np.exp(-((x - c) ** 2) / 0.0018) for c in (0.2, 0.5, 0.8)])
+    baseline = 0.3 * rng.normal(size=(n_rows, 1))
+    noise = 0.02 * rng.normal(size=(n_rows, n_columns))
+    return heights @ peaks + baseline + noise, heights[:, 0]
+
+
+def score(model, head, X, y):
+    return cross_val_score(make_pipeline(model, StandardScaler(), head), X, y, cv=3).mean()
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "gaps"])
+def test_the_factor_of_a_one_factor_model_is_found(kind):
+    X, _ = one_factor()
+    if kind == "sparse":
+        X = sp.csr_array(X)
+    elif kind == "gaps":
+        X[np.random.default_rng(2).uniform(size=X.shape) < 0.05] = np.nan
+    factor = common_factor(standard(X))
+    sign = np.sign(factor.loadings[0])
+    np.testing.assert_allclose(sign * factor.loadings, LOADINGS, atol=0.12)
+    top = np.linalg.eigvalsh(np.outer(LOADINGS, LOADINGS) + np.diag(1 - LOADINGS**2))[-1]
+    assert factor.rest == pytest.approx(1 - top / 8, abs=0.06)
+
+
+@pytest.mark.parametrize("X", [independent(), np.zeros((20, 3))], ids=["normal", "constant"])
+def test_independent_columns_have_no_common_factor(X):
+    rows = Rows(X, np.ones(len(X)), UNITS["gaussian"])
+    assert common_factor(rows) is None
+
+
+def test_two_factors_of_the_same_size_are_no_common_one():
+    X = one_factor()[0]
+    X[:, 4:] = one_factor(seed=3)[0][:, 4:]
+    assert common_factor(standard(X)) is None
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 9])
+def test_few_rows_show_no_factor(n_rows):
+    X = one_factor(n_rows)[0]
+    rows = Rows(X, np.ones(n_rows), UNITS["gaussian"])
+    assert common_factor(rows) is None
+
+
+def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see_it():
+    X, z = one_factor()
+    run, rows, _ = begun(X)
+    H = run.machine.means([1], [rows.means(rows.index), None])[1]
+    with_z = np.abs(np.corrcoef(H.T, z)[-1, :-1])
+    n = common_factor(rows).n_levels
+    assert 2 <= n < 10
+    # The outermost switch in few rows.
+    assert with_z[:n].min() > 0.4
+    assert with_z[n:].max() < 0.15
+    quantiles = 1 - (np.arange(n) + 0.5) / n
+    np.testing.assert_allclose(H[:, :n].mean(axis=0), quantiles, atol=0.06)
+    np.testing.assert_allclose(run.activity[1][:n], quantiles)
+    # The visible means follow the factor, with the error of n levels.
+    v = run.machine.means([0], [None, H])[0]
+    assert np.corrcoef(v[:, 0], z * np.sign(LOADINGS[0]))[0, 1] > 0.9
+
+
+def test_chains_start_at_levels_of_the_factor():
+    run, _, _ = begun(one_factor()[0])
+    expected = np.outer(LOADINGS, LOADINGS)
+    np.fill_diagonal(expected, 1)
+    correlation = np.corrcoef(run.chains.states[0].T)
+    assert np.abs(correlation - expected).mean() < np.abs(expected - np.eye(8)).mean() / 2
+
+
+def test_the_learning_rate_follows_what_the_factor_leaves():
+    X = one_factor()[0]
+    run, rows, settings = begun(X)
+    assert 0 < run.rest < 0.5
+    assert run.rate(settings) == pytest.approx(min(run.rest / 8, 0.1))
+    observe(run, Rows(one_factor(seed=4)[0], np.ones(2000), UNITS["gaussian"]))
+    assert run.rate(settings) == pytest.approx(min(run.rest / 8, 0.1), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("X", "hidden"), [(independent(), "bernoulli"), (one_factor()[0], "gaussian")]
+)
+def test_other_machines_start_from_random_weights(X, hidden):
+    run, _, settings = begun(X, hidden=hidden)
+    if hidden == "bernoulli":
+        expected = Stream(0).normal(np.empty((8, 40))) / np.sqrt(8)
+        np.testing.assert_allclose(run.machine.W[0], expected, rtol=1e-12)
+    assert run.rest == 1
+    assert run.rate(settings) == 0.1
+
+
+def test_a_few_hidden_units_have_none_to_spare():
+    run, rows, settings = begun(one_factor()[0], n_hidden=3)
+    np.testing.assert_allclose(LOADINGS @ run.machine.W[0], 0, atol=0.5)
+    before = exact.log_p(run.result(), rows.X).mean()
+    for _ in train(run, rows, settings, 5, watch(run, rows)):
+        pass
+    assert exact.log_p(run.result(), rows.X).mean() > before
+
+
+def test_features_of_images_with_one_brightness_each_tell_the_patterns_apart():
+    X, y = brightness()
+    rbm = RBMTransformer(64, n_iter=20, random_state=0)
+    assert score(rbm, LogisticRegression(), X, y) > 0.95
+    assert rbm.fit(X).history_["redundant_units"][-1] < 5
+
+
+@pytest.mark.parametrize("pretrain", [None, "doubled", "first_layer"])
+def test_features_of_deep_machines_tell_the_patterns_apart(pretrain):
+    X, y = brightness()
+    rbm = RBMTransformer(n_iter=5)
+    dbm = DBMTransformer((48, 16), rbm=rbm, pretrain=pretrain, layers=0, random_state=0)
+    assert score(dbm, LogisticRegression(), X, y) > 0.95
+    if pretrain is None:
+        dbn = DBNTransformer((48, 48), rbm=rbm, layers=1, random_state=0)
+        assert score(dbn, LogisticRegression(), X, y) > 0.9
+
+
+def test_features_of_spectra_with_one_baseline_each_tell_a_concentration():
+    X, y = spectra()
+    rbm = RBMTransformer(64, random_state=0)
+    assert score(rbm, RidgeCV(np.logspace(-3, 3, 7)), X, y) > 0.8
+    assert rbm.fit(X).history_["redundant_units"][-1] < 10
