@@ -196,8 +196,9 @@ def start(
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
     machine, factor = kind(units, par, W), None
-    if units[0].continuous and units[1].support == (0, 1):
-        factor = common_factor(rows)
+    if units[1].support == (0, 1):
+        shown = float(xp.sum(var)) / _spread(units[0], par[0])
+        factor = common_factor(rows, sizes[1], shown)
     left = 1.0 if factor is None else factor.rest
     spread = _widest(units, par, left)
     if factor is not None:
@@ -209,7 +210,7 @@ def start(
     machine.project()
     chains = settings.sampler.init(machine, n_chains, rng)
     if factor is not None:
-        scatter(chains.states, factor)
+        scatter(machine, chains.states, mean, factor, rng)
     return Run(
         machine=machine,
         average=machine.copy(),

@@ -1,6 +1,5 @@
 """Columns with one factor in common: it is found, and not learnt by all units."""
 
-import exact
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -14,7 +13,7 @@ from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._common_factor import common_factor
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import observe, start, train, watch
+from sklearn_dbn._training import observe, start
 from sklearn_dbn.units import UNITS
 
 LOADINGS = np.array([0.95, -0.9, 0.8, 0.9, -0.95, 0.7, 0.9, 0.85])
@@ -47,11 +46,18 @@ def begun(X, n_hidden=40, hidden="bernoulli", **changes):
 
 
 def brightness(n_rows=400, side=14):
-    """Three patterns, and as much again and again of a brightness for each image."""
+    """Images of three patterns, and the patterns; one brightness each says nearly all."""
     rng = np.random.default_rng(0)
     patterns, y = rng.normal(size=(3, side * side)), rng.integers(3, size=n_rows)
     noise = 0.3 * rng.normal(size=(n_rows, side * side))
     return 0.3 * patterns[y] + 3 * rng.normal(size=(n_rows, 1)) + noise, y
+
+
+def grey_brightness(n_rows=300, side=14):
+    """The same with grey levels, between 0 and 1."""
+    rng = np.random.default_rng(0)
+    patterns, y = rng.random((3, side * side)), rng.integers(3, size=n_rows)
+    return np.clip(0.2 * patterns[y] + 0.8 * rng.random((n_rows, 1)), 0, 1), y
 
 
 def spectra(n_columns=500, n_rows=60):
@@ -75,7 +81,7 @@ def test_the_factor_of_a_one_factor_model_is_found(kind):
         X = sp.csr_array(X)
     elif kind == "gaps":
         X[np.random.default_rng(2).uniform(size=X.shape) < 0.05] = np.nan
-    factor = common_factor(standard(X))
+    factor = common_factor(standard(X), 40, 1.0)
     sign = np.sign(factor.loadings[0])
     np.testing.assert_allclose(sign * factor.loadings, LOADINGS, atol=0.12)
     top = np.linalg.eigvalsh(np.outer(LOADINGS, LOADINGS) + np.diag(1 - LOADINGS**2))[-1]
@@ -85,20 +91,20 @@ def test_the_factor_of_a_one_factor_model_is_found(kind):
 @pytest.mark.parametrize("X", [independent(), np.zeros((20, 3))], ids=["normal", "constant"])
 def test_independent_columns_have_no_common_factor(X):
     rows = Rows(X, np.ones(len(X)), UNITS["gaussian"])
-    assert common_factor(rows) is None
+    assert common_factor(rows, 40, 1.0) is None
 
 
 def test_two_factors_of_the_same_size_are_no_common_one():
     X = one_factor()[0]
     X[:, 4:] = one_factor(seed=3)[0][:, 4:]
-    assert common_factor(standard(X)) is None
+    assert common_factor(standard(X), 40, 1.0) is None
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 9])
 def test_few_rows_show_no_factor(n_rows):
     X = one_factor(n_rows)[0]
     rows = Rows(X, np.ones(n_rows), UNITS["gaussian"])
-    assert common_factor(rows) is None
+    assert common_factor(rows, 40, 1.0) is None
 
 
 def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see_it():
@@ -106,7 +112,7 @@ def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see
     run, rows, _ = begun(X)
     H = run.machine.means([1], [rows.means(rows.index), None])[1]
     with_z = np.abs(np.corrcoef(H.T, z)[-1, :-1])
-    n = common_factor(rows).n_levels
+    n = common_factor(rows, 40, 1.0).n_units
     assert 2 <= n < 10
     # The outermost switch in few rows.
     assert with_z[:n].min() > 0.4
@@ -119,6 +125,23 @@ def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see
     assert np.corrcoef(v[:, 0], z * np.sign(LOADINGS[0]))[0, 1] > 0.9
 
 
+def test_units_of_bits_follow_the_factor_too():
+    rng = np.random.default_rng(0)
+    p = 0.5 + 0.4 * rng.uniform(-1, 1, size=(2000, 1))
+    X = np.clip(p + 0.05 * rng.normal(size=(2000, 60)), 0, 1)
+    units = (UNITS["bernoulli"],) * 2
+    rows, settings = Rows(X, np.ones(2000), units[0]), make_settings(learning_rate=None)
+    run = start(units, [60, 40], rows, settings, 200, Stream(0))
+    # What is drawn has the variance of the grey levels and that of the draws.
+    assert run.rest == pytest.approx(1 - X.var(axis=0).sum() / (60 * 0.25), abs=0.05)
+    v = run.machine.means([0], run.machine.means([1], [X, None]))[0]
+    assert np.corrcoef(v.mean(axis=1), p[:, 0])[0, 1] > 0.9
+    assert v.std(axis=0).min() > 0.15
+    chains = run.chains.states[0]
+    assert set(np.unique(chains)) <= {0, 1}
+    assert chains.mean(axis=1).std() > 2 * np.sqrt(0.25 / 60)
+
+
 def test_chains_start_at_levels_of_the_factor():
     run, _, _ = begun(one_factor()[0])
     expected = np.outer(LOADINGS, LOADINGS)
@@ -129,7 +152,7 @@ def test_chains_start_at_levels_of_the_factor():
 
 def test_the_learning_rate_follows_what_the_factor_leaves():
     X = one_factor()[0]
-    run, rows, settings = begun(X)
+    run, _, settings = begun(X)
     assert 0 < run.rest < 0.5
     assert run.rate(settings) == pytest.approx(min(run.rest / 8, 0.1))
     observe(run, Rows(one_factor(seed=4)[0], np.ones(2000), UNITS["gaussian"]))
@@ -148,20 +171,18 @@ def test_other_machines_start_from_random_weights(X, hidden):
     assert run.rate(settings) == 0.1
 
 
-def test_a_few_hidden_units_have_none_to_spare():
-    run, rows, settings = begun(one_factor()[0], n_hidden=3)
-    np.testing.assert_allclose(LOADINGS @ run.machine.W[0], 0, atol=0.5)
-    before = exact.log_p(run.result(), rows.X).mean()
-    for _ in train(run, rows, settings, 5, watch(run, rows)):
-        pass
-    assert exact.log_p(run.result(), rows.X).mean() > before
+def test_three_hidden_units_have_none_to_spare():
+    rows = standard(one_factor()[0])
+    assert common_factor(rows, 3, 1.0) is None
+    assert common_factor(rows, 4, 1.0).n_units == 1
 
 
-def test_features_of_images_with_one_brightness_each_tell_the_patterns_apart():
-    X, y = brightness()
+@pytest.mark.parametrize("images", [brightness, grey_brightness])
+def test_features_of_images_with_one_brightness_each_tell_the_patterns_apart(images):
+    X, y = images()
     rbm = RBMTransformer(64, n_iter=20, random_state=0)
     assert score(rbm, LogisticRegression(), X, y) > 0.95
-    assert rbm.fit(X).history_["redundant_units"][-1] < 5
+    assert rbm.fit(X).history_["redundant_units"][-1] < 15
 
 
 @pytest.mark.parametrize("pretrain", [None, "doubled", "first_layer"])
