@@ -196,9 +196,10 @@ def start(
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
     machine, factor = kind(units, par, W), None
-    if units[1].support == (0, 1):
-        shown = float(xp.sum(var)) / _spread(units[0], par[0])
-        factor = common_factor(rows, sizes[1], shown)
+    presented = _spread(units[0], par[0])
+    # Few columns have steps that suit many: no factor of theirs is too much for these.
+    if presented > _LEAST_SPREAD and units[1].support == (0, 1):
+        factor = common_factor(rows, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
     spread = _widest(units, par, left)
     if factor is not None:
