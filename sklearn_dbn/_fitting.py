@@ -8,6 +8,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sklearn.exceptions import ConvergenceWarning
+
 from ._base import interrupt
 from ._divergence import machine_diverged
 from ._generator import Generator
@@ -15,6 +17,7 @@ from ._machine import Machine
 from ._memory import Progress
 from ._parameters import PlainParameters, plain
 from ._random import Stream, seed_of
+from ._record import Watched, free_energies, late_swing
 from ._rows import Rows
 from ._shown import shown
 from ._training import Diverged, Run, Settings, observe, start, train, watch
@@ -195,6 +198,8 @@ class MachineGenerator(Generator):
             progress.forget()
             return False
         progress.save(run, now=True)
+        if attributes is not None and not rows.lower:
+            _warn_of_swings(run, n_epochs, watched, settings)
         return True
 
     @abstractmethod
@@ -227,6 +232,25 @@ class MachineGenerator(Generator):
         view = copy.copy(self)
         vars(view).update(self._fitted_attributes(*runs))
         return view
+
+
+def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Settings) -> None:
+    """Say that the persistent chains of a training do not mix, where that is seen."""
+    if not (n_epochs and settings.sampler.persistent):
+        return
+    swing = late_swing(
+        run.history["free_energy_swing"][-n_epochs:],
+        free_energies(run.machine, watched, settings.n_mean_field_steps),
+    )
+    if swing is not None:
+        cure = "a lower learning_rate" if run.chains.hotter else "sampler='tempering'"
+        warnings.warn(
+            f"Free energies of rows swing by {swing:.0f} nats a pass, more than they differ "
+            "from one another: the persistent chains stay with one group of rows until the "
+            f"parameters push them on, and score may be far too low. Set {cure}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 def given_to_callbacks(rows: Rows) -> dict[str, Any]:

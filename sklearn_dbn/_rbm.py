@@ -155,8 +155,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         of the others have means that correlate beyond 0.99, over 10 to 128 of those rows, with
         those of a unit before them in their layer; `weight_norm`; and `free_energy_gap`, the
         mean free energy of held-out rows less that of training rows, in nats, where
-        `validation_fraction` is positive. `swap_rate`, with `sampler="tempering"`, is the
-        share of the swaps proposed in the pass that was accepted.
+        `validation_fraction` is positive. With persistent chains `free_energy_swing` is the
+        standard deviation, over those rows, of what the pass changed in their free energies
+        under the parameters before averaging, in nats. `swap_rate`, with
+        `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
 
     learning_rate_ : float
         The learning rate that the last training started with.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._array_api import Array, namespace
@@ -15,6 +18,9 @@ _SAME = 0.99
 _LEAST_COMPARED, _MOST_COMPARED = 10, 128
 # Units that are compared with all before them at a time.
 _BLOCK_UNITS = 256
+# Chains do not mix where free energies swing by more nats than this, and by more than they
+# differ between rows, in the last half of so many passes or more.
+_SWING, _LEAST_PASSES = 5.0, 10
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,33 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
             free_energy_bound(machine, states)
         )
     return {name: float(value) for name, value in record.items()}
+
+
+def free_energies(machine: Machine, watched: Watched, n_sweeps: int) -> Array:
+    """Of the training rows that are watched, shape (n_rows,)."""
+    return free_energy_bound(machine, settle(machine, watched.trained, n_sweeps))
+
+
+def deviation(x: Array) -> float:
+    """Standard deviation of the values of ``x``."""
+    xp = namespace(x)
+    return float(xp.sqrt(xp.mean((x - xp.mean(x)) ** 2)))
+
+
+def late_swing(swings: Sequence[float], free_energies: Array) -> float | None:
+    """Root mean square of the swings of the last half of the passes, where it is too large.
+
+    Parameters
+    ----------
+    swings : sequence of float
+        Standard deviation over the rows of the change of their free energies, for each pass.
+    free_energies : array of shape (n_rows,)
+        After the last pass.
+    """
+    if len(swings) < _LEAST_PASSES:
+        return None
+    swing = math.sqrt(statistics.fmean(x * x for x in swings[len(swings) // 2 :]))
+    return swing if swing > max(_SWING, deviation(free_energies)) else None
 
 
 def _n_redundant(means: Array, live: Array) -> int:

@@ -17,7 +17,7 @@ from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import settle
 from ._random import Stream
-from ._record import Watched, record_of
+from ._record import Watched, deviation, free_energies, record_of
 from ._rows import Moments, Rows, add_moments, standardised
 from .optim import Ascent, Sparsity, blend
 from .samplers import Chains
@@ -292,6 +292,9 @@ def train(
     if run.gaps is None:
         run.gaps = rows.gaps(new=run.n_epochs == 0)
     sampler = settings.sampler
+    n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
+    if persistent:
+        before = free_energies(run.machine, watched, n_sweeps)
     for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -313,7 +316,11 @@ def train(
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
             run.average = blend(run.average, run.machine, rate)
-            record = record_of(run.average, watched, settings.n_mean_field_steps)
+            record = record_of(run.average, watched, n_sweeps)
+            if persistent:
+                after = free_energies(run.machine, watched, n_sweeps)
+                record["free_energy_swing"] = deviation(after - before)
+                before = after
             if run.chains.swap_rate is not None:
                 record["swap_rate"] = swapped / n_batches
         if not (

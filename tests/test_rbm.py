@@ -239,6 +239,7 @@ def test_history_has_an_entry_for_each_pass(rbm, X, fraction):
         "dead_units",
         "saturated_units",
         "redundant_units",
+        "free_energy_swing",
         "weight_norm",
     }
     assert set(rbm.history_) == keys | ({"free_energy_gap"} if fraction else set())

@@ -26,6 +26,8 @@ def make_settings(**changes):
 class FixedChains:
     """A sampler whose chains stand still."""
 
+    persistent = True
+
     def __init__(self, states):
         self.states = states
 

@@ -19,6 +19,7 @@ class ContrastiveDivergence(PersistentContrastiveDivergence):
     """
 
     apart = False
+    persistent = False
 
     def phases(
         self, machine: Machine, data: States, chains: Chains, rng: Stream

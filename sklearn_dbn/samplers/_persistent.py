@@ -18,6 +18,7 @@ class PersistentContrastiveDivergence:
     """
 
     apart = True
+    persistent = True
 
     def __init__(self, n_sweeps: int = 1):
         self.n_sweeps = n_sweeps
