@@ -81,9 +81,10 @@ def new_run(
     kind: type[Machine] = Machine,
 ) -> Run:
     """A training of the units that ``rbm`` asks for, before its first step."""
+    rbm = PlainParameters(rbm)
     visible = rows.lower[-1].units[1] if rows.lower else rows.unit
     units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
-    sizes = [rows.n_columns, *hidden_sizes]
+    sizes = [rows.n_columns, *map(plain, hidden_sizes)]
     n_chains = rbm.n_chains or min(rbm.batch_size, max(1, len(rows)))
     return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
 

@@ -11,8 +11,12 @@ from sklearn.base import clone
 
 
 def plain(x: Any) -> Any:
-    """A number of NumPy as one of Python, which leaves the precision of arrays as it is."""
-    return x.item() if isinstance(x, np.generic) else x
+    """A number of NumPy as one of Python, which leaves the precision of arrays as it is.
+
+    True is the integer 1, which it is validated as.
+    """
+    x = x.item() if isinstance(x, np.generic) else x
+    return int(x) if isinstance(x, bool) else x
 
 
 class PlainParameters:

@@ -412,3 +412,15 @@ exec({SUBCLASS!r}, module.__dict__)
 def test_a_class_without_a_file_has_a_dir_and_a_picture(code):
     ran = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True)
     assert ran.stdout == "fine\n", ran.stderr
+
+
+@pytest.mark.parametrize("name", ["batch_size", "n_chains", "n_components", "n_iter"])
+def test_true_is_the_integer_that_it_is_validated_as(name):
+    X = np.random.default_rng(0).random((20, 4))
+    one, true = (
+        RBMTransformer(**{"n_components": 3, "n_iter": 2, "random_state": 0, name: value}).fit(
+            X
+        )
+        for value in (1, True)
+    )
+    assert np.array_equal(one.components_, true.components_)
