@@ -280,6 +280,11 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         ValueError, TypeError
             When `X` or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When persistent chains do not mix, as in `RBMTransformer`.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)

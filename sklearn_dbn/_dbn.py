@@ -218,6 +218,11 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         ValueError, TypeError
             When `X` or a parameter is not as documented, or when training diverges. The
             estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When persistent chains do not mix, as in `RBMTransformer`.
         """
         if self.pretrained is not None:
             X, weight = self._adopt(X, sample_weight)

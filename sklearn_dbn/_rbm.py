@@ -71,7 +71,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     learning_rate : float or "auto", default="auto"
         Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides 1 by the
         variance of the visible units, summed over them and at least 10, so that wide data
-        and the layers of a stack get steps of their own; `learning_rate_` says what it took.
+        and the layers of a stack get steps of their own, and shorter ones where a single
+        factor says most of that variance; `learning_rate_` says what it took.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
@@ -305,6 +306,12 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ValueError
             When `X` holds infinity, or a value outside [0, 1] with Bernoulli visible
             units, or when training diverges. The estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When persistent chains do not mix: `free_energy_swing` of `history_` is then above
+            5 nats in the last half of the passes, and above what the rows differ by.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         dtype = self.components_.dtype if go_on else None
