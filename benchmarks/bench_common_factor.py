@@ -5,8 +5,8 @@
 Spectra of 2,000 columns with one baseline (R2 of ridge regression on standardised features),
 and 784 pixels of three patterns with one brightness for each image, as real values and as grey
 levels (accuracy of logistic regression on standardised features); three folds, 64 hidden units,
-all other parameters at their defaults. Beside these the number of redundant units after the last
-pass.
+all other parameters at their defaults. Beside these the number of redundant units after the
+last pass.
 """
 
 import numpy as np

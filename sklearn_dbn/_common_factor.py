@@ -35,7 +35,7 @@ _LEAST_NOISE = 0.05
 
 
 class CommonFactor(NamedTuple):
-    """What one factor says of all columns.
+    """How one factor moves all columns.
 
     Attributes
     ----------

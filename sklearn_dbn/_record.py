@@ -11,7 +11,7 @@ from ._array_api import Array, namespace
 from ._machine import Machine
 from ._mean_field import free_energy_bound, settle
 
-# Two units say the same where their means have a correlation beyond this over the rows
+# Two units are redundant where their means have a correlation beyond this over the rows
 # compared: not from fewer than the least, where it may be chance, nor from more than the most,
 # which take as long as a pass over few rows where layers are wide.
 _SAME = 0.99
@@ -84,7 +84,7 @@ def late_swing(swings: Sequence[float], free_energies: Array) -> float | None:
 
 
 def _n_redundant(means: Array, live: Array) -> int:
-    """How many of the units of a layer say the same as one before them, or its contrary.
+    """How many units of a layer have the means of one before them, or of its negation.
 
     Parameters
     ----------
