@@ -79,7 +79,7 @@ def common_factor(rows: Rows, n_hidden: int, shown: float) -> CommonFactor | Non
     second = largest_singular(v - norm * left[:, None] * right)[0]
     rest = max(1 - shown * norm**2 / total, _LEAST_NOISE)
     n_units = min(most_units, round(math.sqrt(2) * norm / max(second, 1e-3 * norm)))
-    return CommonFactor(norm * right, rest, n_units)
+    return CommonFactor(norm * right, rest, n_units) if n_units else None
 
 
 def divide(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> None:

@@ -492,6 +492,11 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         return view
 
     @property
+    def _stack(self) -> list[Machine]:
+        lowest, *above = self.rbms_
+        return [lowest._run.average, *(rbm._machine for rbm in above)]
+
+    @property
     def _runs(self) -> list[Run]:
         return [rbm._run for rbm in self.rbms_]
 

@@ -74,12 +74,11 @@ class Generator(BaseGenerator, ABC):
 
     @property
     def _stack(self) -> list[Machine]:
-        """The machines, the lowest first; each is the visible layer of the next.
+        """The machines, the lowest first; the hidden layer of each is visible to the next.
 
         The lowest is over standardised columns, the others over the states of the layer below.
         """
-        lowest, *above = self._runs
-        return [lowest.average, *(run.result() for run in above)]
+        return [run.average for run in self._runs]
 
     def _base(self) -> list[Any]:
         """Parameters of units without neighbours that have the moments of the top machine."""

@@ -54,7 +54,7 @@ class Moments:
         if not weight.any():
             return
         X = X if sp.issparse(X) else to_numpy(X)
-        self._widen(*_range(X, weight))
+        self._widen(*value_range(X, some_uncounted(weight)))
         if has_gaps(X):
             X = X.toarray() if sp.issparse(X) else X
             known = ~np.isnan(X)
@@ -463,13 +463,25 @@ def everywhere(
     return X.each_with(function, weight, *args) if given else X.each(function, *args)
 
 
-def _range(X: Any, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the largest value of each column; NaN where there is none."""
-    X = X if weight.all() else X[np.flatnonzero(weight)]
-    if sp.issparse(X) and not has_gaps(X):
-        return tuple(x.toarray().ravel() for x in (X.min(axis=0), X.max(axis=0)))
-    X = X.toarray() if sp.issparse(X) else X
-    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each column; NaN where there is none.
+
+    Rows of ``weight`` 0 do not count.
+    """
+    low = high = np.full(X.shape[1], np.nan)
+    for start in range(0, X.shape[0], _BLOCK_ROWS):
+        rows = X[start : start + _BLOCK_ROWS]
+        if weight is not None:
+            rows = rows[np.flatnonzero(weight[start : start + _BLOCK_ROWS])]
+        if not rows.shape[0]:
+            continue
+        if sp.issparse(rows) and not has_gaps(rows):
+            least, largest = (x.toarray().ravel() for x in (rows.min(axis=0), rows.max(axis=0)))
+        else:
+            rows = _dense(rows)
+            least, largest = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+        low, high = np.fmin(low, least), np.fmax(high, largest)
+    return low, high
 
 
 def _dense(X: Any) -> Array:

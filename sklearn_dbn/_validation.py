@@ -25,6 +25,7 @@ from ._rows import (
     has_outside,
     is_outside,
     some_uncounted,
+    value_range,
 )
 from ._shown import short_message, shown
 from .units import UNITS
@@ -229,10 +230,7 @@ def visible_unit(
     """
     weight = some_uncounted(weight)
     if asked == "auto" and fitted is None:
-        unit = UNITS["bernoulli"]
-        beyond = partial(has_outside, beyond=ROUNDING)
-        grey = not any(everywhere(beyond, X, unit.support, weight=weight))
-        return unit if grey else UNITS["gaussian"]
+        return UNITS["bernoulli" if _is_grey(X, weight) else "gaussian"]
     unit = UNITS[fitted or asked]
     found = first_outside(X, unit.support, weight)
     if found is None:
@@ -255,6 +253,24 @@ def visible_unit(
         f"X has {value:.8g} in {where}, and {how}: scale X as before, or train a new machine "
         "with visible='gaussian'."
     )
+
+
+def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
+    """Whether all columns lie in [0, 1], but for what rounding explains.
+
+    That is judged by the range of a column: real values in units so large that all of them are
+    small are no rounding errors.
+    """
+    support = UNITS["bernoulli"].support
+    if not any(everywhere(has_outside, X, support, weight=weight)):
+        return True
+    if any(everywhere(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
+        return False
+    lows, highs = zip(*everywhere(value_range, X, weight=weight), strict=True)
+    low, high = np.fmin.reduce(lows), np.fmax.reduce(highs)
+    rounding = ROUNDING * np.where(high > low, high - low, 1.0)
+    outside = (low < support[0] - rounding) | (high > support[1] + rounding)
+    return not outside.any()
 
 
 def first_outside(

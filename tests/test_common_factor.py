@@ -207,3 +207,10 @@ def test_features_of_spectra_with_one_baseline_each_tell_a_concentration():
     rbm = RBMTransformer(64, random_state=0)
     assert score(rbm, RidgeCV(np.logspace(-3, 3, 7)), X, y) > 0.8
     assert rbm.fit(X).history_["redundant_units"][-1] < 10
+
+
+def test_rounding_errors_of_equal_rows_are_no_factor():
+    X = np.tile(np.random.default_rng(0).random(500, dtype=np.float32), (300, 1))
+    X[7, 7] += 1e-7
+    rbm = RBMTransformer(4, n_iter=1, batch_size=100, random_state=0).fit(X)
+    assert np.isfinite(rbm.components_).all()

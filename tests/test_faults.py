@@ -49,7 +49,7 @@ def disk(tmp_path):
         if done.returncode:
             pytest.skip(f"this system mounts nothing: {done.stderr.strip()}")
 
-    mount("size=16k")
+    mount("size=8k")
     try:
         yield folder, lambda options: mount(f"remount,{options}")
     finally:

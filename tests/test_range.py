@@ -321,3 +321,21 @@ def test_stored_values_of_one_cell_are_added_up(name):
     with pytest.raises(ValueError, match=r"X has 1\.4 in column"):
         fitted.score_samples(twice)
     np.testing.assert_array_equal(twice.data, before * 1.4)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_small_real_values_are_no_rounding_errors(make):
+    X = np.random.default_rng(0).normal(size=(2000, 3)) * 1e-9
+    rbm = RBMTransformer(2, n_iter=1, random_state=0)
+    assert rbm.fit(make(X)).visible_units_ == "gaussian"
+    # Nor beside a column of grey levels; but for a column that is always the same they are.
+    X[:, 0] = np.random.default_rng(1).random(2000)
+    assert rbm.fit(make(X)).visible_units_ == "gaussian"
+    X[:, 1:] = -1e-9
+    assert rbm.fit(make(X)).visible_units_ == "bernoulli"
+    # A row of weight 0 makes no column wide.
+    X[:, 1] = np.linspace(-1e-9, 1e-9, 2000)
+    X[0, 1] = 1
+    weight = np.arange(2000) > 0
+    assert rbm.fit(make(X), sample_weight=weight).visible_units_ == "gaussian"
+    assert rbm.fit(make(X)).visible_units_ == "bernoulli"
