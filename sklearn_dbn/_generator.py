@@ -159,15 +159,8 @@ class Generator(BaseGenerator, ABC):
         check_parameters(
             "log_partition",
             method=([StrOptions(set(METHODS))], method),
-            temperatures=(
-                [
-                    StrOptions({"auto"}),
-                    Interval(Integral, 2, None, closed="left"),
-                    "array-like",
-                ],
-                temperatures,
-            ),
-            n_chains=([Interval(Integral, 2, None, closed="left")], n_chains),
+            temperatures=([StrOptions({"auto"}), _TWO_OR_MORE, "array-like"], temperatures),
+            n_chains=([_TWO_OR_MORE], n_chains),
             n_gibbs_steps=([Interval(Integral, 0, None, closed="left")], n_gibbs_steps),
             random_state=(["random_state"], random_state),
         )
@@ -201,10 +194,8 @@ class Generator(BaseGenerator, ABC):
         run, machine = self._bottom_run, self._stack[0]
         if len(self._runs) > 1 or run.scale is None:
             return 0.0
-        par, zero = (
-            x.astype(np.float64) for x in (machine.par[0], run.standard(0 * run.shift))
-        )
-        energy = machine.units[0].energy(zero[None, :], par)[0]
+        par, shift, scale = (x.astype(np.float64) for x in (machine.par[0], *run.columns))
+        energy = machine.units[0].energy(-(shift / scale)[None, :], par)[0]
         return float(run.log_scale().sum() + energy)
 
     @of_one_fit
