@@ -8,6 +8,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import scipy.sparse as sp
 
 _KINDS = {
     "dates": (np.datetime64, datetime.date, datetime.time),
@@ -32,11 +33,12 @@ def dates_in(x: Any) -> tuple[int, str] | None:
 
 def _columns(x: Any) -> Iterable[Any]:
     """The columns of ``x``, or all of it where one dtype tells of all."""
-    table = nw.from_native(x, allow_series=True, pass_through=True)
-    if isinstance(table, nw.DataFrame):
-        return (table[:, index] for index in range(table.shape[1]))
-    if isinstance(table, nw.Series):
-        return [table]
+    if not isinstance(x, np.ndarray) and not sp.issparse(x):
+        table = nw.from_native(x, allow_series=True, pass_through=True)
+        if isinstance(table, nw.DataFrame):
+            return (table[:, index] for index in range(table.shape[1]))
+        if isinstance(table, nw.Series):
+            return [table]
     if not hasattr(x, "dtype"):
         try:
             x = np.asarray(x, dtype=object)
