@@ -53,17 +53,29 @@ class CommonFactor(NamedTuple):
     n_units: int
 
 
-def common_factor(rows: Rows, n_hidden: int, shown: float) -> CommonFactor | None:
-    """The common factor of ``rows``, or ``None`` where they have none.
+class Direction(NamedTuple):
+    """The direction in which rows vary most.
 
-    Nor is there one for a machine that has no unit of its ``n_hidden`` to spare for it.
-    ``shown`` is the share of the means of ``rows`` in the variance of the columns as they are
-    presented: 1 where nothing is drawn.
+    Attributes
+    ----------
+    rest : array of shape (n_rows, n_columns)
+        Centred rows, divided by the root of their number, without their part along it.
+    loadings : array of shape (n_columns,)
+        What a standard deviation along it adds to the columns.
+    share : float
+        Of the variance, summed over the columns.
     """
-    most_units = int(_MOST_UNITS * n_hidden)
+
+    rest: Array
+    loadings: Array
+    share: float
+
+
+def leading_direction(rows: Rows) -> Direction | None:
+    """The direction of some of the ``rows``; ``None`` where they are too few to tell."""
     most = min(_MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // rows.n_columns))
     n_rows = min(most, len(rows))
-    if n_rows < _LEAST_ROWS or most_units == 0:
+    if n_rows < _LEAST_ROWS:
         return None
     v = rows.means(rows.index[np.linspace(0, len(rows) - 1, n_rows).astype(int)])
     xp = namespace(v)
@@ -74,12 +86,26 @@ def common_factor(rows: Rows, n_hidden: int, shown: float) -> CommonFactor | Non
     v = xp.where(known, v - xp.sum(v, axis=0) / count, xp.zeros_like(v)) / math.sqrt(n_rows)
     norm, left, right = largest_singular(v)
     total = float(xp.sum(v * v))
-    if norm**2 <= _LEAST_SHARE * total:
+    share = norm**2 / total if total else 0.0
+    return Direction(v - norm * left[:, None] * right, norm * right, share)
+
+
+def common_factor(direction: Direction, n_hidden: int, shown: float) -> CommonFactor | None:
+    """The common factor of rows, or ``None`` where they have none.
+
+    Nor is there one for a machine that has no unit of its ``n_hidden`` to spare for it.
+    ``shown`` is the share of the means of the rows in the variance of the columns as they are
+    presented: 1 where nothing is drawn.
+    """
+    most_units = int(_MOST_UNITS * n_hidden)
+    if most_units == 0 or direction.share <= _LEAST_SHARE:
         return None
-    second = largest_singular(v - norm * left[:, None] * right)[0]
-    rest = max(1 - shown * norm**2 / total, _LEAST_NOISE)
+    xp, loadings = namespace(direction.rest), direction.loadings
+    norm = float(xp.sqrt(xp.sum(loadings * loadings)))
+    second = largest_singular(direction.rest)[0]
+    rest = max(1 - shown * direction.share, _LEAST_NOISE)
     n_units = min(most_units, round(math.sqrt(2) * norm / max(second, 1e-3 * norm)))
-    return CommonFactor(norm * right, rest, n_units) if n_units else None
+    return CommonFactor(loadings, rest, n_units) if n_units else None
 
 
 def divide(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._array_api import Array, device, namespace, to_numpy
-from ._common_factor import common_factor, divide, scatter
+from ._common_factor import common_factor, divide, leading_direction, scatter
 from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import settle
@@ -28,6 +28,9 @@ _ACTIVITY_RATE = 0.01
 _LARGEST_NORM = 1e6
 # The automatic learning rate is 1 over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
+# The same for n hidden units on real-valued columns of which one direction has the share s of
+# the variance: this times n s^2. All units follow that direction, and steps add up.
+_CROWDING = 1.25
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
 # Steps for which the weights pay their decay at once: it is a pass over all of them.
@@ -85,6 +88,9 @@ class Run:
     rest : float
         Share of the variance of the visible units that a common factor of them leaves; 1
         without one.
+    crowd : float
+        A lower bound on what the automatic learning rate is divided by: positive for
+        real-valued columns, whose leading direction all hidden units follow.
     spread : float
         Variance of the visible units as they are presented, summed over them and divided by
         ``rest``; with several hidden layers, the largest of those that have another above them.
@@ -104,6 +110,7 @@ class Run:
     shift: Array | None = None
     scale: Array | None = None
     rest: float = 1.0
+    crowd: float = 0.0
     spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
@@ -127,7 +134,7 @@ class Run:
 
     def rate(self, settings: Settings) -> float:
         """The learning rate to start with."""
-        return settings.learning_rate or 1.0 / max(self.spread, _LEAST_SPREAD)
+        return settings.learning_rate or 1.0 / max(self.spread, self.crowd, _LEAST_SPREAD)
 
     def result(self) -> Machine:
         """The averaged machine over the columns as the user measures them."""
@@ -197,10 +204,16 @@ def start(
         W.append(std * rng.normal(shape))
     machine, factor = kind(units, par, W), None
     presented = _spread(units[0], par[0])
+    direction = None
+    if units[1].support == (0, 1) and (presented > _LEAST_SPREAD or units[0].continuous):
+        direction = leading_direction(rows)
     # Few columns have steps that suit many: no factor of theirs is too much for these.
-    if presented > _LEAST_SPREAD and units[1].support == (0, 1):
-        factor = common_factor(rows, sizes[1], float(xp.sum(var)) / presented)
+    if direction is not None and presented > _LEAST_SPREAD:
+        factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
+    crowd = 0.0
+    if direction is not None and factor is None and units[0].continuous:
+        crowd = _CROWDING * sizes[1] * direction.share**2
     spread = _widest(units, par, left)
     if factor is not None:
         divide(machine, means, factor)
@@ -223,6 +236,7 @@ def start(
         shift=shift,
         scale=scale,
         rest=left,
+        crowd=crowd,
         spread=spread,
     )
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from training import make_settings
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
-from sklearn_dbn._common_factor import common_factor
+from sklearn_dbn._common_factor import common_factor, leading_direction
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Rows
 from sklearn_dbn._training import observe, start
@@ -36,6 +36,11 @@ def standard(X):
     dense = X.toarray() if sp.issparse(X) else X
     rows.standardize(np.nanmean(dense, axis=0), np.nanstd(dense, axis=0))
     return rows
+
+
+def factor_of(rows, n_hidden=40):
+    direction = leading_direction(rows)
+    return None if direction is None else common_factor(direction, n_hidden, 1.0)
 
 
 def begun(X, n_hidden=40, hidden="bernoulli", **changes):
@@ -81,7 +86,7 @@ def test_the_factor_of_a_one_factor_model_is_found(kind):
         X = sp.csr_array(X)
     elif kind == "gaps":
         X[np.random.default_rng(2).uniform(size=X.shape) < 0.05] = np.nan
-    factor = common_factor(standard(X), 40, 1.0)
+    factor = factor_of(standard(X))
     sign = np.sign(factor.loadings[0])
     np.testing.assert_allclose(sign * factor.loadings, LOADINGS, atol=0.12)
     top = np.linalg.eigvalsh(np.outer(LOADINGS, LOADINGS) + np.diag(1 - LOADINGS**2))[-1]
@@ -91,20 +96,20 @@ def test_the_factor_of_a_one_factor_model_is_found(kind):
 @pytest.mark.parametrize("X", [independent(), np.zeros((20, 3))], ids=["normal", "constant"])
 def test_independent_columns_have_no_common_factor(X):
     rows = Rows(X, np.ones(len(X)), UNITS["gaussian"])
-    assert common_factor(rows, 40, 1.0) is None
+    assert factor_of(rows) is None
 
 
 def test_two_factors_of_the_same_size_are_no_common_one():
     X = one_factor()[0]
     X[:, 12:] = one_factor(seed=3)[0][:, 12:]
-    assert common_factor(standard(X), 40, 1.0) is None
+    assert factor_of(standard(X)) is None
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 9])
 def test_few_rows_show_no_factor(n_rows):
     X = one_factor(n_rows)[0]
     rows = Rows(X, np.ones(n_rows), UNITS["gaussian"])
-    assert common_factor(rows, 40, 1.0) is None
+    assert factor_of(rows) is None
 
 
 def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see_it():
@@ -112,7 +117,7 @@ def test_units_of_the_factor_switch_on_at_levels_of_it_and_the_others_do_not_see
     run, rows, _ = begun(X)
     H = run.machine.means([1], [rows.means(rows.index), None])[1]
     with_z = np.abs(np.corrcoef(H.T, z)[-1, :-1])
-    n = common_factor(rows, 40, 1.0).n_units
+    n = factor_of(rows).n_units
     assert 2 <= n < 10
     # The outermost switch in few rows.
     assert with_z[:n].min() > 0.4
@@ -179,8 +184,8 @@ def test_few_columns_start_from_random_weights():
 
 def test_three_hidden_units_have_none_to_spare():
     rows = standard(one_factor()[0])
-    assert common_factor(rows, 3, 1.0) is None
-    assert common_factor(rows, 4, 1.0).n_units == 1
+    assert factor_of(rows, 3) is None
+    assert factor_of(rows, 4).n_units == 1
 
 
 @pytest.mark.parametrize("images", [brightness, grey_brightness])
@@ -214,3 +219,35 @@ def test_rounding_errors_of_equal_rows_are_no_factor():
     X[7, 7] += 1e-7
     rbm = RBMTransformer(4, n_iter=1, batch_size=100, random_state=0).fit(X)
     assert np.isfinite(rbm.components_).all()
+
+
+def test_the_share_of_the_leading_direction_is_that_of_the_largest_eigenvalue():
+    X = one_factor()[0]
+    rows = standard(X)
+    eigenvalues = np.linalg.eigvalsh(np.cov(rows.means(rows.index).T))
+    share = eigenvalues[-1] / eigenvalues.sum()
+    assert leading_direction(rows).share == pytest.approx(share, abs=0.03)
+
+
+def few_columns(n_rows=150):
+    """Four columns, of which one direction says most."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_rows, 1)) + 0.5 * rng.normal(size=(n_rows, 4))
+
+
+def test_steps_on_few_real_columns_shrink_with_the_hidden_units_that_follow_one_direction():
+    X = few_columns()
+    rates = [begun(X, n)[0].rate(make_settings(learning_rate=None)) for n in (4, 256, 512)]
+    share = np.linalg.eigvalsh(np.corrcoef(X.T))[-1] / 4
+    assert rates[0] == 0.1
+    assert rates[1] == pytest.approx(1 / (1.25 * 256 * share**2), rel=0.05)
+    assert rates[2] == pytest.approx(rates[1] / 2)
+
+
+def test_many_hidden_units_on_few_real_columns_model_them():
+    X = few_columns()
+    normal = -0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.cov(X.T))[1]
+    rbm = RBMTransformer(256, random_state=0).fit(X)
+    # Steps four times as long leave a score of hundreds of nats below.
+    assert rbm.score(X) > normal - 1.5
+    assert rbm.visible_variance_.min() > 0.01 * X.var(axis=0).min()
