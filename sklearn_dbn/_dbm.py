@@ -22,8 +22,10 @@ from ._fitting import (
     MachineGenerator,
     continued,
     given_to_callbacks,
+    n_passes,
     new_run,
     settings_of,
+    taken,
     title_of,
     training_parameters,
     warn_unobserved,
@@ -91,7 +93,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     pretrain_rbm : RBMTransformer or None, default=None
         How those are trained: a template like `rbm`, which `None` stands for.
 
-    layers : int, slice, sequence of int or "all", default=-1
+    layers : int, slice, sequence of int or "all", default="all"
         As in `DBNTransformer`.
 
     units : None, int, float, mapping or feature selector, default=None
@@ -152,6 +154,9 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     learning_rate_ : float
         The learning rate that the last training started with.
+
+    batch_size_ : int
+        Rows for each update in the last training.
 
     n_iter_ : int
         Passes made over data, in all calls that continued one another, without those of
@@ -225,7 +230,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         damping: float = 0.0,
         pretrain: str | None = "auto",
         pretrain_rbm: RBMTransformer | None = None,
-        layers: int | slice | Sequence[int] | str = -1,
+        layers: int | slice | Sequence[int] | str = "all",
         units: Any = None,
         unit_score: Any = "information",
         passthrough: bool = False,
@@ -382,13 +387,13 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
         scores = key_of(memory, key, inference)
         given = given_to_callbacks(rows)
-        n_subtasks = rbm.n_iter + (0 if before is None else len(before.kinds))
+        n_subtasks = n_passes(rbm, rows) + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
 
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
-            settings = settings_of(rbm, **self._deep_settings())
+            settings = settings_of(rbm, rows, **self._deep_settings())
             held_out, whole = None, True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
@@ -403,13 +408,13 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                 run,
                 rows,
                 settings,
-                rbm.n_iter,
+                settings.n_iter,
                 progress,
                 held_out=held_out,
                 title=title_of(self, self.verbose, rbm.verbose),
                 attributes=partial(self._usable, rows=rows, y=y),
             )
-            attributes = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
+            attributes = self._fitted_attributes(run) | taken(run, settings)
             if not whole:
                 memory = None
                 raise DoNotKeep(attributes)
@@ -427,7 +432,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     def _partial_fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
-        settings = settings_of(rbm, "constant", **self._deep_settings())
+        settings = settings_of(rbm, rows, "constant", **self._deep_settings())
         if go_on:
             run = continued(self._run, rbm, rows, settings)
             statistics = copy.deepcopy(self._statistics)
@@ -448,7 +453,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
             title=title_of(self, self.verbose, rbm.verbose),
             attributes=usable,
         )
-        vars(self).update(self._fitted_attributes(run), learning_rate_=run.rate(settings))
+        vars(self).update(self._fitted_attributes(run) | taken(run, settings))
         for seen in statistics or []:
             seen.make_room(len(rows))
         self._statistics = self._taken_in(rows, statistics)
@@ -480,14 +485,14 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     ) -> bool:
         """Let ``run`` start from what is trained before; whether no callback cut it short."""
         whole, rbm = True, before.rbm
-        for layer, (alone, *how) in enumerate(before.runs(run, rows, seed)):
-            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=rbm.n_iter)
+        for layer, (alone, below, settings) in enumerate(before.runs(run, rows, seed)):
+            n_epochs = settings.n_iter
+            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_epochs)
             task.call_on_fit_task_begin(estimator=self._original, X=rows.X)
             part = progress.part(f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-            whole &= self._pass_over(
-                task, alone, *how, rbm.n_iter, part, title=title, task_name="pass"
-            )
+            how = task, alone, below, settings, n_epochs, part
+            whole &= self._pass_over(*how, title=title, task_name="pass")
             whole &= not task.call_on_fit_task_end(estimator=self._original, X=rows.X)
         return whole
 

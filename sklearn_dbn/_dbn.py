@@ -49,7 +49,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         `RBMTransformer()`. `set_params` takes `rbm__n_iter`, also where this is `None`, and
         `rbm__0__n_iter` for one template of a sequence.
 
-    layers : int, slice, sequence of int or "all", default=-1
+    layers : int, slice, sequence of int or "all", default="all"
         Layers to take features from; 0 is the first hidden layer, -1 the last. The order
         given is the order of the columns.
 
@@ -169,7 +169,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         hidden_layer_sizes: int | Sequence[int] = (256, 256),
         *,
         rbm: RBMTransformer | Sequence[RBMTransformer] | None = None,
-        layers: int | slice | Sequence[int] | str = -1,
+        layers: int | slice | Sequence[int] | str = "all",
         units: Any = None,
         unit_score: Any = "information",
         passthrough: bool = False,

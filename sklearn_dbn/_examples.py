@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from ._array_api import Array
 from ._network import Inputs
@@ -126,6 +127,15 @@ def examples_of(inputs: Inputs, targets: Targets, weight: Array, relative: bool)
     weight = (weight / weight.mean() if relative else weight).astype(targets.values.dtype)
     chosen = inputs.rows(targets.rows)
     return Examples(chosen, targets.values, targets.weight, (inputs, weight))
+
+
+def nearest_distance(v: Array) -> float:
+    """The median distance of a row of ``v`` to the nearest one that is not the same; or 0."""
+    distance = cdist(v, v)
+    distance[distance == 0] = np.inf
+    nearest = distance.min(axis=1, initial=np.inf)
+    apart = nearest[np.isfinite(nearest)]
+    return float(np.median(apart)) if len(apart) else 0.0
 
 
 def parted(

@@ -10,6 +10,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from ._automatic import batch_size_of, n_passes_of
 from ._base import interrupt
 from ._divergence import machine_diverged
 from ._generator import Generator
@@ -25,6 +26,10 @@ from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS
 from .units import UNITS
 
+# Presentations of rows in `fit`, all passes together, and passes at least and at most.
+_PRESENTATIONS, _PASSES = 200_000, (10, 50)
+# The mean activity that Bernoulli hidden units are pushed to, where the user names none.
+_SPARSITY_TARGET = 0.1
 # Parameters of a training that leave its result as it is.
 _NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
 
@@ -42,18 +47,22 @@ def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | N
     return start if layer is None else f"{start}layer {layer}, "
 
 
-def settings_of(rbm: Any, schedule: str | None = None, **deep: Any) -> Settings:
-    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train.
+def settings_of(rbm: Any, rows: Rows, schedule: str | None = None, **deep: Any) -> Settings:
+    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train on ``rows``.
 
     ``deep`` holds what matters with several hidden layers alone.
     """
     rbm = PlainParameters(rbm)
-    if rbm.sparsity_target is not None and UNITS[rbm.hidden].support != (0, 1):
+    on_or_off = UNITS[rbm.hidden].support == (0, 1)
+    target = rbm.sparsity_target
+    if target == "auto":
+        target = _SPARSITY_TARGET if on_or_off else None
+    if target is not None and not on_or_off:
         raise ValueError(
-            f"sparsity_target={rbm.sparsity_target} is a share of the rows in which a "
-            f"unit is on, and hidden={rbm.hidden!r} units are not on or off: set "
-            "sparsity_target=None."
+            f"sparsity_target={target} is a share of the rows in which a unit is on, and "
+            f"hidden={rbm.hidden!r} units are not on or off: set sparsity_target=None."
         )
+    batch_size = batch_size_of(rbm.batch_size, len(rows))
     options = {"n_temperatures": rbm.n_temperatures} if rbm.sampler == "tempering" else {}
     return Settings(
         sampler=SAMPLERS[rbm.sampler](rbm.n_gibbs_steps, **options),
@@ -62,14 +71,23 @@ def settings_of(rbm: Any, schedule: str | None = None, **deep: Any) -> Settings:
         else Ascent(rbm.weight_decay),
         schedule=SCHEDULES[schedule or rbm.schedule],
         learning_rate=None if rbm.learning_rate == "auto" else rbm.learning_rate,
-        batch_size=rbm.batch_size,
+        batch_size=batch_size,
         averaging=rbm.averaging,
         centered=rbm.centered,
-        sparsity=None
-        if rbm.sparsity_target is None
-        else Sparsity(rbm.sparsity_target, rbm.sparsity_cost),
+        sparsity=None if target is None else Sparsity(target, rbm.sparsity_cost),
+        n_iter=n_passes(rbm, rows),
         **deep,
     )
+
+
+def n_passes(rbm: Any, rows: Rows) -> int:
+    """Passes that `fit` of ``rbm`` makes over ``rows``."""
+    return n_passes_of(plain(rbm.n_iter), len(rows), _PRESENTATIONS, _PASSES)
+
+
+def taken(run: Run, settings: Settings) -> dict[str, Any]:
+    """What parameters that may be "auto" stand for in a training."""
+    return {"learning_rate_": run.rate(settings), "batch_size_": settings.batch_size}
 
 
 def new_run(
@@ -85,7 +103,7 @@ def new_run(
     visible = rows.lower[-1].units[1] if rows.lower else rows.unit
     units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
     sizes = [rows.n_columns, *map(plain, hidden_sizes)]
-    n_chains = rbm.n_chains or min(rbm.batch_size, max(1, len(rows)))
+    n_chains = rbm.n_chains or min(settings.batch_size, max(1, len(rows)))
     return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
 
 

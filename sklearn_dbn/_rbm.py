@@ -18,8 +18,10 @@ from ._fitting import (
     MachineGenerator,
     continued,
     given_to_callbacks,
+    n_passes,
     new_run,
     settings_of,
+    taken,
     title_of,
     training_parameters,
     warn_unobserved,
@@ -69,10 +71,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         many chains' time.
 
     learning_rate : float or "auto", default="auto"
-        Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides 1 by the
-        variance of the visible units, summed over them and at least 10, so that wide data
-        and the layers of a stack get steps of their own, and shorter ones where a single
-        factor says most of that variance; `learning_rate_` says what it took.
+        Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides a fifth of
+        the rows of a batch, 10 at most, by the variance of the visible units, summed over
+        them and at least 10: wide data and the layers of a stack get steps of their own. Steps
+        are shorter where a single factor says most of that variance; `learning_rate_` says
+        what it took.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
@@ -85,12 +88,14 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         The fitted parameters are averages over about the last `averaging * passes` passes
         of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
 
-    batch_size : int, default=10
-        Rows for each update. The rows are dealt into batches whose sizes differ by at most
-        one; a smaller batch makes a proportionally smaller step.
+    batch_size : int or "auto", default="auto"
+        Rows for each update. "auto" makes 40 updates of a pass, where that leaves 10 to 50
+        rows for each; `batch_size_` says what it took. The rows are dealt into batches whose
+        sizes differ by at most one; a smaller batch makes a proportionally smaller step.
 
-    n_iter : int, default=50
-        Passes over the training data in `fit`.
+    n_iter : int or "auto", default="auto"
+        Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
+        passes.
 
     centered : bool, default=True
         Centre the gradient [3]_, so that flipping the bits of the data changes nothing.
@@ -102,8 +107,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     weight_decay : float, default=0.001
         L2 penalty on the weights; never on the biases.
 
-    sparsity_target : float or None, default=None
-        Mean activity that Bernoulli hidden units are pushed to, in (0, 1).
+    sparsity_target : float, "auto" or None, default="auto"
+        Mean activity that Bernoulli hidden units are pushed to, in (0, 1); `None` pushes none.
+        "auto" is 0.1 for Bernoulli hidden units and `None` for others. Linear classifiers
+        read sparse features better, for about a nat of likelihood.
 
     sparsity_cost : float, default=0.1
         Strength of that push, next to the log-likelihood in nats.
@@ -164,6 +171,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     learning_rate_ : float
         The learning rate that the last training started with.
 
+    batch_size_ : int
+        Rows for each update in the last training.
+
     n_iter_ : int
         Passes made over data, in all calls that continued one another.
 
@@ -216,12 +226,16 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         "schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "averaging": [Interval(Real, 0, 1, closed="right")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "centered": ["boolean"],
         "sample_inputs": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
+        "sparsity_target": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "sparsity_cost": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "warm_start": ["boolean"],
@@ -244,12 +258,12 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         schedule: str = "linear",
         momentum: float = 0.0,
         averaging: float = 0.1,
-        batch_size: int = 10,
-        n_iter: int = 50,
+        batch_size: int | str = "auto",
+        n_iter: int | str = "auto",
         centered: bool = True,
         sample_inputs: bool = True,
         weight_decay: float = 1e-3,
-        sparsity_target: float | None = None,
+        sparsity_target: float | str | None = "auto",
         sparsity_cost: float = 0.1,
         validation_fraction: float = 0.0,
         warm_start: bool = False,
@@ -334,9 +348,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
         ``title`` is that of the stack that this is a layer of.
         """
-        n_passes = getattr(self, "n_iter_", 0) if self.warm_start else 0
+        last = (getattr(self, "n_iter_", 0) if self.warm_start else 0) + n_passes(self, rows)
         made = self._fit_rows(rows, progress, title)
-        if made["n_iter_"] < n_passes + self.n_iter:
+        if made["n_iter_"] < last:
             raise DoNotKeep(made)
         return made
 
@@ -349,7 +363,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         held_out = None
         if self.validation_fraction:
             held_out = rows.hold_out(self.validation_fraction, run.rng)
-        return self._train(run, rows, settings, self.n_iter, progress, held_out, title)
+        return self._train(run, rows, settings, settings.n_iter, progress, held_out, title)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @assigned_at_the_end
@@ -398,7 +412,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self, rows: Rows, go_on: bool, schedule: str | None = None
     ) -> tuple[Run, Settings]:
         """The run to go on with, a new one unless ``go_on``, and how to train it."""
-        settings = settings_of(self, schedule)
+        settings = settings_of(self, rows, schedule)
         if not go_on:
             sizes = [self.n_components]
             return new_run(self, rows, settings, sizes, self.random_state), settings
@@ -434,7 +448,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             title=title or title_of(self, self.verbose),
             attributes=self._fitted_attributes,
         )
-        made = self._fitted_attributes(run) | {"learning_rate_": run.rate(settings)}
+        made = self._fitted_attributes(run) | taken(run, settings)
         context.call_on_fit_task_end(
             estimator=self._original,
             **given,

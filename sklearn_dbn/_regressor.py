@@ -49,8 +49,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
         on all rows at once, for small data.
 
-    learning_rate : float, default=0.003
+    learning_rate : float or "auto", default="auto"
         Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
+        "auto" is 0.01 with Adam and 0.003 with momentum.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
@@ -58,12 +59,14 @@ class DBNRegressor(RegressorMixin, FineTuned):
     momentum : float, default=0.9
         Share of the last step that goes into the next one, with `solver="sgd"`.
 
-    batch_size : int, default=20
-        Rows for each update. The rows are dealt into batches whose sizes differ by at most
-        one.
+    batch_size : int or "auto", default="auto"
+        Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
+        where that leaves 10 to 50 rows for each. The rows are dealt into batches whose sizes
+        differ by at most one.
 
-    n_iter : int, default=50
+    n_iter : int or "auto", default="auto"
         Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
+        "auto" presents 50,000 rows with a target, in 10 to 100 passes, or takes 200 iterations.
 
     dropout : float, default=0.0
         Share of the inputs that is left out of each presentation [4]_.
@@ -71,21 +74,24 @@ class DBNRegressor(RegressorMixin, FineTuned):
     hidden_dropout : float, default=0.0
         The same for the units of hidden layers.
 
-    adversarial : float, default=0.0
+    adversarial : float or "auto", default=0.0
         Length of the step by which each row is moved, to where its loss grows fastest, before
         the network learns it [5]_; in the units of the columns, or in standard deviations for
         Gaussian visible units. That takes another way forward and back. What the layers hear
         from above, with `augment`, stays that of the row as it is. For minibatches alone.
+        "auto" is a fifth of the distance of a row to the nearest other one, the median over 500
+        rows, where all rows have a target, and else 0.
 
-    virtual_adversarial : float, default=0.0
+    virtual_adversarial : float or "auto", default=0.0
         Length of another step, as long for each row, to where the network says most else than
         of the row as it is; there it learns to say the same [6]_. That takes two more
-        ways forward, one back, and a minibatch twice as large. For minibatches alone.
+        ways forward, one back, and a minibatch twice as large. For minibatches alone. "auto" is
+        half of that distance where some rows have no target, and else 0.
 
-    centered : bool, default=False
+    centered : bool or "auto", default="auto"
         Whether weights move about the running mean of their inputs, and biases with them [7]_:
         a bit that is 0 then teaches as much as one that is 1. What dropout leaves out takes its
-        mean. For minibatches alone.
+        mean. For minibatches alone, and "auto" is True with them.
 
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
@@ -149,6 +155,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
     n_iter_ : int
         Passes made over rows, in all calls that continued one another.
 
+    learning_rate_, batch_size_, adversarial_, virtual_adversarial_ : float, int, float, float
+        What the last training took.
+
     n_features_in_ : int
         Number of columns seen during fit.
 
@@ -194,16 +203,16 @@ class DBNRegressor(RegressorMixin, FineTuned):
         *,
         fine_tune: str | int | Sequence[float] = "all",
         solver: str = "adam",
-        learning_rate: float = 3e-3,
+        learning_rate: float | str = "auto",
         schedule: str = "linear",
         momentum: float = 0.9,
-        batch_size: int = 20,
-        n_iter: int = 50,
+        batch_size: int | str = "auto",
+        n_iter: int | str = "auto",
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
-        adversarial: float = 0.0,
-        virtual_adversarial: float = 0.0,
-        centered: bool = False,
+        adversarial: float | str = 0.0,
+        virtual_adversarial: float | str = 0.0,
+        centered: bool | str = "auto",
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         early_stopping: bool = False,

@@ -26,10 +26,13 @@ from .samplers import Chains
 _ACTIVITY_RATE = 0.01
 # Saturated units keep all else finite; no machine of use has weights of this norm.
 _LARGEST_NORM = 1e6
-# The automatic learning rate is 1 over the spread of the visible units, or over this.
+# The automatic learning rate is a factor over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
-# The same for n hidden units on real-valued columns of which one direction has the share s of
-# the variance: this times n s^2. All units follow that direction, and steps add up.
+# That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
+# over larger batches then go as far, while noise and curvature allow.
+_RATE_ROWS, _RATE_FACTOR = 5, 10.0
+# For n hidden units on real-valued columns of which one direction has the share s of the
+# variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
 _CROWDING = 1.25
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
@@ -61,6 +64,7 @@ class Settings:
     averaging: float
     centered: bool
     sparsity: Sparsity | None
+    n_iter: int = 1
     n_mean_field_steps: int = 0
     partial_mean_field: bool = False
 
@@ -134,7 +138,11 @@ class Run:
 
     def rate(self, settings: Settings) -> float:
         """The learning rate to start with."""
-        return settings.learning_rate or 1.0 / max(self.spread, self.crowd, _LEAST_SPREAD)
+        if settings.learning_rate is not None:
+            return settings.learning_rate
+        factor = min(settings.batch_size / _RATE_ROWS, _RATE_FACTOR)
+        rate = factor / max(self.spread, _LEAST_SPREAD)
+        return min(rate, 1.0 / self.crowd) if self.crowd else rate
 
     def result(self) -> Machine:
         """The averaged machine over the columns as the user measures them."""

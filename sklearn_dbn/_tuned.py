@@ -15,14 +15,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ._automatic import batch_size_of, n_passes_of
 from ._base import BaseGenerator, interrupt, of_one_fit
 from ._compat import Interval, StrOptions
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
 from ._divergence import tuning_diverged
-from ._examples import Examples, Targets, examples_of, parted
+from ._examples import Examples, Targets, examples_of, nearest_distance, parted
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import (
+    AUTOMATIC_RATES,
     FULL_BATCH,
     SOLVERS,
     Settings,
@@ -41,6 +43,13 @@ from ._training import Diverged, Run
 from ._validation import visible_unit
 from .optim import SCHEDULES
 
+# Presentations in `fit` of rows with a target, and passes at least and at most; iterations of a
+# solver that looks at all rows at once.
+_PRESENTATIONS, _PASSES, _ITERATIONS = 50_000, (10, 100), 200
+# "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
+# nearest row, the median over so many rows.
+_SHARES_OF_DISTANCE = {"adversarial": 0.2, "virtual_adversarial": 0.5}
+_DISTANCE_ROWS = 500
 _GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
 # What of their parameters a network on a trained generator depends on.
 _INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
@@ -53,16 +62,16 @@ class FineTuned(TemplateParameters, BaseGenerator):
         "transformer": "no_validation",
         "fine_tune": "no_validation",
         "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
-        "adversarial": [Interval(Real, 0, None, closed="left")],
-        "virtual_adversarial": [Interval(Real, 0, None, closed="left")],
-        "centered": ["boolean"],
+        "adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "virtual_adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "centered": ["boolean", StrOptions({"auto"})],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -185,7 +194,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
             "max_norm": None,
         }
         for name, value in neutral.items():
-            if (asked := getattr(self, name)) != value:
+            if (asked := getattr(self, name)) not in (value, "auto"):
                 raise ValueError(
                     f"{name}={asked} needs minibatches, which solver={self.solver!r} has not: "
                     f"set solver='adam', or {name}={value}."
@@ -214,25 +223,55 @@ class FineTuned(TemplateParameters, BaseGenerator):
             "rate."
         )
 
-    def _settings(self, n_layers: int, schedule: str) -> Settings:
-        asked = PlainParameters(self)
+    def _settings(self, X: Any, weight: np.ndarray, targets: Targets, chunk: bool) -> Settings:
+        """How the network on `transformer_` is trained on the rows."""
+        asked, n_rows = PlainParameters(self), len(targets.rows)
+        n_layers = sum(len(run.average.W) for run in self.transformer_._runs)
+        rate = asked.learning_rate
+        if rate == "auto":
+            rate = AUTOMATIC_RATES.get(self.solver, 0.0)
+        # Which of the two is for these rows, where the user leaves that to us.
+        partly = n_rows < np.count_nonzero(weight)
+        lengths = {"adversarial": not partly, "virtual_adversarial": partly}
+        for name, wanted in lengths.items():
+            lengths[name] = getattr(asked, name)
+            if lengths[name] == "auto":
+                wanted &= self.solver not in FULL_BATCH
+                share = _SHARES_OF_DISTANCE[name] if wanted else 0.0
+                lengths[name] = share and share * self._distance_of_rows(X, weight)
         return Settings(
             loss=self._loss(),
             solver=self.solver,
-            learning_rate=asked.learning_rate,
+            learning_rate=rate,
             factors=self._factors(n_layers),
-            schedule=SCHEDULES[schedule],
+            schedule=SCHEDULES["constant" if chunk else self.schedule],
             momentum=asked.momentum,
-            batch_size=asked.batch_size,
+            batch_size=batch_size_of(asked.batch_size, n_rows),
             dropout=asked.dropout,
             hidden_dropout=asked.hidden_dropout,
-            adversarial=asked.adversarial,
-            virtual_adversarial=asked.virtual_adversarial,
-            centered=self.centered,
+            **lengths,
+            centered=self.solver not in FULL_BATCH
+            if self.centered == "auto"
+            else self.centered,
             max_norm=asked.max_norm,
             weight_decay=asked.weight_decay,
             generative_weight=asked.generative_weight,
         )
+
+    def _n_passes(self, n_rows: int) -> int:
+        """Passes over ``n_rows`` with a target, or iterations at most."""
+        asked = plain(self.n_iter)
+        if self.solver in FULL_BATCH:
+            return _ITERATIONS if asked == "auto" else asked
+        return n_passes_of(asked, n_rows, _PRESENTATIONS, _PASSES)
+
+    def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
+        """How far rows are from the nearest other one, as the network takes them."""
+        run, counting = self._bottom_run, np.flatnonzero(weight)
+        some = np.linspace(0, len(counting) - 1, min(len(counting), _DISTANCE_ROWS))
+        rows = self.transformer_._complete(X[counting[some.astype(int)]])
+        v, _ = Inputs(rows, [], run.shift, run.scale).take(slice(None))
+        return nearest_distance(v)
 
     @with_callbacks
     def _tune(
@@ -246,7 +285,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
     ) -> None:
         """`fit` and `partial_fit` once the rows are validated."""
         given, X, y, weight = data
-        n_epochs = 1 if chunk else plain(self.n_iter)
+        n_epochs = 1 if chunk else self._n_passes(len(targets.rows))
         told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
         context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
         context.call_on_fit_task_begin(estimator=self._original, **told)
@@ -257,8 +296,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
                 self._pretrain(transformer, given, X, weight, targets)
                 task.call_on_fit_task_end(estimator=self._original, **told)
         self.transformer_ = transformer
-        n_layers = sum(len(run.average.W) for run in transformer._runs)
-        settings = self._settings(n_layers, "constant" if chunk else self.schedule)
+        settings = self._settings(X, weight, targets, chunk)
 
         def train(progress: Progress) -> Tuning:
             tuning = self._continued(targets) if go_on else self._started(targets)
@@ -474,6 +512,10 @@ class FineTuned(TemplateParameters, BaseGenerator):
             "fine_tuned_transformer_": self.transformer_._with_runs(runs),
             "history_": tuning.history,
             "n_iter_": tuning.n_epochs,
+            "learning_rate_": settings.learning_rate,
+            "batch_size_": settings.batch_size,
+            "adversarial_": settings.adversarial,
+            "virtual_adversarial_": settings.virtual_adversarial,
         }
 
     def _outputs(self, X: Any) -> np.ndarray:
