@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ._array_api import Array
+from ._blas import blas_threads
 from ._examples import Examples
 from ._machine import Machine
 from ._mean_field import settle
@@ -249,10 +250,14 @@ def passes(
         tuning.memory, tuning.solver = rule.start(parameters), settings.solver
     n_batches = -(-n_rows // settings.batch_size)
     gradient: dict[str, Array] = {}
+    weights = [*tuning.network.W, tuning.network.head]
     for epoch in range(n_done, n_epochs):
         order, total, owed = tuning.rng.permutation(n_rows), 0.0, 0.0
         # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+            blas_threads(settings.batch_size, weights),
+        ):
             for i in range(n_batches):
                 index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
                 progress = (epoch + i / n_batches) / n_epochs

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._array_api import Array, device, namespace, to_numpy
+from ._blas import blas_threads
 from ._common_factor import common_factor, divide, leading_direction, scatter
 from ._gaps import Gaps
 from ._machine import Machine
@@ -307,11 +308,12 @@ def train(
         run.gaps = rows.gaps(new=run.n_epochs == 0)
     sampler = settings.sampler
     n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
+    n_rows = settings.batch_size + run.chains.states[0].shape[0]
     if persistent:
         before = free_energies(run.machine, watched, n_sweeps)
     for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), blas_threads(n_rows, run.machine.W):
             owed = swapped = 0.0
             settings = replace(settings, sampler=_keeping_up(sampler, run.gaps))
             batches = rows.batches(settings.batch_size, run.rng, run.gaps)
