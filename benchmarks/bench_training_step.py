@@ -21,6 +21,8 @@ from threadpoolctl import threadpool_limits
 from sklearn_dbn import RBMTransformer
 
 SHAPES = [(10, 256), (100, 500), (256, 2000)]
+# Rows, columns and hidden units of steps whose products take no longer than all else.
+SMALL = [(10, 64, 256), (20, 64, 256), (10, 256, 256), (20, 256, 256)]
 
 
 def seconds(function):
@@ -76,6 +78,11 @@ def main():
     wide.data[:] = 1
     cases += [("100, 20000 x 256 sparse", wide, 100, 256)]
     cases += [("100, 20000 x 256 dense", wide.toarray(), 100, 256)]
+    rng = np.random.default_rng(0)
+    for batch_size, n_columns, n_hidden in SMALL:
+        few = (rng.random((600 * batch_size, n_columns)) < 0.2).astype(np.float32)
+        title = f"{batch_size}, {n_columns} x {n_hidden}"
+        cases += [(title, few, batch_size, n_hidden)]
     for threads in (1, 2):
         with threadpool_limits(threads):
             for case in cases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ._array_api import Array
+from ._blas import blas_threads
 from ._examples import Examples
 from ._machine import Machine
 from ._mean_field import settle
 from ._network import Network, all_outputs, hidden_layers, loss_and_gradient
 from ._random import Stream
 from ._training import SHRINK_EVERY, Diverged
-from .optim import Adam, Momentum
+from .optim import Adam, Descent, Momentum
 from .samplers import Chains, PersistentContrastiveDivergence
 
 # What scipy calls the solvers that look at all rows before each step.
@@ -60,6 +61,11 @@ class Settings:
     def layers(self) -> list[int]:
         return [layer for layer, factor in enumerate(self.factors) if factor]
 
+    def factors_of(self, names: Iterable[str]) -> dict[str, float]:
+        """The factor on the learning rate of each parameter."""
+        head = ("head", "intercept")
+        return {k: 1.0 if k in head else self.factors[int(k[1:])] for k in names}
+
     @property
     def rule(self) -> Any:
         return Adam() if self.solver == "adam" else Momentum(self.momentum)
@@ -88,6 +94,12 @@ class Pull:
         """Parameters that the network has not: those of the visible units of each machine."""
         return {f"a{i}": machine.par[0] for i, machine in enumerate(self.machines)}
 
+    def clear(self, gradient: dict[str, Array]) -> None:
+        """Let the visible units stay where they are."""
+        for name in self.visible():
+            if name in gradient:
+                gradient[name][:] = 0
+
     def add_to(
         self,
         gradient: dict[str, Array],
@@ -100,8 +112,8 @@ class Pull:
         """Add ``factor`` times the gradient of minus the mean log-likelihood of the rows.
 
         That of each machine, on samples of the layer below; for parameters that ``gradient``
-        has, and those of visible units. ``balanced``: the step of the hidden biases will make
-        up for that of the weights below them, so that their gradient does not.
+        has. What it has for visible units is overwritten. ``balanced``: the step of the hidden
+        biases will make up for that of the weights below them, so that their gradient does not.
         """
         sampler = PersistentContrastiveDivergence()
         x = self.machines[0].units[0].present(v.copy(), rng)
@@ -116,7 +128,8 @@ class Pull:
             share[: len(weight)] = weight / weight.sum() * -factor
             pull = machine.gradient(states, share, self.offsets[i])
             machine.precondition(pull, self.offsets[i])
-            gradient[f"a{i}"] = pull.par[0]
+            if f"a{i}" in gradient:
+                gradient[f"a{i}"][:] = pull.par[0]
             for layer, (W, par) in enumerate(zip(pull.W, pull.par[1:], strict=True), start=i):
                 if f"W{layer}" in gradient:
                     gradient[f"W{layer}"] += W
@@ -191,10 +204,11 @@ class Tuning:
             self.memory, self.solver = None, ""
         else:
             # The memory of the other parameters fades faster than the scale moves.
-            for name in ("head", "intercept"):
-                self.memory.first[name] *= ratio
-                if name in self.memory.second:
-                    self.memory.second[name] *= ratio**2
+            for joined, factor in ((self.memory.first, ratio), (self.memory.second, ratio**2)):
+                if joined is not None:
+                    remembered = joined.views()
+                    remembered["head"] *= factor
+                    remembered["intercept"] *= factor
 
     def restore(self) -> None:
         """Go back to the parameters of the best pass."""
@@ -247,19 +261,23 @@ def passes(
     """
     rule, n_rows = settings.rule, len(examples.target)
     parameters = tuning.parameters(settings.layers)
-    if tuning.solver != settings.solver or tuning.memory.first.keys() != parameters.keys():
+    if tuning.solver != settings.solver or tuning.memory.names != list(parameters):
         tuning.memory, tuning.solver = rule.start(parameters), settings.solver
+    descent = Descent(rule, parameters, settings.factors_of(parameters), tuning.memory)
     n_batches = -(-n_rows // settings.batch_size)
-    gradient: dict[str, Array] = {}
+    weights = [*tuning.network.W, tuning.network.head]
     for epoch in range(n_done, n_epochs):
         order, total, owed = tuning.rng.permutation(n_rows), 0.0, 0.0
         # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+            blas_threads(settings.batch_size, weights),
+        ):
             for i in range(n_batches):
                 index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
                 progress = (epoch + i / n_batches) / n_epochs
                 rate = settings.learning_rate * settings.schedule(progress)
-                total += _step(tuning, settings, rule, examples, index, rate, gradient)
+                total += _step(tuning, settings, descent, examples, index, rate)
                 owed += rate
                 if (i + 1) % SHRINK_EVERY == 0 or i + 1 == n_batches:
                     _shrink(tuning.network, settings, owed)
@@ -271,16 +289,12 @@ def passes(
 def _step(
     tuning: Tuning,
     settings: Settings,
-    rule: Any,
+    descent: Descent,
     examples: Examples,
     index: np.ndarray,
     rate: float,
-    gradient: dict[str, Array],
 ) -> float:
-    """One minibatch: move the parameters; returns the loss summed over its rows.
-
-    ``gradient`` is memory that the next step may use again.
-    """
+    """One minibatch: move the parameters; returns the loss summed over its rows."""
     network, rng, layers = tuning.network, tuning.rng, settings.layers
     pulled = tuning.pull is not None and settings.generative_weight > 0
     v, above = examples.inputs.take(index)
@@ -300,23 +314,23 @@ def _step(
     losses, delta = settings.loss(tape.outputs, target)
     n_rows = len(index)
     # The record of the pass is of the other rows alone.
-    if not losses[n_rows:].sum() < len(losses) * _LARGEST_LOSS:
+    if len(losses) > n_rows and not losses[n_rows:].sum() < len(losses) * _LARGEST_LOSS:
         raise Diverged
-    scale = rule.scale(rate, tuning.memory)
+    scale = descent.scale(rate)
     delta *= (weight * (scale / n_rows))[:, None]
-    gradient |= network.backward(tape, delta, layers, gradient)
-    if pulled:
-        v, _, share = free
-        if share.any():
-            pull = scale * settings.generative_weight
-            tuning.pull.add_to(gradient, v, share, pull, rng, settings.centered)
-    parameters = {k: x for k, x in tuning.parameters(layers).items() if k in gradient}
-    head = ("head", "intercept")
-    factors = {k: 1.0 if k in head else settings.factors[int(k[1:])] for k in parameters}
-    with network.balanced(layers):
-        rule.update(parameters, gradient, rate, factors, tuning.memory)
-        if settings.max_norm is not None:
-            network.limit(layers, settings.max_norm)
+    gradient = descent.gradient
+    network.backward(tape, delta, layers, gradient)
+    v, _, share = free
+    if pulled and share.any():
+        pull = scale * settings.generative_weight
+        tuning.pull.add_to(gradient, v, share, pull, rng, settings.centered)
+    elif tuning.pull is not None:
+        tuning.pull.clear(gradient)
+    before = network.at_rest(layers)
+    descent.step(rate)
+    if settings.max_norm is not None:
+        network.limit(layers, settings.max_norm)
+    network.balance(layers, before)
     if settings.centered:
         network.follow(tape, weight)
     if tuning.pull is not None:
@@ -380,11 +394,12 @@ def _shrink(network: Network, settings: Settings, step: float) -> None:
     """Weight decay of several steps; apart from the gradient, which Adam would rescale."""
     if not settings.weight_decay:
         return
-    with network.balanced(settings.layers):
-        for name, x in network.parameters(settings.layers).items():
-            if x.ndim == 2:
-                factor = 1.0 if name == "head" else settings.factors[int(name[1:])]
-                x *= 1.0 - step * factor * settings.weight_decay
+    before, parameters = network.at_rest(settings.layers), network.parameters(settings.layers)
+    factors = settings.factors_of(parameters)
+    for name, x in parameters.items():
+        if x.ndim == 2:
+            x *= 1.0 - step * factors[name] * settings.weight_decay
+    network.balance(settings.layers, before)
 
 
 def descend(

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._array_api import Array, device, namespace, times_transposed
+from ._array_api import Array, device, namespace, sum_of, times_transposed
 from ._random import Stream
 
 States = list[Any]
@@ -180,7 +180,7 @@ class Machine:
             The derivative of each parameter, in the place of that parameter.
         """
         n_rows = weight.shape[0]
-        total = float(namespace(weight).sum(weight))
+        weight_sum = sum_of(weight)
         par = []
         for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
             rows = x[:n_rows, :]
@@ -189,15 +189,16 @@ class Machine:
             par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer]))
             if layer % 2 == 0:
                 rows *= weight[:, None]
-                x[n_rows, :], x[n_rows + 1, :] = -offset, mean - total * offset
+                x[n_rows, :], x[n_rows + 1, :] = -offset, mean - weight_sum * offset
             else:
                 x[n_rows, :], x[n_rows + 1, :] = mean, -offset
         W = []
         for layer, (below, above) in enumerate(itertools.pairwise(states)):
             W.append(below.T @ above)
             # dW lambda and dW' mu, without another pass over dW.
-            par[layer][0, :] -= below.T @ (above @ offsets[layer + 1])
-            par[layer + 1][0, :] -= above.T @ (below @ offsets[layer])
+            lower, upper = par[layer][0, :], par[layer + 1][0, :]
+            lower -= below.T @ (above @ offsets[layer + 1])
+            upper -= above.T @ (below @ offsets[layer])
         return Machine(self.units, par, W)
 
     def centred(

@@ -24,7 +24,6 @@ and ``intercept``. Their arrays may be those of a machine: all that moves them d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -210,19 +209,20 @@ class Network:
         layers : collection of int
             The way back ends at the lowest of them.
         gradient : dict of arrays or None
-            Memory for the result. New arrays of this size would have to be cleared by the
-            system each time.
+            Takes the result. New arrays of this size would have to be cleared by the system
+            each time.
         """
         out = gradient or {}
         # A sum over rows in a third of the time.
         ones = np.ones(len(delta), dtype=delta.dtype)
-        gradient = {"intercept": ones @ delta}
+        gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
         gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
         last = min(layers, default=len(self.W))
         for layer, by_field, by_product in self._way_back(tape, delta, last):
             if layer not in layers:
                 continue
-            gradient[f"b{layer}"] = ones @ by_field
+            bias = f"b{layer}"
+            gradient[bias] = np.matmul(ones, by_field, out=out.get(bias))
             if self.A[layer] is not None:
                 q = tape.above[layer]
                 gradient[f"A{layer}"] = self._product(f"A{layer}", q, by_field, out)
@@ -252,16 +252,15 @@ class Network:
                 delta = self.gain[layer] * by_field
             yield layer, by_field, delta
 
-    @contextmanager
-    def balanced(self, layers: Collection[int]) -> Iterator[None]:
-        """While the weights of ``layers`` and of the head move, biases make up for it.
+    def balance(self, layers: Collection[int], before: dict[str, Array]) -> None:
+        """Let biases make up for weights of ``layers`` and of the head that moved.
 
-        What inputs at rest say then stays as it was.
+        Inputs at rest then give what they gave when `at_rest` returned ``before``.
         """
-        before = self._at_rest(layers)
-        yield
+        if not before:
+            return
         own = self.parameters(layers)
-        for name, now in self._at_rest(layers).items():
+        for name, now in self.at_rest(layers).items():
             own[name] += before[name] - now
 
     def follow(self, tape: Tape, weight: Array) -> None:
@@ -284,8 +283,11 @@ class Network:
             _shorten(arrays, largest)
         _shorten([self.head], largest)
 
-    def _at_rest(self, layers: Collection[int]) -> dict[str, Array]:
-        """What each layer receives from inputs at rest, by the names of its biases."""
+    def at_rest(self, layers: Collection[int]) -> dict[str, Array]:
+        """What each layer receives from inputs at rest, by the names of its biases.
+
+        Nothing where training is not centred.
+        """
         if not self.rest:
             return {}
         found = {f"b{i}": self.gain[i] * (self.rest[f"W{i}"] @ self.W[i]) for i in layers}
@@ -342,7 +344,7 @@ class Softmax:
         p = np.exp(outputs)
         total = p.sum(axis=1, keepdims=True)
         # The targets of a row sum to 1.
-        loss = np.log(total[:, 0]) - np.einsum("ij,ij->i", outputs, target)
+        loss = np.log(total[:, 0]) - np.vecdot(outputs, target)
         p /= total
         p -= target
         return loss, p
@@ -362,7 +364,7 @@ class Logistic:
 
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
         """As in `Softmax`."""
-        loss = np.logaddexp(0, outputs).sum(axis=1) - np.einsum("ij,ij->i", outputs, target)
+        loss = np.logaddexp(0, outputs).sum(axis=1) - np.vecdot(outputs, target)
         p = np.tanh(0.5 * outputs)
         p += 1
         p *= 0.5
@@ -385,7 +387,7 @@ class Squared:
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
         """As in `Softmax`."""
         outputs -= target
-        return 0.5 * np.einsum("ij,ij->i", outputs, outputs), outputs
+        return 0.5 * np.vecdot(outputs, outputs), outputs
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Minus the weighted mean of the loss."""

@@ -14,7 +14,7 @@ from ._regressor import DBNRegressor
 from ._rows import Moments
 from ._target_scale import TargetScale
 from ._training import Run
-from .optim import Memory
+from .optim import Joined, Memory
 from .samplers import Chains
 from .selection import UnitStatistics
 from .units import UNITS
@@ -30,6 +30,7 @@ TRUSTED_TYPES = sorted(
         DBNClassifier,
         DBNRegressor,
         Chains,
+        Joined,
         Machine,
         Memory,
         Moments,

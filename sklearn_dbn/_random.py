@@ -73,8 +73,7 @@ class Stream:
         bits = self._bits(level.shape)
         xp = namespace(level)
         if xp is np:
-            np.copyto(level, np.less(bits, level))
-            return level
+            return np.less(bits, level, out=level, casting="unsafe")
         bits = xp.asarray(bits.astype(np.float32), device=device(level))
         return xp.astype(xp.astype(bits, level.dtype) < level, level.dtype)
 

@@ -245,13 +245,14 @@ class Rows:
         """
         for rows, ends in self._windows(batch_size, rng):
             near, index = (self, rows) if self._dealt_whole else self._read(rows)
+            weight = take(near.weight, index)
             for start, end in itertools.pairwise(ends.tolist()):
                 part = index[start:end]
                 drawn = None if gaps is None else gaps.of(rows[start:end])
                 v = near.present(part, rng, drawn)
                 if drawn is not None:
                     gaps.keep(drawn.slots, drawn.states)
-                yield v, take(near.weight, part)
+                yield v, weight[start:end]
             # Or there would be two windows in memory while the next is read.
             del near
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ._array_api import Array, device, namespace, to_numpy
+from ._array_api import Array, device, namespace, sum_of, to_numpy
+from ._blas import blas_threads
 from ._common_factor import common_factor, divide, leading_direction, scatter
 from ._gaps import Gaps
 from ._machine import Machine
@@ -315,11 +316,12 @@ def train(
         run.gaps = rows.gaps(new=run.n_epochs == 0)
     sampler = settings.sampler
     n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
+    n_rows = settings.batch_size + run.chains.states[0].shape[0]
     if persistent:
         before = free_energies(run.machine, watched, n_sweeps)
     for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), blas_threads(n_rows, run.machine.W):
             owed = swapped = 0.0
             settings = replace(settings, sampler=_keeping_up(sampler, run.gaps))
             batches = rows.batches(settings.batch_size, run.rng, run.gaps)
@@ -387,29 +389,32 @@ def _step(
         for layer in machine.even[1:]:
             model[layer][...] = means[layer]
 
-    total = float(xp.sum(weight))
-    # Shares, as the reciprocal of a small total may be too large for a float.
-    here = weight[:n_data] / total
+    weight_sum = sum_of(weight)
+    # Shares, as the reciprocal of a small sum may be too large for a float.
+    here = weight[:n_data] / weight_sum
     sums = None if elsewhere is None else elsewhere()
     push = [0.0] * len(states)
     for layer in range(1, len(states)):
         means, activity = states[layer][:n_data, :], run.activity[layer]
         mean = here @ means
         if sums is not None:
-            mean += sums.par[layer][0, :] / total
+            mean += sums.par[layer][0, :] / weight_sum
         activity += _ACTIVITY_RATE * (mean - activity)
         if settings.sparsity is not None:
             push[layer] = settings.sparsity.push(activity)
             means += push[layer]
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
-    step = rate * total / settings.batch_size
-    negative = xp.full((n_negative,), -step / n_negative, dtype=v.dtype, device=device(v))
-    ascent = machine.gradient(states, xp.concat([here * step, negative]), offsets)
+    step = rate * weight_sum / settings.batch_size
+    shares = xp.full(
+        (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)
+    )
+    shares[:n_data] = here * step
+    ascent = machine.gradient(states, shares, offsets)
     if sums is not None:
-        sums = machine.centred(sums, total, push, offsets)
+        sums = machine.centred(sums, weight_sum, push, offsets)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
-            x += y * (step / total)
+            x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.memory)
     return step

@@ -11,6 +11,7 @@ from training import Callback
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn._rows import Moments
+from sklearn_dbn.optim import Joined
 from sklearn_dbn.units import UNITS
 
 X, y = load_digits(return_X_y=True)
@@ -55,7 +56,7 @@ def state(estimator):
             take(x._generator.bit_generator.state)
         elif isinstance(x, tuple(map(type, UNITS.values()))):
             found.update(x.name.encode())
-        elif dataclasses.is_dataclass(x) or isinstance(x, Moments):
+        elif dataclasses.is_dataclass(x) or isinstance(x, Moments | Joined):
             take(vars(x))
         else:
             assert " at 0x" not in repr(x), x

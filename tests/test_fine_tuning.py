@@ -18,7 +18,14 @@ from networks import (
 from scipy.special import expit, softmax
 
 from sklearn_dbn._examples import Targets, examples_of, parted
-from sklearn_dbn._fine_tuning import Pull, Tuning, _of_length, _presented, _wavering
+from sklearn_dbn._fine_tuning import (
+    Pull,
+    Tuning,
+    _of_length,
+    _presented,
+    _wavering,
+    passes,
+)
 from sklearn_dbn._machine import Machine
 from sklearn_dbn._network import Inputs, Logistic, Softmax, Squared, loss_and_gradient
 from sklearn_dbn._random import Stream
@@ -268,7 +275,8 @@ def test_the_pull_is_the_generative_gradient_of_every_machine(balanced):
     v = (np.random.default_rng(0).random((N_ROWS, SIZES[0])) < 0.5).astype(float)
     total, rng = {}, Stream(0)
     for _ in range(draws):
-        gradient = {name: np.zeros_like(x) for name, x in network.parameters(LAYERS).items()}
+        parameters = network.parameters(LAYERS) | pull.visible()
+        gradient = {name: np.zeros_like(x) for name, x in parameters.items()}
         pull.add_to(gradient, v, np.ones(N_ROWS), 2.0, rng, balanced)
         for name, x in gradient.items():
             total[name] = total.get(name, 0) + x / draws
@@ -309,6 +317,26 @@ def test_a_pull_is_the_same_where_inputs_rest_at_its_offsets():
     for name, x in steps[0].items():
         np.testing.assert_allclose(steps[1][name], x, atol=1e-12)
     assert not np.allclose(steps[0]["b1"], make_network().par[1][0], atol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_without_rows_for_it_the_generative_gradient_is_zero(solver):
+    network = make_network()
+    tuning, data = make_pulled(network), make_examples(network)
+    free = np.ones(N_ROWS)
+    data.every = data.inputs, free
+    settings = make_settings(
+        solver=solver, momentum=0.5, batch_size=N_ROWS, generative_weight=1.0
+    )
+    epochs = passes(tuning, settings, data, 2)
+    next(epochs)
+    before = tuning.memory.first.views()["a0"].copy()
+    free[:] = 0
+    next(epochs)
+    # What the rule remembers fades.
+    left = 0.9 / np.sqrt(0.999) if solver == "adam" else 0.5
+    np.testing.assert_allclose(tuning.memory.first.views()["a0"], left * before)
+    assert before.any()
 
 
 def test_a_pull_moves_the_arrays_that_the_network_uses():

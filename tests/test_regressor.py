@@ -76,9 +76,11 @@ def test_what_the_solver_remembers_is_converted_with_the_head(solver):
         moved.network.intercept, tuning.network.intercept * ratio + shift
     )
     old, new = tuning.memory, moved.memory
-    np.testing.assert_allclose(new.first["head"], old.first["head"] * ratio)
+    np.testing.assert_allclose(new.first.views()["head"], old.first.views()["head"] * ratio)
     if solver == "adam":
-        steps = [m.first["head"] / np.sqrt(m.second["head"]) for m in (old, new)]
+        steps = [
+            m.first.views()["head"] / np.sqrt(m.second.views()["head"]) for m in (old, new)
+        ]
         np.testing.assert_allclose(*steps)
     moved = tuning.copy()
     moved.convert_outputs(np.array([1.0, 1e-3]), shift)

@@ -1,7 +1,7 @@
 """How parameters move: update rules, learning-rate schedules, penalties, averaging."""
 
 from ._averaging import blend
-from ._descent import Adam, Memory, Momentum
+from ._descent import Adam, Descent, Joined, Memory, Momentum
 from ._penalties import Sparsity
 from ._schedules import SCHEDULES
 from ._updates import Ascent, MomentumAscent
@@ -10,6 +10,8 @@ __all__ = [
     "SCHEDULES",
     "Adam",
     "Ascent",
+    "Descent",
+    "Joined",
     "Memory",
     "Momentum",
     "MomentumAscent",

@@ -1,8 +1,7 @@
 """Update rules of a descent on minibatches, over parameters of any shape.
 
-``start(parameters)`` gives the memory of a rule, and ``update(parameters, gradient, rate,
-factors, memory)`` moves the parameters, in place and against the gradient, which it uses up.
-All are dicts by the same names; ``factors`` holds one on ``rate`` for each of them.
+``start(parameters)`` gives the memory of a rule, and ``update(blocks, rate, memory)`` moves the
+parameters, in place and against the gradient, which it overwrites. `Descent` makes the blocks.
 
 The gradient comes multiplied by ``scale(rate, memory)``. That is a pass over the derivative of
 the loss by the outputs, a few numbers a row, instead of one over all weights.
@@ -11,8 +10,9 @@ the loss by the outputs, a few numbers a row, instead of one over all weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,13 +26,113 @@ _BLOCK = 1 << 15
 _RESCALE_EVERY = 200
 
 
+class Joined:
+    """Arrays that lie one after the other in a single one, ``values``.
+
+    Parameters
+    ----------
+    like : mapping of arrays
+        Their names and shapes, and the dtype that they all have.
+    value : float
+        Of all elements at first.
+    """
+
+    def __init__(self, like: Arrays, value: float = 0.0):
+        self.shapes = {name: x.shape for name, x in like.items()}
+        dtype = next(iter(like.values())).dtype
+        self.values = np.full(sum(x.size for x in like.values()), value, dtype=dtype)
+
+    def views(self) -> dict[str, Array]:
+        found, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            found[name] = self.values[start:stop].reshape(shape)
+            start = stop
+        return found
+
+
 @dataclass
 class Memory:
-    """What a rule remembers of each parameter, and for how many steps."""
+    """What a rule remembers of all parameters, and for how many steps."""
 
-    first: dict[str, Array]
-    second: dict[str, Array]
+    first: Joined
+    second: Joined | None = None
     n_steps: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.first.shapes)
+
+
+class Block(NamedTuple):
+    """Values that are moved together, of one parameter or of several.
+
+    Attributes
+    ----------
+    first, second : arrays of shape (n_values,)
+        What the rule remembers of them; ``second`` is ``None`` where it has no use.
+    gradient : array of shape (n_values,)
+    parts : list of tuple
+        Of each parameter: which of the values are its own, these values, and the factor on
+        their learning rate.
+    """
+
+    first: Array
+    second: Array | None
+    gradient: Array
+    parts: list[tuple[slice, Array, float]]
+
+
+class Descent:
+    """A rule and the arrays that it moves.
+
+    The gradients of all parameters lie in one array, as what the rule remembers does: a small
+    parameter then costs few calls of its own.
+
+    Parameters
+    ----------
+    rule : Adam or Momentum
+    parameters : dict of arrays
+        Contiguous.
+    factors : dict of float
+        On the learning rate of each.
+    memory : Memory
+        Of these parameters.
+
+    Attributes
+    ----------
+    gradient : dict of arrays
+        Where the gradient of each parameter is to be written.
+    """
+
+    def __init__(
+        self, rule: Any, parameters: Arrays, factors: Mapping[str, float], memory: Memory
+    ):
+        self.rule, self.memory = rule, memory
+        joined = Joined(parameters)
+        self.gradient = joined.views()
+        columns = [x and x.values for x in (memory.first, memory.second, joined)]
+        self._blocks = []
+        for start in range(0, len(joined.values), _BLOCK):
+            block = [x if x is None else x[start : start + _BLOCK] for x in columns]
+            self._blocks.append(Block(*block, []))
+        begin = 0
+        for name, x in parameters.items():
+            end = begin + x.size
+            for i in range(begin // _BLOCK, -(-end // _BLOCK)):
+                start, stop = max(begin, i * _BLOCK), min(end, (i + 1) * _BLOCK)
+                part = slice(start - i * _BLOCK, stop - i * _BLOCK)
+                own = x.reshape(-1)[start - begin : stop - begin]
+                self._blocks[i].parts.append((part, own, factors[name]))
+            begin = end
+
+    def scale(self, rate: float) -> float:
+        """What the gradient of the next step is to be multiplied by."""
+        return self.rule.scale(rate, self.memory)
+
+    def step(self, rate: float) -> None:
+        """Move the parameters."""
+        self.rule.update(self._blocks, rate, self.memory)
 
 
 class Momentum:
@@ -47,28 +147,21 @@ class Momentum:
         self.momentum = momentum
 
     def start(self, parameters: Arrays) -> Memory:
-        return Memory({name: np.zeros_like(x) for name, x in parameters.items()}, {})
+        return Memory(Joined(parameters))
 
     def scale(self, rate: float, memory: Memory) -> float:
         return rate
 
-    def update(
-        self,
-        parameters: Arrays,
-        gradient: Arrays,
-        rate: float,
-        factors: Mapping[str, float],
-        memory: Memory,
-    ) -> None:
+    def update(self, blocks: list[Block], rate: float, memory: Memory) -> None:
         memory.n_steps += 1
-        for name, x in parameters.items():
-            factor = factors[name]
-            for u, g, part in _blocks(memory.first[name], gradient[name], x):
-                u *= self.momentum
+        for u, _, g, parts in blocks:
+            u *= self.momentum
+            for part, _, factor in parts:
                 if factor != 1:
-                    g *= factor
-                u -= g
-                part += u
+                    g[part] *= factor
+            u -= g
+            for part, x, _ in parts:
+                x += u[part]
 
 
 class Adam:
@@ -90,48 +183,31 @@ class Adam:
         self._floor = epsilon**2 / (1 - beta_2)
 
     def start(self, parameters: Arrays) -> Memory:
-        return Memory(
-            {name: np.zeros_like(x) for name, x in parameters.items()},
-            {name: np.full_like(x, self._floor) for name, x in parameters.items()},
-        )
+        return Memory(Joined(parameters), Joined(parameters, self._floor))
 
     def scale(self, rate: float, memory: Memory) -> float:
         return self.beta_2 ** (-0.5 * (memory.n_steps % _RESCALE_EVERY + 1))
 
-    def update(
-        self,
-        parameters: Arrays,
-        gradient: Arrays,
-        rate: float,
-        factors: Mapping[str, float],
-        memory: Memory,
-    ) -> None:
+    def update(self, blocks: list[Block], rate: float, memory: Memory) -> None:
         if memory.n_steps and not memory.n_steps % _RESCALE_EVERY:
             down = self.beta_2**_RESCALE_EVERY
-            for m, v in zip(memory.first.values(), memory.second.values(), strict=True):
-                m *= math.sqrt(down)
-                v *= down
-                v += (1 - down) * self._floor
+            memory.first.values *= math.sqrt(down)
+            memory.second.values *= down
+            memory.second.values += (1 - down) * self._floor
         memory.n_steps += 1
         unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**memory.n_steps)
         unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**memory.n_steps)
         decay = self.beta_1 / math.sqrt(self.beta_2)
-        for name, x in parameters.items():
-            step = rate * factors[name] * unbiased_1 / math.sqrt(unbiased_2)
-            arrays = memory.first[name], memory.second[name], gradient[name], x
-            for m, v, g, part in _blocks(*arrays):
-                m *= decay
-                m += g
-                g *= g
-                v += g
-                np.sqrt(v, out=g)
-                np.divide(m, g, out=g)
-                g *= step
-                part -= g
-
-
-def _blocks(*arrays: Array) -> Iterator[list[Array]]:
-    """The same parts of contiguous arrays, as views of one dimension."""
-    flat = [x.reshape(-1) for x in arrays]
-    for start in range(0, flat[0].size, _BLOCK):
-        yield [x[start : start + _BLOCK] for x in flat]
+        step = rate * unbiased_1 / math.sqrt(unbiased_2)
+        for m, v, g, parts in blocks:
+            m *= decay
+            m += g
+            g *= g
+            v += g
+            np.sqrt(v, out=g)
+            np.divide(m, g, out=g)
+            g *= step
+            for part, x, factor in parts:
+                if factor != 1:
+                    g[part] *= factor
+                x -= g[part]

@@ -41,7 +41,8 @@ def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chain
             states = machine.means(machine.odd, states)
         states = machine.draw(machine.odd, states, rng)
         states = machine.sample(machine.even, states, rng)
-        states = [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
+        for layer in machine.odd:
+            states[layer] = None
     return Chains(states)
 
 
@@ -54,10 +55,11 @@ def stack(first: States, second: States) -> States:
     stacked: States = [None] * len(first)
     for layer, (x, y) in enumerate(zip(first, second, strict=True)):
         if x is not None:
-            xp = namespace(x)
-            n_spare = _SPARE + -(x.shape[0] + y.shape[0] + _SPARE) % _TILE
-            spare = xp.zeros((n_spare, x.shape[1]), dtype=x.dtype, device=device(x))
-            stacked[layer] = xp.concat([x, y, spare])
+            n_first, n_rows = x.shape[0], x.shape[0] + y.shape[0]
+            shape = (n_rows + _SPARE + -(n_rows + _SPARE) % _TILE, x.shape[1])
+            rows = namespace(x).empty(shape, dtype=x.dtype, device=device(x))
+            rows[:n_first, :], rows[n_first:n_rows, :], rows[n_rows:, :] = x, y, 0
+            stacked[layer] = rows
     return stacked
 
 

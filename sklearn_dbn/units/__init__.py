@@ -19,6 +19,7 @@ plus what arrives from the neighbouring layers:
 ``present(x, rng)``             an input row as a state: a Bernoulli unit draws grey levels
 ``par_gradient(mean, ...)``     the derivative of the log-likelihood with respect to ``par``,
                                 from weighted states and their sum, which is that of the bias
+                                (and whose memory it may use)
 ``project(par)``                ``par`` moved, in place, to where the distribution exists
 ``rescale(par, shift, scale)``  the same distribution in other units of measurement
 ``curvature(par)``              second derivative of the energy by the state
