@@ -222,6 +222,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         "unlabeled": "no_validation",
     }
 
+    _automatic_rates = {"adam": 0.01, "sgd": 0.003}
+    _presentations, _passes = 50_000, (10, 100)
+
     def __init__(
         self,
         transformer: Any = None,

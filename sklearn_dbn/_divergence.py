@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ._array_api import to_numpy
-from ._fine_tuning import AUTOMATIC_RATES
 from ._training import SHRINK_EVERY
 
 # Steps of so many times the usual size are too large by themselves.
 _FACTOR = 2.0
+# Learning rates at which fine-tuning does not diverge by itself.
+_USUAL_TUNING = {"adam": 0.01, "sgd": 0.003}
 # The momentum that `solver="sgd"` has by default.
 _USUAL_MOMENTUM = 0.9
 # Rows that are moved by more are none of the kind of the data.
@@ -54,7 +55,7 @@ def _causes_of_machine(rate: float, usual: float, settings: Any, rows: Any) -> I
 def tuning_diverged(n_epochs: int, settings: Any, weight: np.ndarray) -> str:
     """The message for a fine-tuning that diverged after ``n_epochs`` whole passes."""
     solver, decay = settings.solver, settings.weight_decay
-    if solver not in AUTOMATIC_RATES:
+    if solver not in _USUAL_TUNING:
         cause = next(_heaviest(weight, settings.batch_size, None), "try solver='adam'.")
         if decay > 1:
             cause = (
@@ -70,7 +71,7 @@ def tuning_diverged(n_epochs: int, settings: Any, weight: np.ndarray) -> str:
 
 
 def _causes_of_tuning(rate: float, settings: Any, weight: np.ndarray) -> Iterator[str]:
-    usual = AUTOMATIC_RATES[settings.solver]
+    usual = _USUAL_TUNING[settings.solver]
     least, largest = min(rate, usual), max(settings.factors, default=0.0)
     for name in ("adversarial", "virtual_adversarial"):
         if (length := getattr(settings, name)) > _FARTHEST:

@@ -25,8 +25,6 @@ from .samplers import Chains, PersistentContrastiveDivergence
 # What scipy calls the solvers that look at all rows before each step.
 FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
-# The learning rates of those that have one, where the user gives none.
-AUTOMATIC_RATES = {"adam": 0.01, "sgd": 0.003}
 # Saturated units keep all else finite; no network of use is this wrong.
 _LARGEST_LOSS = 1e6
 # A scale of the targets that changes by this factor was made of too few rows.

@@ -51,7 +51,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     learning_rate : float or "auto", default="auto"
         Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
-        "auto" is 0.01 with Adam and 0.003 with momentum.
+        "auto" is 0.001 with Adam and 0.003 with momentum.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
@@ -66,7 +66,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     n_iter : int or "auto", default="auto"
         Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
-        "auto" presents 50,000 rows with a target, in 10 to 100 passes, or takes 200 iterations.
+        "auto" presents 30,000 rows with a target, in 10 to 30 passes, or takes 200 iterations.
 
     dropout : float, default=0.0
         Share of the inputs that is left out of each presentation [4]_.
@@ -196,6 +196,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
     """
 
     _parameter_constraints: dict = {**FineTuned._parameter_constraints}
+
+    _automatic_rates = {"adam": 0.001, "sgd": 0.003}
+    _presentations, _passes = 30_000, (10, 30)
 
     def __init__(
         self,

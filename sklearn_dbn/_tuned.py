@@ -24,7 +24,6 @@ from ._divergence import tuning_diverged
 from ._examples import Examples, Targets, examples_of, nearest_distance, parted
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
 from ._fine_tuning import (
-    AUTOMATIC_RATES,
     FULL_BATCH,
     SOLVERS,
     Settings,
@@ -43,9 +42,8 @@ from ._training import Diverged, Run
 from ._validation import visible_unit
 from .optim import SCHEDULES
 
-# Presentations in `fit` of rows with a target, and passes at least and at most; iterations of a
-# solver that looks at all rows at once.
-_PRESENTATIONS, _PASSES, _ITERATIONS = 50_000, (10, 100), 200
+# Iterations of a solver that looks at all rows at once, where the user leaves them to us.
+_ITERATIONS = 200
 # "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
 # nearest row, the median over so many rows.
 _SHARES_OF_DISTANCE = {"adversarial": 0.2, "virtual_adversarial": 0.5}
@@ -86,6 +84,12 @@ class FineTuned(TemplateParameters, BaseGenerator):
     }
 
     _template_names = ("transformer",)
+
+    # Where the user leaves them to us: learning rates of the solvers that have one,
+    # presentations of rows with a target in `fit`, and passes at least and at most.
+    _automatic_rates: dict[str, float]
+    _presentations: int
+    _passes: tuple[int, int]
 
     _tuning: Tuning
 
@@ -229,7 +233,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
         n_layers = sum(len(run.average.W) for run in self.transformer_._runs)
         rate = asked.learning_rate
         if rate == "auto":
-            rate = AUTOMATIC_RATES.get(self.solver, 0.0)
+            rate = self._automatic_rates.get(self.solver, 0.0)
         # Which of the two is for these rows, where the user leaves that to us.
         partly = n_rows < np.count_nonzero(weight)
         lengths = {"adversarial": not partly, "virtual_adversarial": partly}
@@ -263,7 +267,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
         asked = plain(self.n_iter)
         if self.solver in FULL_BATCH:
             return _ITERATIONS if asked == "auto" else asked
-        return n_passes_of(asked, n_rows, _PRESENTATIONS, _PASSES)
+        return n_passes_of(asked, n_rows, self._presentations, self._passes)
 
     def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
         """How far rows are from the nearest other one, as the network takes them."""
