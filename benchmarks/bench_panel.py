@@ -226,11 +226,13 @@ def main():
     record = Record(NAME)
     names = [name.strip() for name in args.sets.split(";") if name.strip()]
     methods = [name.strip() for name in args.methods.split(";") if name.strip()] or METHODS
-    for problem in problems(args.data, names):
-        for method in methods:
-            if method == "100 labels" and (problem.regression or len(problem.X) < 1000):
-                continue
-            for seed in range(1 if method in ONCE else args.seeds):
+    # All sets with the first seed before any with the next.
+    for seed in range(args.seeds):
+        for problem in problems(args.data, names):
+            for method in methods:
+                few = method == "100 labels" and (problem.regression or len(problem.X) < 1000)
+                if few or (seed and method in ONCE):
+                    continue
                 case = {"set": problem.name, "method": method, "seed": seed}
                 record(case, lambda p=problem, m=method, s=seed: _rounded(METHODS[m](p, s)))
     if not names:
