@@ -31,13 +31,16 @@ class Problem:
     def bits(self):
         return bool(self.X.min() >= 0 and self.X.max() <= 1)
 
-    def splits(self, n_folds=5):
-        """Rows to train on and rows to test on, ``n_folds`` times or, of a large set, once."""
+    def splits(self, n_folds=5, seed=1):
+        """Rows to train on and rows to test on, ``n_folds`` times or, of a large set, once.
+
+        The defaults were chosen on the splits of ``seed`` 0; what is reported is on those of 1.
+        """
         if len(self.X) > LARGE:
             kind = ShuffleSplit if self.regression else StratifiedShuffleSplit
-            return list(kind(1, test_size=0.2, random_state=0).split(self.X, self.y))
+            return list(kind(1, test_size=0.2, random_state=seed).split(self.X, self.y))
         kind = KFold if self.regression else StratifiedKFold
-        return list(kind(n_folds, shuffle=True, random_state=0).split(self.X, self.y))
+        return list(kind(n_folds, shuffle=True, random_state=seed).split(self.X, self.y))
 
 
 def problems(folder, names=()):
