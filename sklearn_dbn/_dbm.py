@@ -22,6 +22,7 @@ from ._fitting import (
     MachineGenerator,
     continued,
     given_to_callbacks,
+    held_out_rows,
     n_passes,
     new_run,
     settings_of,
@@ -289,7 +290,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         Warns
         -----
         ConvergenceWarning
-            When persistent chains do not mix, as in `RBMTransformer`.
+            When persistent chains do not mix, or the joint training has not converged, as in
+            `RBMTransformer`.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
@@ -394,13 +396,12 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
             settings = settings_of(rbm, rows, **self._deep_settings())
-            held_out, whole = None, True
+            whole = True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
             else:
                 run = new_run(rbm, rows, settings, sizes, seed)
-            if rbm.validation_fraction:
-                held_out = rows.hold_out(rbm.validation_fraction, run.rng)
+            held_out = held_out_rows(rbm, rows, run)
             if before is not None:
                 whole = self._pretrain(context, before, run, rows, seed, progress)
             whole &= self._pass_over(
@@ -413,7 +414,9 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                 held_out=held_out,
                 title=title_of(self, self.verbose, rbm.verbose),
                 attributes=partial(self._usable, rows=rows, y=y),
+                subject="The training",
             )
+            run.take_best()
             attributes = self._fitted_attributes(run) | taken(run, settings)
             if not whole:
                 memory = None
