@@ -21,7 +21,7 @@ from ._machine import Machine
 
 # Weights are on their way where the passes of the second half, end to end, come to more than
 # this share of their lengths, and to more than this share of the way of the first half.
-_STRAIGHT, _FURTHER = 0.65, 0.1
+_STRAIGHT, _FURTHER = 0.65, 0.16
 # Fewer passes are straight by chance: they are no sign after so many steps.
 _FEW_PASSES, _MANY_STEPS = 8, 1000
 # A fine-tuning is on its way where the second half of its passes made more than this share of
