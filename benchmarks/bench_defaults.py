@@ -1,116 +1,126 @@
-"""Training parameters against one another, on sets of different size and kind.
+"""Candidates for the defaults, on the folds of the panel that choose them.
 
-    python benchmarks/bench_defaults.py --data FOLDER
+    OPENBLAS_NUM_THREADS=1 python benchmarks/bench_defaults.py --data FOLDER
 
-Digits: five folds. USPS, and the first 10,000 training rows of MNIST: a fifth of the training
-rows held out. On each of them a stack of three layers of 256 units gives the accuracy of
-LogisticRegression(C=1) on the first layer, and of a scaled SVC(C=10) on each layer and on the
-best subset of layers. DNA has no labels: 16 hidden units, and the exact log-likelihood of the
-validation split in nats. No test split is looked at. It resumes where it stopped; delete the
-JSON to start again.
+One parameter at a time is changed. Percent of errors, means over the first two folds (five of
+small sets): of LogisticRegression and of an SVC on the last layer and on all layers of a
+`DBNTransformer`, each head the better of scaled and unscaled; and of a `DBNClassifier`, by
+parameters of its fine-tuning. CPU seconds of a fit. It resumes where it stopped; `--sets`
+chooses less. What was chosen is judged on other folds, and on other sets, by bench_panel.py.
 """
 
-import time
+import os
 
 import numpy as np
-from _data import arguments, digits, load, save, saved
-from scipy.special import logsumexp
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from _data import Record, arguments, saved
+from _panel import problems
+from bench_panel import LAYERS, better, error, heads
+from sklearn.frozen import FrozenEstimator
 
-from sklearn_dbn import DBNTransformer, RBMTransformer, layer_subsets
+from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 
-CANDIDATES = {
-    "defaults": {},
-    "weight_decay=0": {"weight_decay": 0.0},
-    "learning_rate=0.1": {"learning_rate": 0.1},
-    "n_iter=25": {"n_iter": 25},
-    "sampler='cd'": {"sampler": "cd"},
-    "n_iter=100": {"n_iter": 100},
-    "sample_inputs=False": {"sample_inputs": False},
-    "centered=False": {"centered": False},
-}
-SEEDS = 3
+NAME = "bench_defaults"
+SETS = (
+    "digits",
+    "iris",
+    "wine",
+    "breast cancer",
+    "usps",
+    "mfeat fou",
+    "mfeat zer",
+    "mnist 1000",
+)
+GENERATORS = (
+    {},
+    {"sparsity_target": None},
+    {"sparsity_target": 0.2},
+    {"batch_size": 10},
+    {"n_iter": 25},
+    {"n_iter": 100},
+    {"weight_decay": 1e-4},
+    {"weight_decay": 1e-2},
+)
+NETWORKS = (
+    {},
+    {"centered": False},
+    {"adversarial": 0},
+    {"label_smoothing": 0.0},
+    {"learning_rate": 0.003},
+    {"n_iter": 15},
+    {"n_iter": 100},
+    {"hidden_dropout": 0.2},
+)
 
 
-def features(X, y, splits, parameters, seed=0):
-    """Mean accuracies, and the seconds that one stack took to train."""
-    scores, seconds = {}, []
-    for train, test in splits:
+def splits(problem):
+    found = problem.splits(seed=0)
+    return found if len(problem.X) < 600 else found[:2]
+
+
+def generator(problem, parameters):
+    errors, seconds = {}, []
+    for a, b in splits(problem):
         rbm = RBMTransformer(**parameters)
-        dbn = DBNTransformer((256, 256, 256), rbm=rbm, layers="all", random_state=seed)
-        start = time.perf_counter()
-        dbn.fit(X[train])
-        seconds.append(time.perf_counter() - start)
-        below = [np.split(dbn.transform(X[part]), 3, axis=1) for part in (train, test)]
-        head = LogisticRegression(max_iter=1000)
-        accuracy = head.fit(below[0][0], y[train]).score(below[1][0], y[test])
-        scores.setdefault("logistic regression, layer 1", []).append(accuracy)
-        for layers in layer_subsets(3):
-            H_train, H_test = (np.hstack([part[i] for i in layers]) for part in below)
-            head = make_pipeline(StandardScaler(), SVC(C=10)).fit(H_train, y[train])
-            name = "SVC, layer" + "".join(f" {layer + 1}" for layer in layers)
-            scores.setdefault(name, []).append(head.score(H_test, y[test]))
-    means = {name: float(np.mean(values)) for name, values in scores.items()}
-    means["SVC, best subset"] = max(v for k, v in means.items() if k.startswith("SVC"))
-    return means, float(np.median(seconds))
+        start = os.times()
+        dbn = DBNTransformer(LAYERS, rbm=rbm, random_state=0).fit(problem.X[a])
+        seconds.append(_cpu(start))
+        for layers in (-1, "all"):
+            chosen = dbn.select(layers=layers)
+            H, G = chosen.transform(problem.X[a]), chosen.transform(problem.X[b])
+            for name, head in heads(False).items():
+                found = better(head, H, G, False, problem.y, (a, b))
+                errors.setdefault(f"{name}, layers={layers!r}", []).append(found)
+    best = {name: np.min(np.mean(found, axis=0)) for name, found in errors.items()}
+    return best | {"cpu seconds": np.median(seconds)}
 
 
-def log_likelihood(train, test, parameters):
-    """Exact mean log-likelihood of an RBM of 16 hidden units, in nats."""
-    start = time.perf_counter()
-    rbm = RBMTransformer(16, **parameters, random_state=0).fit(train)
-    seconds = time.perf_counter() - start
-    W = rbm.components_.astype(np.float64)
-    a, b = rbm.intercept_visible_.astype(np.float64), rbm.intercept_hidden_.astype(np.float64)
-    h = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
-    log_z = logsumexp(h @ b + np.logaddexp(0, h @ W + a).sum(axis=1))
-    free_energy = -test @ a - np.logaddexp(0, test @ W.T + b).sum(axis=1)
-    return float(-free_energy.mean() - log_z), seconds
+def networks(problem):
+    """Fine-tunings of the same generators."""
+    errors, seconds = [[] for _ in NETWORKS], [[] for _ in NETWORKS]
+    for a, b in splits(problem):
+        frozen = FrozenEstimator(DBNTransformer(LAYERS, random_state=0).fit(problem.X[a]))
+        for i, parameters in enumerate(NETWORKS):
+            start = os.times()
+            model = DBNClassifier(frozen, random_state=0, **parameters)
+            model.fit(problem.X[a], problem.y[a])
+            seconds[i].append(_cpu(start))
+            errors[i].append(error(model, problem.X[b], problem.y[b], False))
+    return {
+        title(parameters): [round(float(np.mean(e)), 3), round(float(np.median(s)), 2)]
+        for parameters, e, s in zip(NETWORKS, errors, seconds, strict=True)
+    }
+
+
+def title(parameters):
+    return ", ".join(f"{k}={v!r}" for k, v in parameters.items()) or "defaults"
+
+
+def _cpu(start):
+    end = os.times()
+    return end.user + end.system - start.user - start.system
 
 
 def main():
-    args = arguments(__doc__.splitlines()[0])
-    X, y = digits()
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    sets = {"digits": (X, y, list(folds.split(X, y)))}
-    for name in ("usps", "mnist"):
-        data = load(args.data, name)
-        if data is not None:
-            X, y = data["X_train"][:10_000], data["y_train"][:10_000]
-            X = X.reshape(len(X), -1).astype(np.float32)
-            X = (X - X.min()) / (X.max() - X.min())
-            split = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
-            sets[name] = (X, y, list(split.split(X, y)))
-    dna = load(args.data, "debd_dna")
-    rows = saved("bench_defaults")
-    for title, parameters in CANDIDATES.items():
-        if title in [row["candidate"] for row in rows]:
-            continue
-        row = {"candidate": title}
-        for name, (X, y, splits) in sets.items():
-            row[name], row[f"{name}, seconds"] = features(X, y, splits, parameters)
-            figures = " ".join(
-                f"{key.replace('SVC, ', '')} {value:.4f};"
-                for key, value in row[name].items()
-                if key.startswith(("log", "SVC, best", "SVC, layer 3"))
-            )
-            print(f"{title:<36}{name:<8}{figures} {row[f'{name}, seconds']:.0f} s", flush=True)
-        if title == "defaults":
-            row["digits, other seeds"] = [
-                features(*sets["digits"], parameters, seed)[0] for seed in range(1, SEEDS)
-            ]
-            best = [other["SVC, best subset"] for other in row["digits, other seeds"]]
-            print(f"{title:<36}digits, other seeds: best subset", *(f"{b:.4f}" for b in best))
-        if dna is not None:
-            nats, seconds = log_likelihood(dna["train"], dna["valid"], parameters)
-            row["dna"], row["dna, seconds"] = nats, seconds
-            print(f"{title:<36}dna     {nats:.2f} nats; {seconds:.0f} s", flush=True)
-        rows.append(row)
-        save("bench_defaults", rows)
+    args = arguments(__doc__.splitlines()[0], sets="")
+    names = [name.strip() for name in args.sets.split(";") if name.strip()] or SETS
+    record = Record(NAME)
+    for problem in problems(args.data, names):
+        record({"set": problem.name, "what": "networks"}, lambda p=problem: networks(p))
+        for parameters in GENERATORS:
+            case = {"set": problem.name, "what": "features", "candidate": title(parameters)}
+
+            def found(p=problem, parameters=parameters):
+                return {k: round(float(x), 3) for k, x in generator(p, parameters).items()}
+
+            record(case, found)
+    print_table([row for row in saved(NAME) if row["what"] == "networks"])
+
+
+def print_table(rows):
+    print("\n| fine-tuning | " + " | ".join(row["set"] for row in rows) + " |")
+    print("|---" * (len(rows) + 1) + "|")
+    for name in map(title, NETWORKS):
+        print("| " + " | ".join([name, *(f"{row[name][0]:.2f}" for row in rows)]) + " |")
 
 
 if __name__ == "__main__":
