@@ -28,7 +28,7 @@ from sklearn_dbn._shown import shown
 rng = np.random.default_rng(0)
 X = pd.DataFrame(rng.random((30, 5)), columns=list("abcde"))
 RBM = RBMTransformer(4, n_iter=1, random_state=0)
-DBN = DBNTransformer((4, 3), rbm=RBMTransformer(n_iter=1), random_state=0)
+DBN = DBNTransformer((4, 3), layers=-1, rbm=RBMTransformer(n_iter=1), random_state=0)
 
 
 def with_value(value):

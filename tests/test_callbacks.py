@@ -114,7 +114,7 @@ def test_what_hooks_are_given_as_fitted_can_transform(call):
     seen = Fitted()
     dbn = DBNTransformer((5, 4), rbm=RBMTransformer(n_iter=2)).set_callbacks(seen)
     getattr(dbn, call)(X)
-    assert seen.shapes["fit"] == (60, 4)
+    assert seen.shapes["fit"] == (60, 9)
 
 
 def test_tasks_nest_through_a_search_and_a_pipeline():
@@ -144,7 +144,7 @@ def test_a_callback_may_stop_the_stack():
     stop = Recorder(lambda context: context.task_name == "layer 1")
     dbn = DBNTransformer((5, 4, 3), rbm=RBMTransformer(n_iter=1)).set_callbacks(stop).fit(X)
     assert len(dbn.rbms_) == 2
-    assert dbn.transform(X).shape == (60, 4)
+    assert dbn.transform(X).shape == (60, 9)
 
 
 def test_a_callback_may_stop_the_stack_at_a_layer_that_was_kept(tmp_path):

@@ -255,12 +255,13 @@ def test_rows_without_a_label_train_the_generator_alone():
     some = np.where(np.arange(len(y)) % 4, -1, y)
     rows = np.flatnonzero(some >= 0)
     dbn = DBNTransformer((24, 16), rbm=RBM, random_state=0)
-    clf = DBNClassifier(dbn, unlabeled=-1, n_iter=4, random_state=0).fit(X, some)
+    none = {"adversarial": 0, "virtual_adversarial": 0}
+    clf = DBNClassifier(dbn, unlabeled=-1, n_iter=4, random_state=0, **none).fit(X, some)
     assert list(clf.classes_) == list(range(10))
     assert same(clf.transformer_, DBN)
-    frozen = classifier(unlabeled=-1).fit(X[rows], y[rows].astype(np.uint8))
+    frozen = classifier(unlabeled=-1, **none).fit(X[rows], y[rows].astype(np.uint8))
     np.testing.assert_array_equal(clf.predict_proba(X), frozen.predict_proba(X))
-    pulled = classifier(unlabeled=-1, generative_weight=0.01).fit(X, some)
+    pulled = classifier(unlabeled=-1, generative_weight=0.01, **none).fit(X, some)
     assert not np.array_equal(pulled.predict_proba(X), clf.predict_proba(X))
 
 
