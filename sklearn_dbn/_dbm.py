@@ -22,6 +22,7 @@ from ._fitting import (
     MachineGenerator,
     continued,
     given_to_callbacks,
+    held_out_rows,
     n_passes,
     new_run,
     settings_of,
@@ -394,13 +395,12 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
             settings = settings_of(rbm, rows, **self._deep_settings())
-            held_out, whole = None, True
+            whole = True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
             else:
                 run = new_run(rbm, rows, settings, sizes, seed)
-            if rbm.validation_fraction:
-                held_out = rows.hold_out(rbm.validation_fraction, run.rng)
+            held_out = held_out_rows(rbm, rows, run)
             if before is not None:
                 whole = self._pretrain(context, before, run, rows, seed, progress)
             whole &= self._pass_over(
@@ -414,6 +414,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                 title=title_of(self, self.verbose, rbm.verbose),
                 attributes=partial(self._usable, rows=rows, y=y),
             )
+            run.take_best()
             attributes = self._fitted_attributes(run) | taken(run, settings)
             if not whole:
                 memory = None

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ._automatic import batch_size_of, n_passes_of
@@ -21,7 +22,7 @@ from ._random import Stream, seed_of
 from ._record import Watched, free_energies, late_swing
 from ._rows import Rows
 from ._shown import shown
-from ._training import Diverged, Run, Settings, observe, start, train, watch
+from ._training import Diverged, Run, Settings, begin_stopping, observe, start, train, watch
 from .optim import SCHEDULES, Ascent, MomentumAscent, Sparsity
 from .samplers import SAMPLERS
 from .units import UNITS
@@ -30,6 +31,8 @@ from .units import UNITS
 _PRESENTATIONS, _PASSES = 200_000, (10, 50)
 # The mean activity that Bernoulli hidden units are pushed to, where the user names none.
 _SPARSITY_TARGET = 0.1
+# Share of the rows that are held out to stop by, where validation_fraction is 0.
+_HELD_OUT = 0.1
 # Parameters of a training that leave its result as it is.
 _NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
 
@@ -76,6 +79,7 @@ def settings_of(rbm: Any, rows: Rows, schedule: str | None = None, **deep: Any) 
         centered=rbm.centered,
         sparsity=None if target is None else Sparsity(target, rbm.sparsity_cost),
         n_iter=n_passes(rbm, rows),
+        n_iter_no_change=rbm.n_iter_no_change if rbm.early_stopping else None,
         **deep,
     )
 
@@ -142,6 +146,20 @@ def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
     return run
 
 
+def held_out_rows(rbm: Any, rows: Rows, run: Run) -> np.ndarray | None:
+    """Set a share of the rows aside, as ``rbm`` asks for; which they are."""
+    fraction = rbm.validation_fraction or (_HELD_OUT if rbm.early_stopping else 0.0)
+    if not fraction:
+        return None
+    held_out = rows.hold_out(fraction, run.rng)
+    if rbm.early_stopping and not len(held_out):
+        raise ValueError(
+            f"early_stopping=True needs a row to train on and a row to stop by, and X has "
+            f"{len(rows)} of positive weight: give more, or set early_stopping=False."
+        )
+    return held_out
+
+
 class MachineGenerator(Generator):
     """A generator that is one machine: an RBM, or a deep Boltzmann machine."""
 
@@ -166,18 +184,20 @@ class MachineGenerator(Generator):
 
         ``title`` is what the line of each pass begins with; ``None``: no lines. ``attributes``
         makes of the run what a fitted estimator has, for callbacks that ask.
-        Returns whether all passes were made, and neither a callback nor the user cut it short.
+        Returns whether it was ended by itself, and by neither a callback nor the user.
         """
         given, n_epochs = given_to_callbacks(rows), plain(n_epochs)
         first, last = run.n_epochs, run.n_epochs + n_epochs
         watched = watch(run, rows, held_out)
+        if held_out is not None and settings.n_iter_no_change is not None:
+            begin_stopping(run, rows, held_out, settings.n_iter_no_change)
         if progress.restore(run) and title is not None:
             print(f"{title}goes on after pass {run.n_epochs}, where it was cut short")
         epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
         # The run as it was after its last whole pass.
         whole = run
         try:
-            while run.n_epochs < last:
+            while run.n_epochs < last and not run.stalled:
                 epoch = context.subcontext(task_name=task_name)
                 epoch.call_on_fit_task_begin(estimator=self._original, **given)
                 # Nobody goes back to before the first pass: chunks are passed over once, and
@@ -212,13 +232,13 @@ class MachineGenerator(Generator):
                 raise
             interrupt(self, f"the {run.n_epochs} whole passes that it made", progress.kept)
             return False
-        if run.n_epochs < last:
+        if run.n_epochs < last and not run.stalled:
             # A callback had its way; the key of the memory speaks of the parameters alone.
             progress.forget()
             return False
         progress.save(run, now=True)
         if attributes is not None and not rows.lower:
-            _warn_of_swings(run, n_epochs, watched, settings)
+            _warn_of_swings(run, run.n_epochs - first, watched, settings)
         return True
 
     @abstractmethod
@@ -230,7 +250,7 @@ class MachineGenerator(Generator):
         machine = run.result()
         visible, a = machine.units[0], machine.par[0]
         return {
-            "_run": run.without_gaps(),
+            "_run": run.without_rows(),
             "_machine": machine,
             "_known": {},
             "n_features_in_": a.shape[1],

@@ -95,7 +95,7 @@ class Pretraining:
             sizes = [run.machine.W[layer].shape[1]]
             alone = new_run(self.rbm, below, settings, sizes, layer_seed(seed, layer), kind)
             yield alone, below, settings
-            runs.append(alone.without_gaps())
+            runs.append(alone.without_rows())
             lower = [*lower, alone.result() if lower else alone.average]
             columns = runs[0].columns
         adopt(run, runs)

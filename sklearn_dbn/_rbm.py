@@ -18,6 +18,7 @@ from ._fitting import (
     MachineGenerator,
     continued,
     given_to_callbacks,
+    held_out_rows,
     n_passes,
     new_run,
     settings_of,
@@ -117,7 +118,16 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     validation_fraction : float, default=0.0
         Share of the rows that is held out of training, for the `free_energy_gap` of
-        `history_`: where it grows from pass to pass, the machine overfits.
+        `history_`: where it grows from pass to pass, the machine overfits. With
+        `early_stopping` 0 stands for 0.1.
+
+    early_stopping : bool, default=False
+        Stop once the log-likelihood of the rows of `validation_fraction` has not risen for
+        `n_iter_no_change` passes, and keep the machine of the best pass. `partial_fit` does
+        not look at it. In a template of a `DBMTransformer` it stops the joint training alone.
+
+    n_iter_no_change : int, default=10
+        Passes without a better log-likelihood before `early_stopping` stops.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the parameters, chains and averages of the last one. The
@@ -163,7 +173,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         of the others have means that correlate beyond 0.99, over 10 to 128 of those rows, with
         those of a unit before them in their layer; `weight_norm`; and `free_energy_gap`, the
         mean free energy of held-out rows less that of training rows, in nats, where
-        `validation_fraction` is positive. With persistent chains `free_energy_swing` is the
+        `validation_fraction` is positive. With `early_stopping`, `validation_log_likelihood` is
+        an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
+        drawn once where these have grey levels, and of the observed entries where they have
+        gaps. With persistent chains `free_energy_swing` is the
         standard deviation, over those rows, of what the pass changed in their free energies
         under the parameters before averaging, in nats. `swap_rate`, with
         `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
@@ -175,7 +188,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Rows for each update in the last training.
 
     n_iter_ : int
-        Passes made over data, in all calls that continued one another.
+        Passes made over data, in all calls that continued one another; with `early_stopping`
+        those after the best one too.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -196,6 +210,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     .. [3] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
     .. [4] Desjardins, Courville, Bengio, Vincent, Delalleau (2010). Tempered Markov chain Monte
        Carlo for training of restricted Boltzmann machines. AISTATS, PMLR 9:145-152.
+    .. [5] Desjardins, Courville, Bengio (2011). On tracking the partition function. NIPS 24.
 
     Examples
     --------
@@ -238,6 +253,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ],
         "sparsity_cost": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "memory": MEMORY,
         "random_state": ["random_state"],
@@ -266,6 +283,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         sparsity_target: float | str | None = "auto",
         sparsity_cost: float = 0.1,
         validation_fraction: float = 0.0,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         warm_start: bool = False,
         memory: Any = None,
         random_state: Any = None,
@@ -290,6 +309,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.sparsity_target = sparsity_target
         self.sparsity_cost = sparsity_cost
         self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.memory = memory
         self.random_state = random_state
@@ -348,21 +369,21 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
         ``title`` is that of the stack that this is a layer of.
         """
-        last = (getattr(self, "n_iter_", 0) if self.warm_start else 0) + n_passes(self, rows)
-        made = self._fit_rows(rows, progress, title)
-        if made["n_iter_"] < last:
+        made, whole = self._fit_rows(rows, progress, title)
+        if not whole:
             raise DoNotKeep(made)
         return made
 
     @with_callbacks
     def _fit_rows(
         self, rows: Rows, progress: Progress, title: str | None = None
-    ) -> dict[str, Any]:
-        """`fit` once the rows are validated; returns the fitted attributes."""
+    ) -> tuple[dict[str, Any], bool]:
+        """`fit` once the rows are validated; returns the fitted attributes.
+
+        And whether neither a callback nor the user cut it short.
+        """
         run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
-        held_out = None
-        if self.validation_fraction:
-            held_out = rows.hold_out(self.validation_fraction, run.rng)
+        held_out = held_out_rows(self, rows, run)
         return self._train(run, rows, settings, settings.n_iter, progress, held_out, title)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -406,7 +427,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     @with_callbacks
     def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> dict[str, Any]:
         run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
-        return self._train(run, rows, settings, 1, Progress(), title=title)
+        return self._train(run, rows, settings, 1, Progress(), title=title)[0]
 
     def _prepare(
         self, rows: Rows, go_on: bool, schedule: str | None = None
@@ -433,11 +454,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         progress: Progress,
         held_out: Any = None,
         title: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], bool]:
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self._original, **given)
-        self._pass_over(
+        whole = self._pass_over(
             context,
             run,
             rows,
@@ -448,13 +469,14 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             title=title or title_of(self, self.verbose),
             attributes=self._fitted_attributes,
         )
+        run.take_best()
         made = self._fitted_attributes(run) | taken(run, settings)
         context.call_on_fit_task_end(
             estimator=self._original,
             **given,
             reconstruction_attributes=lambda: self._new_attributes() | made,
         )
-        return made
+        return made, whole
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """What a user of the fitted estimator finds, in the notation of scikit-learn."""

@@ -182,6 +182,10 @@ class Rows:
             return None
         return Gaps(counts, self.bottom, fixed=bool(self.lower), new=new)
 
+    def missing(self, index: np.ndarray) -> Array:
+        """Which values of X are missing in the rows of ``index``."""
+        return np.isnan(self._taken(index))
+
     def unobserved(self) -> np.ndarray:
         """Columns that have a value in no row that counts."""
         if not self._gaps:

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from ._array_api import Array, device, namespace, sum_of, to_numpy
+from ._array_api import Array, device, namespace, sum_of, take, to_numpy
 from ._blas import blas_threads
 from ._common_factor import common_factor, divide, leading_direction, scatter
+from ._early_stopping import EarlyStopping
 from ._gaps import Gaps
 from ._machine import Machine
 from ._mean_field import settle
 from ._random import Stream
 from ._record import Watched, deviation, free_energies, record_of
 from ._rows import Moments, Rows, add_moments, standardised
+from .likelihood import base_rates
 from .optim import Ascent, Sparsity, blend
 from .samplers import Chains
 
@@ -47,6 +49,8 @@ _INITIAL_UPPER_FIELD = 0.5
 # The record of each epoch is computed from at most so many rows, enough for two digits, and
 # from so many values.
 _MONITOR_ROWS, _MONITOR_VALUES = 256, 1 << 20
+# Rows that a training is stopped by have at most so many values.
+_HELD_OUT_VALUES = 1 << 20
 
 
 class Diverged(ArithmeticError):
@@ -68,6 +72,7 @@ class Settings:
     n_iter: int = 1
     n_mean_field_steps: int = 0
     partial_mean_field: bool = False
+    n_iter_no_change: int | None = None
 
 
 @dataclass
@@ -103,6 +108,8 @@ class Run:
         Passes over data so far.
     gaps : Gaps or None
         What is drawn for the missing entries of the rows, while the training goes on.
+    stopping : EarlyStopping or None
+        What the training is stopped by, while it goes on.
     """
 
     machine: Machine
@@ -120,6 +127,7 @@ class Run:
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
     gaps: Gaps | None = None
+    stopping: EarlyStopping | None = None
 
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
@@ -131,11 +139,22 @@ class Run:
         copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
         copied.history = {name: list(values) for name, values in self.history.items()}
         copied.gaps = None if self.gaps is None else self.gaps.copy()
+        copied.stopping = None if self.stopping is None else self.stopping.copy()
         return copied
 
-    def without_gaps(self) -> Run:
+    def without_rows(self) -> Run:
         """The run without what is of the size of its rows, and of no use with others."""
-        return self if self.gaps is None else replace(self, gaps=None)
+        return replace(self, gaps=None, stopping=None)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the rows that it is stopped by say that it is over."""
+        return self.stopping is not None and self.stopping.stalled
+
+    def take_best(self) -> None:
+        """Go back to the parameters and chains of the best pass, where one was looked for."""
+        if self.stopping is not None:
+            vars(self).update(self.stopping.kept, stopping=None)
 
     def rate(self, settings: Settings) -> float:
         """The learning rate to start with."""
@@ -291,6 +310,30 @@ def watch(run: Run, rows: Rows, held_out: np.ndarray | None = None) -> Watched:
     return Watched(trained, rows.means(held_out[:n_rows]) if apart else None)
 
 
+def begin_stopping(run: Run, rows: Rows, held_out: np.ndarray, n_iter_no_change: int) -> None:
+    """Let ``run`` keep its best pass, by the likelihood of the rows ``held_out``.
+
+    To be called after `watch`, by which the rows know the machine.
+    """
+    machine, like = run.average, rows.weight
+    # The training draws what it would draw without this.
+    rng = Stream(int(copy.deepcopy(run.rng).uniform(1)[0] * 2**53))
+    index = held_out[: max(1, _HELD_OUT_VALUES // rows.n_columns)]
+    gaps, missing = rows.gaps(new=True), None
+    if gaps is not None and not rows.lower:
+        missing = rows.missing(index)
+    v = rows.present(index, rng, None if gaps is None else gaps.of(index))
+    mean, var = (_array(x, like) for x in run.standard_moments())
+    hidden = run.activity[1:]
+    par = base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+    base = Machine(machine.units, par, [0 * W for W in machine.W])
+    weight = take(rows.weight, index)
+    run.stopping = EarlyStopping.of_base(
+        n_iter_no_change, base, v, missing, weight, run.log_scale(), rng
+    )
+    run.stopping.follow(base, machine)
+
+
 def train(
     run: Run,
     rows: Rows,
@@ -339,8 +382,10 @@ def train(
                 run.gaps.end_pass()
             # The average reaches over a fixed share of the run so far, however long it gets.
             rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
-            run.average = blend(run.average, run.machine, rate)
+            old, run.average = run.average, blend(run.average, run.machine, rate)
             record = record_of(run.average, watched, n_sweeps)
+            if run.stopping is not None:
+                record["validation_log_likelihood"] = run.stopping.end_pass(old, run)
             if persistent:
                 after = free_energies(run.machine, watched, n_sweeps)
                 record["free_energy_swing"] = deviation(after - before)

@@ -19,6 +19,7 @@ X, y = (X[:300] / 16).astype(np.float32), y[:300]
 
 ESTIMATORS = {
     "rbm": RBMTransformer(12, n_iter=300, momentum=0.5, validation_fraction=0.1),
+    "early stopping": RBMTransformer(12, n_iter=200, early_stopping=True, n_iter_no_change=200),
     "tempering": RBMTransformer(8, n_iter=60, sampler="tempering"),
     "dbn": DBNTransformer((12, 10), rbm=RBMTransformer(n_iter=150)),
     "dbm": DBMTransformer((12, 10), rbm=RBMTransformer(n_iter=60)),

@@ -13,6 +13,7 @@ from ._population import population
 from ._rows import LogProbability, log_probability
 from ._stack import CommonStream, log_weight, log_weights, propose
 from ._temperatures import place
+from ._tracking import TrackedPartition
 
 __all__ = [
     "METHODS",
@@ -20,6 +21,7 @@ __all__ = [
     "Estimate",
     "LogPartition",
     "LogProbability",
+    "TrackedPartition",
     "anneal",
     "base_rates",
     "enumerable",

@@ -23,7 +23,7 @@ from .._random import Stream
 from ._annealing import Path, independent
 
 # Resampled once the weights are worth less than this share of the chains.
-_EQUAL_ENOUGH = 0.5
+EQUAL_ENOUGH = 0.5
 # Fewer chains could not tell how the weights spread.
 _FEWEST = 10
 
@@ -57,8 +57,8 @@ def population(
         log_weight += to_numpy(change)
         weight = np.exp(log_weight - log_weight.max())
         size = weight.sum() ** 2 / (weight * weight).sum()
-        if size < _EQUAL_ENOUGH * n_chains or step == n_steps:
-            chosen = _systematic(weight, rng)
+        if size < EQUAL_ENOUGH * n_chains or step == n_steps:
+            chosen = resample(weight, rng)
             states = [take(x, chosen) for x in states]
             log_weight[:] = 0.0
     # Copies are neighbours, and the first rows would hold too many of them.
@@ -66,7 +66,7 @@ def population(
     return [take(x, order) for x in states]
 
 
-def _systematic(weight: np.ndarray, rng: Stream) -> np.ndarray:
+def resample(weight: np.ndarray, rng: Stream) -> np.ndarray:
     """As many indices as weights, each as often as its weight says but for rounding."""
     n = len(weight)
     ends = np.cumsum(weight)
