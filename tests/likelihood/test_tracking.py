@@ -1,5 +1,7 @@
 """log Z of a machine that moves, against enumeration."""
 
+import itertools
+
 import exact
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def machines_of(kind):
 def follow(machines, n_chains, seed=0):
     rng = Stream(seed)
     tracked, values = TrackedPartition.of_base(machines[0], n_chains, rng), []
-    for old, new in zip(machines, machines[1:], strict=False):
+    for old, new in itertools.pairwise(machines):
         steps = list(tracked.follow(old, new, rng))
         assert steps[-1] is new
         values.append(tracked.value)
