@@ -290,7 +290,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         Warns
         -----
         ConvergenceWarning
-            When persistent chains do not mix, as in `RBMTransformer`.
+            When persistent chains do not mix, or the joint training has not converged, as in
+            `RBMTransformer`.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
@@ -413,6 +414,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                 held_out=held_out,
                 title=title_of(self, self.verbose, rbm.verbose),
                 attributes=partial(self._usable, rows=rows, y=y),
+                subject="The training",
             )
             run.take_best()
             attributes = self._fitted_attributes(run) | taken(run, settings)

@@ -222,7 +222,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         Warns
         -----
         ConvergenceWarning
-            When persistent chains do not mix, as in `RBMTransformer`.
+            When persistent chains do not mix, or a layer has not converged, as in
+            `RBMTransformer`.
         """
         if self.pretrained is not None:
             X, weight = self._adopt(X, sample_weight)
@@ -318,7 +319,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 warn_unobserved(self, rows)
             task = context.subcontext(task_name=f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-            trainer = LayerTraining(self._original, task, rbm, rows, title)
+            trainer = LayerTraining(self._original, task, rbm, rows, title, layer)
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
                 attributes, statistics = remembered(memory, key, trainer)

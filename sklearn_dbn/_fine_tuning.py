@@ -24,6 +24,8 @@ from .samplers import Chains, PersistentContrastiveDivergence
 
 # What scipy calls the solvers that look at all rows before each step.
 FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
+# The status by which it says that all iterations were made.
+_LIMIT = 1
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
 # Saturated units keep all else finite; no network of use is this wrong.
 _LARGEST_LOSS = 1e6
@@ -158,6 +160,8 @@ class Tuning:
         The parameters after that pass.
     n_stalled : int
         Passes since then.
+    limited : bool
+        Whether scipy made all the iterations that it may, with no end in sight.
     """
 
     network: Network
@@ -170,6 +174,7 @@ class Tuning:
     best: tuple[float, float] | None = None
     kept: dict[str, Array] = field(default_factory=dict)
     n_stalled: int = 0
+    limited: bool = False
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
 
@@ -407,10 +412,11 @@ def descend(
     n_epochs: int,
     validation: Examples | None,
     stop: Callable[[], bool],
-) -> None:
+) -> bool:
     """Let scipy minimise the loss over all rows, weight decay included, for ``n_epochs``.
 
-    ``stop`` is asked after each iteration. What cuts it short leaves the last one.
+    ``stop`` is asked after each iteration. What cuts it short leaves the last one. Returns
+    whether ``n_epochs`` were too few.
 
     Raises
     ------
@@ -463,3 +469,4 @@ def descend(
     if not math.isfinite(found.fun):
         # Then scipy gives up before the first iteration.
         raise Diverged
+    return found.status == _LIMIT

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ._automatic import batch_size_of, n_passes_of
 from ._base import interrupt
+from ._convergence import Course, warn_unconverged
 from ._divergence import machine_diverged
 from ._generator import Generator
 from ._machine import Machine
@@ -179,11 +180,13 @@ class MachineGenerator(Generator):
         title: str | None = None,
         task_name: str = "epoch",
         attributes: Callable[[Run], dict[str, Any]] | None = None,
+        subject: str | None = None,
     ) -> bool:
         """Drive the training loop, pass by pass, with a callback task for each.
 
         ``title`` is what the line of each pass begins with; ``None``: no lines. ``attributes``
-        makes of the run what a fitted estimator has, for callbacks that ask.
+        makes of the run what a fitted estimator has, for callbacks that ask. ``subject`` is
+        what a warning is about where it has not converged; ``None``: no warning.
         Returns whether it was ended by itself, and by neither a callback nor the user.
         """
         given, n_epochs = given_to_callbacks(rows), plain(n_epochs)
@@ -191,6 +194,8 @@ class MachineGenerator(Generator):
         watched = watch(run, rows, held_out)
         if held_out is not None and settings.n_iter_no_change is not None:
             begin_stopping(run, rows, held_out, settings.n_iter_no_change)
+        if subject is not None:
+            run.course = Course(n_epochs, run.machine.copy().W)
         if progress.restore(run) and title is not None:
             print(f"{title}goes on after pass {run.n_epochs}, where it was cut short")
         epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
@@ -202,9 +207,11 @@ class MachineGenerator(Generator):
                 epoch.call_on_fit_task_begin(estimator=self._original, **given)
                 # Nobody goes back to before the first pass: chunks are passed over once, and
                 # a copy takes as long as a minibatch.
-                whole = run.copy() if run.n_epochs > first else None
+                before = whole = run.copy() if run.n_epochs > first else None
                 next(epochs)
                 whole = run
+                if run.course is not None:
+                    run.course.end_pass(before and before.machine, run.machine)
                 progress.save(run)
                 if title is not None:
                     record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
@@ -237,8 +244,15 @@ class MachineGenerator(Generator):
             progress.forget()
             return False
         progress.save(run, now=True)
-        if attributes is not None and not rows.lower:
-            _warn_of_swings(run, run.n_epochs - first, watched, settings)
+        n_made = run.n_epochs - first
+        swings = attributes is not None and not rows.lower
+        if swings and _warn_of_swings(run, n_made, watched, settings):
+            return True
+        n_steps = run.n_epochs * -(-len(rows) // settings.batch_size)
+        if n_made and subject is not None and not run.stalled:
+            if run.course.goes_on(run.machine, n_steps):
+                why = "its weights still move in one direction"
+                warn_unconverged(subject, f"{n_made} passes", why, "n_iter or learning_rate")
         return True
 
     @abstractmethod
@@ -273,10 +287,10 @@ class MachineGenerator(Generator):
         return view
 
 
-def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Settings) -> None:
+def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Settings) -> bool:
     """Say that the persistent chains of a training do not mix, where that is seen."""
     if not (n_epochs and settings.sampler.persistent):
-        return
+        return False
     swing = late_swing(
         run.history["free_energy_swing"][-n_epochs:],
         free_energies(run.machine, watched, settings.n_mean_field_steps),
@@ -290,6 +304,7 @@ def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Setting
             ConvergenceWarning,
             stacklevel=2,
         )
+    return swing is not None
 
 
 def given_to_callbacks(rows: Rows) -> dict[str, Any]:

@@ -33,9 +33,10 @@ class LayerTraining:
         rbm: RBMTransformer,
         rows: Rows,
         title: str | None,
+        layer: int,
     ):
         self.stack, self.task, self.rbm, self.rows = stack, task, rbm, rows
-        self.title = title
+        self.title, self.subject = title, f"The training of layer {layer}"
         self.ran = self.stop = False
 
     def __call__(self, progress: Progress) -> tuple[dict[str, Any], UnitStatistics]:
@@ -45,7 +46,7 @@ class LayerTraining:
         with self.task.propagate_callback_context(rbm):
             self.task.call_on_fit_task_begin(estimator=self.stack, X=self.rows.X)
             try:
-                attributes = rbm._trained(self.rows, progress, self.title)
+                attributes = rbm._trained(self.rows, progress, self.title, self.subject)
             except DoNotKeep as unfinished:
                 attributes, whole = unfinished.result, False
             self.stop = self.task.call_on_fit_task_end(estimator=self.stack, X=self.rows.X)

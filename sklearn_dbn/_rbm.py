@@ -19,7 +19,6 @@ from ._fitting import (
     continued,
     given_to_callbacks,
     held_out_rows,
-    n_passes,
     new_run,
     settings_of,
     taken,
@@ -346,7 +345,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         -----
         ConvergenceWarning
             When persistent chains do not mix: `free_energy_swing` of `history_` is then above
-            5 nats in the last half of the passes, and above what the rows differ by.
+            5 nats in the last half of the passes, and above what the rows differ by. Or when
+            the weights still moved in one direction in the last half of the passes.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         dtype = self.components_.dtype if go_on else None
@@ -363,20 +363,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return self
 
     def _trained(
-        self, rows: Rows, progress: Progress, title: str | None = None
+        self,
+        rows: Rows,
+        progress: Progress,
+        title: str | None = None,
+        subject: str = "The training",
     ) -> dict[str, Any]:
         """Train on the rows; returns what that left, and none of the configuration.
 
-        ``title`` is that of the stack that this is a layer of.
+        ``title`` and ``subject`` are those of the stack that this is a layer of.
         """
-        made, whole = self._fit_rows(rows, progress, title)
+        made, whole = self._fit_rows(rows, progress, title, subject)
         if not whole:
             raise DoNotKeep(made)
         return made
 
     @with_callbacks
     def _fit_rows(
-        self, rows: Rows, progress: Progress, title: str | None = None
+        self, rows: Rows, progress: Progress, title: str | None, subject: str
     ) -> tuple[dict[str, Any], bool]:
         """`fit` once the rows are validated; returns the fitted attributes.
 
@@ -384,7 +388,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
         held_out = held_out_rows(self, rows, run)
-        return self._train(run, rows, settings, settings.n_iter, progress, held_out, title)
+        return self._train(
+            run, rows, settings, settings.n_iter, progress, held_out, title, subject
+        )
 
     @_fit_context(prefer_skip_nested_validation=True)
     @assigned_at_the_end
@@ -454,6 +460,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         progress: Progress,
         held_out: Any = None,
         title: str | None = None,
+        subject: str | None = None,
     ) -> tuple[dict[str, Any], bool]:
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_epochs)
@@ -468,6 +475,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             held_out=held_out,
             title=title or title_of(self, self.verbose),
             attributes=self._fitted_attributes,
+            subject=subject,
         )
         run.take_best()
         made = self._fitted_attributes(run) | taken(run, settings)

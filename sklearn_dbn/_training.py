@@ -14,6 +14,7 @@ import numpy as np
 from ._array_api import Array, device, namespace, sum_of, take, to_numpy
 from ._blas import blas_threads
 from ._common_factor import common_factor, divide, leading_direction, scatter
+from ._convergence import Course
 from ._early_stopping import EarlyStopping
 from ._gaps import Gaps
 from ._machine import Machine
@@ -110,6 +111,8 @@ class Run:
         What is drawn for the missing entries of the rows, while the training goes on.
     stopping : EarlyStopping or None
         What the training is stopped by, while it goes on.
+    course : Course or None
+        How the weights have moved, while the training goes on.
     """
 
     machine: Machine
@@ -128,6 +131,7 @@ class Run:
     history: dict[str, list] = field(default_factory=dict)
     gaps: Gaps | None = None
     stopping: EarlyStopping | None = None
+    course: Course | None = None
 
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
@@ -140,11 +144,12 @@ class Run:
         copied.history = {name: list(values) for name, values in self.history.items()}
         copied.gaps = None if self.gaps is None else self.gaps.copy()
         copied.stopping = None if self.stopping is None else self.stopping.copy()
+        copied.course = None if self.course is None else self.course.copy()
         return copied
 
     def without_rows(self) -> Run:
         """The run without what is of the size of its rows, and of no use with others."""
-        return replace(self, gaps=None, stopping=None)
+        return replace(self, gaps=None, stopping=None, course=None)
 
     @property
     def stalled(self) -> bool:

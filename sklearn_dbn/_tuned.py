@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._automatic import batch_size_of, n_passes_of
 from ._base import BaseGenerator, interrupt, of_one_fit
 from ._compat import Interval, StrOptions
+from ._convergence import still_falls, warn_unconverged
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
 from ._divergence import tuning_diverged
@@ -313,6 +314,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
             whole = self._epochs(
                 context, tuning, settings, examples, validation, n_epochs, told, progress
             )
+            if whole and not chunk and tuning.n_stalled < self.n_iter_no_change:
+                self._warn_unconverged(tuning, settings, examples, targets, n_epochs)
             if validation is not None:
                 tuning.restore()
             if not whole:
@@ -464,7 +467,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
         try:
             if self.solver in FULL_BATCH:
                 # scipy does not say before an iteration whether there will be one.
-                descend(
+                tuning.limited = descend(
                     tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
                 )
                 return not stopped
@@ -502,6 +505,29 @@ class FineTuned(TemplateParameters, BaseGenerator):
         if stopped:
             progress.forget()
         return not stopped
+
+    def _warn_unconverged(
+        self,
+        tuning: Tuning,
+        settings: Settings,
+        examples: Examples,
+        targets: Targets,
+        n_epochs: int,
+    ) -> None:
+        subject = "The fine-tuning"
+        if self.solver in FULL_BATCH:
+            if tuning.limited and n_epochs:
+                why = "scipy made all iterations that it may"
+                warn_unconverged(subject, f"{n_epochs} passes", why, "n_iter")
+            return
+        base = np.repeat(targets.base[None, :], len(examples.target), axis=0)
+        losses, _ = settings.loss(base.astype(examples.target.dtype), examples.target)
+        base_loss = float(np.average(losses, weights=examples.weight))
+        made = tuning.history["loss"][-n_epochs:] if n_epochs else []
+        if still_falls(made, base_loss):
+            why = "its loss still falls"
+            cure = "n_iter or learning_rate"
+            warn_unconverged(subject, f"{n_epochs} passes", why, cure)
 
     def _fitted(self, tuning: Tuning, settings: Settings) -> dict[str, Any]:
         """What a user of the fitted estimator finds."""
