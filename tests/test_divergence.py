@@ -122,6 +122,6 @@ def test_the_cause_is_named(kind):
 def test_weights_next_to_nothing_are_no_reason_to_diverge(rate):
     weight = np.where(HEAVY > 1, 1, 1e-44)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         learned = rbm(learning_rate=rate).fit(X.astype(np.float32), sample_weight=weight)
     assert np.isfinite(learned.components_).all()

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from interrupted import state
 from scipy.stats import chi2
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer, _gaps, _rows, _training
 from sklearn_dbn._gaps import at_rest, count_gaps, redraw
@@ -205,13 +206,14 @@ def test_columns_without_a_value_are_named_once(name, call):
     weight[0] = 0
     with pytest.warns(UserWarning, match="no observed value in column 'c', from") as told:
         getattr(clone(QUICK[name]), call)(X, sample_weight=weight)
-    assert len(told) == 1
+    assert sum("no observed value" in str(w.message) for w in told) == 1
     X.iloc[:, 0] = np.nan
     with pytest.warns(UserWarning, match=r"column 'aaa.* and in 1 others") as told:
         getattr(clone(QUICK[name]), call)(X, sample_weight=weight)
     assert len(str(told[0].message)) < 300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         rows = GAPPY[:60].copy()
         fitted = getattr(clone(QUICK[name]), call)(rows)
         rows[:, 1] = np.nan

@@ -297,7 +297,7 @@ def test_a_full_disk_stops_no_training(tmp_path):
 def test_two_versions_share_a_folder_and_take_nothing_from_one_another(tmp_path, monkeypatch):
     rbm = RBMTransformer(12, n_iter=3, random_state=0, memory=tmp_path, verbose=1)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         clone(rbm).fit(X)
         monkeypatch.setattr("sklearn_dbn._memory.__version__", "0.0.0")
         clone(rbm).fit(X)

@@ -126,7 +126,7 @@ def test_without_an_integer_seed_nothing_is_kept(dbn, count, tmp_path, random_st
     for _ in range(2):
         with pytest.warns(UserWarning, match="keeps nothing with random_state=") as said:
             clone(dbn).set_params(random_state=random_state).fit(X)
-        assert len(said) == 1
+        assert sum("memory=" in str(w.message) for w in said) == 1
     assert count() == 6
     assert not (tmp_path / "cache").exists()
 
@@ -271,7 +271,7 @@ def test_memory_without_a_seed_warns_once_a_fit(seed, tmp_path):
             generator.set_params(**asked)
             with pytest.warns(UserWarning, match="memory= keeps nothing") as said:
                 tuned.fit(X, y)
-            assert len(said) == 1
+            assert sum("memory=" in str(w.message) for w in said) == 1
     # What goes on from what it was is never kept, and nobody expects it.
     estimator.set_params(warm_start=True).fit(X)
     estimator.partial_fit(X)
