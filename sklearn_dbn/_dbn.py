@@ -141,7 +141,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     >>> from sklearn.svm import SVC
     >>> from sklearn_dbn import DBNTransformer, RBMTransformer, layer_subsets
     >>> X, y = load_digits(return_X_y=True)
-    >>> rbm = RBMTransformer(n_iter=5)
+    >>> rbm = RBMTransformer(n_iter=20)
     >>> with TemporaryDirectory() as cache:
     ...     dbn = DBNTransformer((64, 64), rbm=rbm, memory=cache, random_state=0)
     ...     pipe = make_pipeline(dbn, SVC())

@@ -189,7 +189,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
     >>> from sklearn.preprocessing import minmax_scale
     >>> from sklearn_dbn import DBNRegressor, DBNTransformer, RBMTransformer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> dbn = DBNTransformer((32, 32), rbm=RBMTransformer(n_iter=5))
+    >>> dbn = DBNTransformer((32, 32), rbm=RBMTransformer(n_iter=20))
     >>> model = DBNRegressor(dbn, random_state=0).fit(minmax_scale(X), y)
     >>> bool(model.score(minmax_scale(X), y) > 0.4)
     True

@@ -60,7 +60,7 @@ class ChainsDisplay:
     >>> from sklearn_dbn import RBMTransformer
     >>> from sklearn_dbn.inspection import ChainsDisplay
     >>> X = load_digits().data / 16
-    >>> rbm = RBMTransformer(64, n_iter=5, random_state=0).fit(X)
+    >>> rbm = RBMTransformer(64, n_iter=20, random_state=0).fit(X)
     >>> display = ChainsDisplay.from_estimator(rbm, sweeps=(0, 10, 100), random_state=0)
     >>> display.images.shape
     (10, 3, 64)

@@ -50,7 +50,7 @@ class FiltersDisplay:
     >>> from sklearn_dbn import DBNTransformer, RBMTransformer
     >>> from sklearn_dbn.inspection import FiltersDisplay
     >>> X = load_digits().data / 16
-    >>> rbm = RBMTransformer(n_iter=5)
+    >>> rbm = RBMTransformer(n_iter=20)
     >>> dbn = DBNTransformer((64, 32), rbm=rbm, random_state=0).fit(X)
     >>> FiltersDisplay.from_estimator(dbn, layer=1).filters.shape
     (32, 64)

@@ -41,7 +41,7 @@ class HistoryDisplay:
     >>> from sklearn_dbn import RBMTransformer
     >>> from sklearn_dbn.inspection import HistoryDisplay
     >>> X = load_digits().data / 16
-    >>> rbm = RBMTransformer(64, n_iter=5, random_state=0).fit(X)
+    >>> rbm = RBMTransformer(64, n_iter=20, random_state=0).fit(X)
     >>> display = HistoryDisplay.from_estimator(rbm, quantities=["reconstruction_error"])
     >>> len(display.axes_)
     1

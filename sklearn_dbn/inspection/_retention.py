@@ -52,8 +52,8 @@ def generative_retention(
     >>> from sklearn_dbn.inspection import generative_retention
     >>> X, y = load_digits(return_X_y=True)
     >>> X = (X > 8).astype(float)
-    >>> rbm = RBMTransformer(16, n_iter=5, random_state=0)
-    >>> model = DBNClassifier(rbm, n_iter=5, random_state=0).fit(X, y)
+    >>> rbm = RBMTransformer(16, n_iter=20, random_state=0)
+    >>> model = DBNClassifier(rbm, n_iter=20, random_state=0).fit(X, y)
     >>> kept = generative_retention(model, X)
     >>> bool(kept.after.log_likelihood < kept.before.log_likelihood)
     True
@@ -120,8 +120,8 @@ class RetentionDisplay:
     >>> from sklearn_dbn.inspection import RetentionDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> X = (X > 8).astype(float)
-    >>> rbm = RBMTransformer(16, n_iter=5, random_state=0)
-    >>> model = DBNClassifier(rbm, n_iter=5, random_state=0).fit(X, y)
+    >>> rbm = RBMTransformer(16, n_iter=20, random_state=0)
+    >>> model = DBNClassifier(rbm, n_iter=20, random_state=0).fit(X, y)
     >>> display = RetentionDisplay.from_estimator(model, X, n_samples=25)
     >>> len(display.axes_)
     3

@@ -46,7 +46,7 @@ class SamplesDisplay:
     >>> from sklearn_dbn import RBMTransformer
     >>> from sklearn_dbn.inspection import SamplesDisplay
     >>> X = load_digits().data / 16
-    >>> rbm = RBMTransformer(64, n_iter=5, random_state=0).fit(X)
+    >>> rbm = RBMTransformer(64, n_iter=20, random_state=0).fit(X)
     >>> display = SamplesDisplay.from_estimator(rbm, n_samples=25, random_state=0)
     >>> display.samples.shape
     (25, 64)

@@ -295,7 +295,7 @@ class SelectingGenerator(Generator):
         >>> from sklearn.datasets import load_digits
         >>> from sklearn_dbn import DBNTransformer, RBMTransformer
         >>> X = load_digits().data / 16
-        >>> rbm = RBMTransformer(n_iter=2)
+        >>> rbm = RBMTransformer(n_iter=20)
         >>> dbn = DBNTransformer((32, 16), rbm=rbm, random_state=0).fit(X)
         >>> dbn.transform(X).shape, dbn.select(layers="all", units=10).transform(X).shape
         ((1797, 16), (1797, 10))
