@@ -126,7 +126,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         not look at it. In a template of a `DBMTransformer` it stops the joint training alone.
 
     n_iter_no_change : int, default=10
-        Passes without a better log-likelihood before `early_stopping` stops.
+        Passes without a better log-likelihood before `early_stopping` stops. With a `schedule`
+        that falls, the likelihood may stand still for a while and rise later: where there are
+        many passes, give a share of them.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the parameters, chains and averages of the last one. The
@@ -175,7 +177,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         `validation_fraction` is positive. With `early_stopping`, `validation_log_likelihood` is
         an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
         drawn once where these have grey levels, and of the observed entries where they have
-        gaps. With persistent chains `free_energy_swing` is the
+        gaps. With hundreds of hidden units its level is off by a nat or two, from the first
+        passes on, and its changes by less: `score` tells the level. With persistent chains `free_energy_swing` is the
         standard deviation, over those rows, of what the pass changed in their free energies
         under the parameters before averaging, in nats. `swap_rate`, with
         `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
