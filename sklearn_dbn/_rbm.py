@@ -178,9 +178,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
         drawn once where these have grey levels, and of the observed entries where they have
         gaps. With hundreds of hidden units its level is off by a nat or two, from the first
-        passes on, and its changes by less: `score` tells the level. With persistent chains `free_energy_swing` is the
-        standard deviation, over those rows, of what the pass changed in their free energies
-        under the parameters before averaging, in nats. `swap_rate`, with
+        passes on, and its changes by less: `score` tells the level. With persistent chains
+        `free_energy_swing` is the standard deviation, over those rows, of what the pass changed
+        in their free energies under the parameters before averaging, in nats. `swap_rate`, with
         `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
 
     learning_rate_ : float
