@@ -6,8 +6,8 @@ pass; docs/decisions/convergence.md says how far the sum is known.
 The free energy of a row is a formula where all even layers are known. Missing entries and even
 layers above the visible one have chains of their own, one a row, which move as the machine
 does. For the change of the log of the sum over what is unknown, the mean of F_old - F_new over
-chains of the old machine is too low, over those of the new one too high, and the mean of both is
-right but for third powers of the step.
+chains of the old machine is too low, over those of the new one too high, and the mean of both
+is right but for third powers of the step.
 """
 
 from __future__ import annotations
