@@ -151,7 +151,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     history_ : dict of lists of float
         As in `RBMTransformer`, over all hidden layers together; with several of them
-        `free_energy_gap` is that of the variational bound.
+        `free_energy_gap` is that of the variational bound. `validation_log_likelihood` is an
+        estimate of the log-likelihood itself, and of no bound.
 
     learning_rate_ : float
         The learning rate that the last training started with.
