@@ -21,8 +21,8 @@ from ._machine import Machine
 
 # Weights are on their way where the passes of the second half, end to end, come to more than
 # this share of their lengths, and to more than this share of the way of the first half.
-_STRAIGHT, _FURTHER = 0.65, 0.16
-# Fewer passes are straight by chance: they are no sign after so many steps.
+_STRAIGHT, _FURTHER = 0.65, 0.1
+# Of fewer passes nobody can tell how straight they are: then the number of steps decides.
 _FEW_PASSES, _MANY_STEPS = 8, 1000
 # A fine-tuning is on its way where the second half of its passes made more than this share of
 # the fall of its loss, and more than this share of the loss of the base rate.
@@ -69,10 +69,12 @@ class Course:
 
     def goes_on(self, machine: Machine, n_steps: int) -> bool:
         """Whether the weights are still on their way, after ``n_steps`` steps in all."""
-        if self.n_done < _FEW_PASSES and n_steps > _MANY_STEPS:
-            return False
         moved = distance(self.begin, machine.W)
-        return moved > max(_STRAIGHT * sum(self.lengths), _FURTHER * self.first)
+        if moved <= _FURTHER * self.first:
+            return False
+        if self.n_done < _FEW_PASSES:
+            return n_steps <= _MANY_STEPS
+        return moved > _STRAIGHT * sum(self.lengths)
 
 
 def distance(first: Sequence[Array], second: Sequence[Array]) -> float:

@@ -3,11 +3,11 @@
 Their mean free energy alone does not tell, as log Z moves too. Both are followed from pass to
 pass; docs/decisions/convergence.md says how far the sum is known.
 
-The free energy of a row is a formula where no layer of the row but odd ones is unknown. Missing
-entries and even layers above the visible one have chains of their own, one a row, which move as
-the machine does. The mean of F_old - F_new is too low a change of the log of the sum over
-what is unknown where the chains are those of the old machine, too high where they are those of
-the new one, and the mean of the two is right but for third powers of the step.
+The free energy of a row is a formula where all even layers are known. Missing entries and even
+layers above the visible one have chains of their own, one a row, which move as the machine
+does. For the change of the log of the sum over what is unknown, the mean of F_old - F_new over
+chains of the old machine is too low, over those of the new one too high, and the mean of both
+is right but for third powers of the step.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _LEAST_SPREAD = 10.0
 _RATE_ROWS, _RATE_FACTOR = 5, 10.0
 # For n hidden units on real-valued columns of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
-_CROWDING = 1.25
+_CROWDING = 2.5
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
 # Steps for which the weights pay their decay at once: it is a pass over all of them.

@@ -281,10 +281,11 @@ def test_rows_without_a_label_tell_where_to_say_the_same(seed):
 
 def test_weights_of_rows_and_of_classes():
     weight = np.where(y == 3, 20.0, 1.0)
-    by_row = classifier(n_iter=10).fit(X, y, sample_weight=weight)
-    by_class = classifier(n_iter=10, class_weight={3: 20.0}).fit(X, y)
+    settings = {"n_iter": 10, "learning_rate": 0.003}
+    by_row = classifier(**settings).fit(X, y, sample_weight=weight)
+    by_class = classifier(class_weight={3: 20.0}, **settings).fit(X, y)
     np.testing.assert_allclose(by_row.predict_proba(X), by_class.predict_proba(X))
-    plain = classifier(n_iter=10).fit(X, y)
+    plain = classifier(**settings).fit(X, y)
     assert (by_row.predict(X) == 3).sum() > (plain.predict(X) == 3).sum()
     none = classifier().fit(X, y, sample_weight=(y != 3).astype(float))
     assert (none.predict(X) != 3).all()
@@ -311,7 +312,9 @@ def test_the_best_pass_on_the_validation_part_is_kept():
 def test_rows_to_stop_by_teach_nothing_without_their_label_either(option):
     few, some = X[:50], np.where(np.arange(50) < 40, y[:50] % 2, -1)
     settings = {"early_stopping": True, "validation_fraction": 0.25, "n_iter": 1}
-    clf = classifier(unlabeled=-1, batch_size=5, **{option: 0.3}, **settings)
+    # An automatic length looks at all rows.
+    settings |= {"virtual_adversarial": 0, option: 0.3}
+    clf = classifier(unlabeled=-1, batch_size=5, **settings)
     learned = clf.fit(few, some).predict_proba(X)
     n_deaf = 0
     for i in range(40):

@@ -179,14 +179,17 @@ def test_a_straight_way_goes_on_and_one_that_comes_back_does_not():
     assert not goes_on(back)
     # However straight, it has become short.
     assert not goes_on([(i, 0) for i in range(6)] + [(5 + i / 20, 0) for i in range(1, 6)])
-    # 3, 4, 5: straightness is length from end to end over the length of the passes.
-    right_angle = [(0, 0), (0, 0), (3, 0), (3, 4)]
-    assert goes_on([*right_angle, (3, 4)])
+    # 3, 4, 5: straightness is the way from end to end over the length of the passes.
+    first, edge = [(0, 0), (0, 0), (0, 0), (0, 0), (0, 0)], (3, 4)
+    assert goes_on([*first, (3, 0), edge, edge, edge])
+    assert not goes_on([*first, (3, 0), (3, 0), (3, 4), (3, 3)])
 
 
-def test_few_passes_of_many_steps_are_no_sign():
-    assert goes_on([(0, 0), (1, 0), (2, 0)], n_steps=1000)
-    assert not goes_on([(0, 0), (1, 0), (2, 0)], n_steps=1001)
+def test_of_few_passes_the_number_of_steps_decides():
+    for end in ((2, 0), (1, 1)):
+        assert goes_on([(0, 0), (1, 0), end], n_steps=1000)
+        assert not goes_on([(0, 0), (1, 0), end], n_steps=1001)
+    assert not goes_on([(0, 0), (1, 0), (1.05, 0)])
     assert goes_on([(i, 0) for i in range(9)], n_steps=1001)
 
 
