@@ -459,9 +459,11 @@ def descend(
     reached = start
     method, options = FULL_BATCH[settings.solver], {"maxiter": n_epochs}
     try:
-        found = minimize(
-            objective, start, jac=True, method=method, callback=after, options=options
-        )
+        # What overflows here is reported below, in one sentence instead of many warnings.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = minimize(
+                objective, start, jac=True, method=method, callback=after, options=options
+            )
         reached = found.x
     finally:
         # What was tried last is no iterate.

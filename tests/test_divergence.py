@@ -53,11 +53,11 @@ MACHINES = {
     ),
     "rate": (
         lambda: rbm(learning_rate=1e30).fit(X),
-        r"=1e\+30 diverged .*: try learning_rate=0\.1\.$",
+        r"=1e\+30 diverged .*: try learning_rate=0\.2\.$",
     ),
     "rate, with a decay": (
         lambda: rbm(learning_rate=1e30, weight_decay=0.1).fit(X),
-        r"=1e\+30 diverged .*: try learning_rate=0\.1\.$",
+        r"=1e\+30 diverged .*: try learning_rate=0\.2\.$",
     ),
     "momentum": (
         lambda: rbm(momentum=0.99, hidden="gaussian", n_iter=100).fit((X > 0.5) * 1.0),
@@ -65,7 +65,7 @@ MACHINES = {
     ),
     "weights": (
         lambda: real().fit(Z, sample_weight=HEAVY),
-        r"'auto', which is 0\.1, diverged .* largest weight of a row, 60 times the usual",
+        r"'auto', which is 0\.2, diverged .* largest weight of a row, 60 times the usual",
     ),
     "weights of a chunk": (
         lambda: rbm().partial_fit(X, sample_weight=HEAVY),
