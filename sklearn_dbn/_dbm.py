@@ -160,6 +160,11 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     batch_size_ : int
         Rows for each update in the last training.
 
+    sparsity_target_ : float or None
+        The mean activity that hidden units were pushed to. With several hidden layers,
+        `sparsity_target="auto"` is `None` but after `pretrain="doubled"`: from random weights
+        sparse layers would hold one another off.
+
     n_iter_ : int
         Passes made over data, in all calls that continued one another, without those of
         `pretrain`.
@@ -370,8 +375,15 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         rbm._validate_params()
         return rbm
 
-    def _deep_settings(self) -> dict[str, Any]:
+    def _deep_settings(self, before: Pretraining | None, go_on: bool) -> dict[str, Any]:
+        if go_on:
+            sparse = self.sparsity_target_ is not None
+        else:
+            # From random weights, sparse layers would hold one another off.
+            sparse = len(layer_sizes(self.hidden_layer_sizes)) == 1
+            sparse |= before is not None and before.scheme == "doubled"
         return {
+            "sparse": sparse,
             "n_mean_field_steps": self.n_mean_field_steps,
             "partial_mean_field": self.negative_phase == "partial_mean_field",
         }
@@ -383,7 +395,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         """`fit` once the rows are validated."""
         before = self._pretraining(rbm, len(sizes), go_on)
         memory, seed = memory_of(self), None if go_on else seed_of(self.random_state)
-        training = training_parameters(rbm) | {"n_components": sizes} | self._deep_settings()
+        deep = self._deep_settings(before, go_on)
+        training = training_parameters(rbm) | {"n_components": sizes} | deep
         if before is not None:
             training |= {"pretrain": before.key}
         key = key_of(memory, rows.X, rows.weight, training, seed)
@@ -396,7 +409,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
-            settings = settings_of(rbm, rows, **self._deep_settings())
+            settings = settings_of(rbm, rows, **deep)
             whole = True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
@@ -436,7 +449,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     def _partial_fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
-        settings = settings_of(rbm, rows, "constant", **self._deep_settings())
+        deep = self._deep_settings(None, go_on)
+        settings = settings_of(rbm, rows, "constant", **deep)
         if go_on:
             run = continued(self._run, rbm, rows, settings)
             statistics = copy.deepcopy(self._statistics)

@@ -51,8 +51,12 @@ def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | N
     return start if layer is None else f"{start}layer {layer}, "
 
 
-def settings_of(rbm: Any, rows: Rows, schedule: str | None = None, **deep: Any) -> Settings:
+def settings_of(
+    rbm: Any, rows: Rows, schedule: str | None = None, *, sparse: bool = True, **deep: Any
+) -> Settings:
     """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train on ``rows``.
+
+    ``sparse`` is whether an automatic target of sparsity is one.
 
     ``deep`` holds what matters with several hidden layers alone.
     """
@@ -60,7 +64,7 @@ def settings_of(rbm: Any, rows: Rows, schedule: str | None = None, **deep: Any) 
     on_or_off = UNITS[rbm.hidden].support == (0, 1)
     target = rbm.sparsity_target
     if target == "auto":
-        target = _SPARSITY_TARGET if on_or_off else None
+        target = _SPARSITY_TARGET if on_or_off and sparse else None
     if target is not None and not on_or_off:
         raise ValueError(
             f"sparsity_target={target} is a share of the rows in which a unit is on, and "
@@ -92,7 +96,11 @@ def n_passes(rbm: Any, rows: Rows) -> int:
 
 def taken(run: Run, settings: Settings) -> dict[str, Any]:
     """What parameters that may be "auto" stand for in a training."""
-    return {"learning_rate_": run.rate(settings), "batch_size_": settings.batch_size}
+    return {
+        "learning_rate_": run.rate(settings),
+        "batch_size_": settings.batch_size,
+        "sparsity_target_": settings.sparsity and settings.sparsity.target,
+    }
 
 
 def new_run(

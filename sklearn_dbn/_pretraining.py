@@ -87,7 +87,8 @@ class Pretraining:
 
     def runs(self, run: Run, rows: Rows, seed: int) -> Iterator[tuple[Run, Rows, Settings]]:
         """Each in turn, to be trained before the next; in the end ``run`` starts from them."""
-        settings, runs, lower, columns = settings_of(self.rbm, rows), [], [], None
+        settings = settings_of(self.rbm, rows, sparse=self.scheme == "doubled")
+        runs, lower, columns = [], [], None
         for layer, kind in enumerate(self.kinds):
             how = lower, self.rbm.sample_inputs, columns
             below = Rows(rows.X, rows.weight, rows.unit, *how)

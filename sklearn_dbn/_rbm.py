@@ -186,6 +186,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     batch_size_ : int
         Rows for each update in the last training.
 
+    sparsity_target_ : float or None
+        The mean activity that hidden units were pushed to.
+
     n_iter_ : int
         Passes made over data, in all calls that continued one another; with `early_stopping`
         those after the best one too.

@@ -316,7 +316,7 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, made):
 
 
 def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, made):
-    before = RBMTransformer(n_iter=3, learning_rate=0.1)
+    before = RBMTransformer(n_iter=3, learning_rate=0.1, sparsity_target=None)
     dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before, pretrain="first_layer")
     dbm.fit(X)
     first, joint = made
