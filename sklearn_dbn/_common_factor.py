@@ -72,7 +72,7 @@ class Direction(NamedTuple):
 
 
 def leading_direction(rows: Rows) -> Direction | None:
-    """The direction of some of the ``rows``; ``None`` where they are too few to tell."""
+    """The direction of some of the ``rows``; ``None`` where these are too few, or all alike."""
     most = min(_MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // rows.n_columns))
     n_rows = min(most, len(rows))
     if n_rows < _LEAST_ROWS:
@@ -84,10 +84,11 @@ def leading_direction(rows: Rows) -> Direction | None:
     count = xp.maximum(xp.sum(xp.astype(known, v.dtype), axis=0), xp.ones_like(v[0, :]))
     # Missing entries are put at the mean of their column.
     v = xp.where(known, v - xp.sum(v, axis=0) / count, xp.zeros_like(v)) / math.sqrt(n_rows)
-    norm, left, right = largest_singular(v)
     total = float(xp.sum(v * v))
-    share = norm**2 / total if total else 0.0
-    return Direction(v - norm * left[:, None] * right, norm * right, share)
+    if not total:
+        return None
+    norm, left, right = largest_singular(v)
+    return Direction(v - norm * left[:, None] * right, norm * right, norm**2 / total)
 
 
 def common_factor(direction: Direction, n_hidden: int, shown: float) -> CommonFactor | None:

@@ -73,9 +73,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     learning_rate : float or "auto", default="auto"
         Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides a fifth of
         the rows of a batch, 10 at most, by the variance of the visible units, summed over
-        them and at least 10: wide data and the layers of a stack get steps of their own. Steps
-        are shorter where a single factor says most of that variance; `learning_rate_` says
-        what it took.
+        them and at least 10; for real-valued columns a tenth of those rows, 2 at most. So wide
+        data and the layers of a stack get steps of their own. Steps are shorter where a single
+        factor or direction says most of that variance; `learning_rate_` says what it took.
 
     schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.

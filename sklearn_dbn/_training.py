@@ -33,8 +33,9 @@ _LARGEST_NORM = 1e6
 # The automatic learning rate is a factor over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
 # That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
-# over larger batches then go as far, while noise and curvature allow.
-_RATE_ROWS, _RATE_FACTOR = 5, 10.0
+# over larger batches then go as far, while noise and curvature allow. By whether the visible
+# units are real-valued, which bear shorter steps, above all where entries are missing.
+_RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
 # For n hidden units on real-valued columns of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
 _CROWDING = 2.5
@@ -165,7 +166,8 @@ class Run:
         """The learning rate to start with."""
         if settings.learning_rate is not None:
             return settings.learning_rate
-        factor = min(settings.batch_size / _RATE_ROWS, _RATE_FACTOR)
+        real = self.machine.units[0].continuous
+        factor = min(settings.batch_size / _RATE_ROWS[real], _RATE_FACTOR[real])
         rate = factor / max(self.spread, _LEAST_SPREAD)
         return min(rate, 1.0 / self.crowd) if self.crowd else rate
 

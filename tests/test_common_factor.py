@@ -46,7 +46,7 @@ def factor_of(rows, n_hidden=40):
 def begun(X, n_hidden=40, hidden="bernoulli", **changes):
     units = UNITS["gaussian"], UNITS[hidden]
     rows = Rows(X, np.ones(len(X)), units[0])
-    settings = make_settings(**({"learning_rate": None} | changes))
+    settings = make_settings(**({"learning_rate": None, "batch_size": 10} | changes))
     return start(units, [X.shape[1], n_hidden], rows, settings, 10, Stream(0)), rows, settings
 
 
@@ -237,7 +237,8 @@ def few_columns(n_rows=150):
 
 def test_steps_on_few_real_columns_shrink_with_the_hidden_units_that_follow_one_direction():
     X = few_columns()
-    rates = [begun(X, n)[0].rate(make_settings(learning_rate=None)) for n in (4, 256, 512)]
+    settings = make_settings(learning_rate=None, batch_size=10)
+    rates = [begun(X, n)[0].rate(settings) for n in (4, 256, 512)]
     share = np.linalg.eigvalsh(np.corrcoef(X.T))[-1] / 4
     assert rates[0] == 0.1
     assert rates[1] == pytest.approx(1 / (2.5 * 256 * share**2), rel=0.05)

@@ -65,7 +65,7 @@ MACHINES = {
     ),
     "weights": (
         lambda: real().fit(Z, sample_weight=HEAVY),
-        r"'auto', which is 0\.2, diverged .* largest weight of a row, 60 times the usual",
+        r"'auto', which is 0\.1, diverged .* largest weight of a row, 60 times the usual",
     ),
     "weights of a chunk": (
         lambda: rbm().partial_fit(X, sample_weight=HEAVY),
