@@ -15,6 +15,14 @@ from sklearn.datasets import load_digits
 
 RESULTS = Path(__file__).parent / "results"
 
+# What the networks of benchmarks on MNIST are trained without, unless they say otherwise.
+PLAIN_NETWORK = {
+    "adversarial": 0,
+    "virtual_adversarial": 0,
+    "centered": False,
+    "label_smoothing": 0.0,
+}
+
 
 def arguments(description, **options):
     """Command line of a benchmark: the folder of the data, and what else it takes."""

@@ -13,7 +13,8 @@ def generator(name, seed=0, small=False, random=False):
     n_iter = 0 if random else 2 if small else 30
 
     def rbm(learning_rate, n_iter=n_iter, **more):
-        settings = {"weight_decay": 2e-4, "batch_size": 100, "n_iter": n_iter, **more}
+        settings = {"weight_decay": 2e-4, "batch_size": 100, "n_iter": n_iter}
+        settings |= {"sparsity_target": None, **more}
         return RBMTransformer(learning_rate=learning_rate, **settings)
 
     kept = {"memory": str(RESULTS / "cache"), "random_state": seed}

@@ -30,8 +30,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_dbn import DBMTransformer, RBMTransformer
 
 NAME = "bench_deep_likelihood"
-FIRST = {"learning_rate": 0.3, "weight_decay": 2e-4, "batch_size": 100, "n_iter": 150}
-JOINT = {"learning_rate": 0.08, "weight_decay": 2e-4, "batch_size": 100, "n_iter": 330}
+DENSE = {"weight_decay": 2e-4, "batch_size": 100, "sparsity_target": None}
+FIRST = {"learning_rate": 0.3, "n_iter": 150, **DENSE}
+JOINT = {"learning_rate": 0.08, "n_iter": 330, **DENSE}
 SWEEPS = 3
 TEMPERATURES = 20_000
 

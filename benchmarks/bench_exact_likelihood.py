@@ -32,7 +32,7 @@ NAMES = ("learning_rate", "batch_size", "n_iter", "n_gibbs_steps", "weight_decay
 
 
 def candidate(settings, data):
-    rbm = RBMTransformer(23, random_state=0, **settings)
+    rbm = RBMTransformer(23, sparsity_target=None, random_state=0, **settings)
     start = time.perf_counter()
     rbm.fit(data["train"])
     row = {"seconds": time.perf_counter() - start}

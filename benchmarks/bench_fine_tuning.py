@@ -22,7 +22,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from _data import Record, arguments, digits, mnist
+from _data import PLAIN_NETWORK, Record, arguments, digits, mnist
 from _generators import DBM, DBN, SPARSE, SPARSE_DBM, generator
 from sklearn.frozen import FrozenEstimator
 
@@ -146,7 +146,7 @@ DRAWS = 3
 def error(transformer, settings, seed, train, test):
     """Percent of errors on ``test``. Rows of label -1 have none."""
     network = DBNClassifier(FrozenEstimator(transformer), unlabeled=-1, random_state=seed)
-    network.set_params(**{"batch_size": 100, **settings}).fit(*train)
+    network.set_params(**{"batch_size": 100, **PLAIN_NETWORK, **settings}).fit(*train)
     return 100 * (1 - network.score(*test))
 
 

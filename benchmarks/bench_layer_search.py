@@ -50,7 +50,7 @@ def parts(X, y, rbm):
 
 
 def main():
-    args = arguments(__doc__.splitlines()[0], n_iter=RBMTransformer().n_iter, repeats=3)
+    args = arguments(__doc__.splitlines()[0], n_iter=50, repeats=3)
     X, y = digits()
     rbm = RBMTransformer(n_iter=args.n_iter)
     rows = []

@@ -24,8 +24,9 @@ from sklearn.impute import KNNImputer
 from sklearn_dbn import DBNTransformer, RBMTransformer
 
 NAME = "bench_likelihood"
-FIRST = {"learning_rate": 0.3, "weight_decay": 2e-4, "batch_size": 100, "n_iter": 300}
-SECOND = {"learning_rate": 0.1, "weight_decay": 2e-4, "batch_size": 100, "n_iter": 60}
+DENSE = {"weight_decay": 2e-4, "batch_size": 100, "sparsity_target": None}
+FIRST = {"learning_rate": 0.3, "n_iter": 300, **DENSE}
+SECOND = {"learning_rate": 0.1, "n_iter": 60, **DENSE}
 TEMPERATURES = 20_000
 # Whole certainties have an infinite loss, and five neighbours are often of one mind.
 CLIP = 0.01

@@ -14,7 +14,7 @@ alone. It resumes where it stopped.
 import time
 
 import numpy as np
-from _data import RESULTS, arguments, digits, load, save, saved
+from _data import PLAIN_NETWORK, RESULTS, arguments, digits, load, save, saved
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
@@ -26,8 +26,8 @@ ADAM = {"solver": "adam", "learning_rate": 1e-3}
 CASES = [{**SGD, "generative_weight": weight} for weight in (0.0, 1e-3, 0.003, 0.01, 0.03, 0.1)]
 CASES += [{**SGD, "generative": "untied"}]
 CASES += [{**ADAM, "generative_weight": weight} for weight in (0.0, 1e-3)]
-RBM = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 60}
-TUNING = {"batch_size": 100, "n_iter": 20}
+RBM = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 60, "sparsity_target": None}
+TUNING = {"batch_size": 100, "n_iter": 20, "learning_rate": 3e-3, **PLAIN_NETWORK}
 
 
 def main():

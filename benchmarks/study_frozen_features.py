@@ -27,7 +27,7 @@ from functools import partial
 from itertools import combinations, product
 
 import numpy as np
-from _data import RESULTS, Record, arguments, digits, mnist
+from _data import PLAIN_NETWORK, RESULTS, Record, arguments, digits, mnist
 from _generators import DBM, DBN, SPARSE, generator
 from _study_figures import draw
 from scipy.ndimage import distance_transform_edt
@@ -300,7 +300,7 @@ def linear(study):
 
 def tuned(study, name, **settings):
     """The generator fine-tuned for the digits."""
-    settings = {"n_iter": 2 if study.small else 20, **TUNING, **settings}
+    settings = {"n_iter": 2 if study.small else 20, **PLAIN_NETWORK, **TUNING, **settings}
     network = DBNClassifier(FrozenEstimator(study.generator(name)), random_state=0, **settings)
     return network.fit(study.X, study.y)
 
