@@ -5,7 +5,7 @@ A few labels
 Digits are cheap, their labels are not. Here a network is trained on all digits without labels,
 and fine-tuned on the few that have one. How many labels does that save? The same network is
 also trained from random weights; and for those who would rather not fine-tune, logistic
-regression sees the frozen layers, or the pixels.
+regression sees the frozen layers, or the pixels, as they are or scaled, whichever is better.
 
 Run it as ``python examples/plot_few_labels.py``; the figure goes to ``plot_few_labels.png``
 beside it.
@@ -25,32 +25,38 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
-counts = [10, 20, 50, 100, 200, 500, 1437]
+counts = [10, 20, 50, 100, 200, 1437]
 
 # %%
-# Rows of label -1 have none: they train the generator alone, which ``memory`` keeps, so that it
-# is trained once for each fold. A generator without a pass has random weights. Few rows are
-# passed over more often, so that each training has 600 steps or more.
+# Rows of label -1 have none: they train the generator, which ``memory`` keeps, so that it is
+# trained once for each fold. In fine-tuning they teach the network to say the same in the
+# surroundings of a row (``virtual_adversarial``). Without a pass, the weights are random.
 cache = TemporaryDirectory()
-kept = {"layers": "all", "memory": cache.name, "random_state": 0}
-pretrained = DBNTransformer((128, 128), rbm=RBMTransformer(n_iter=25), **kept)
+kept = {"memory": cache.name, "random_state": 0}
+pretrained = DBNTransformer((128, 128), **kept)
 random = DBNTransformer((128, 128), rbm=RBMTransformer(n_iter=0), **kept)
 networks = {"fine-tuned": pretrained, "from random weights": random}
 
 # %%
-# Few labels make it a matter of luck which ones: up to 100 of them are drawn three times in
+# Few labels make it a matter of luck which ones: up to 50 of them are drawn three times in
 # each fold.
+heads = [
+    make_pipeline(scaler, LogisticRegression(max_iter=2000))
+    for scaler in (None, StandardScaler())
+]
 found = {}
 for train, test in folds.split(X, y):
     features = {"frozen layers": pretrained.fit(X[train]).transform(X), "pixels": X}
     for n in counts:
-        n_draws = 3 if n <= 100 else 1
+        n_draws = 3 if n <= 50 else 1
         for seed in range(n_draws):
             rows = train
             if n < counts[-1]:
@@ -59,18 +65,16 @@ for train, test in folds.split(X, y):
                 )
             partly = np.full(len(y), -1)
             partly[rows] = y[rows]
-            settings = {
-                "n_iter": max(25, 12_000 // max(n, 20)),
-                "unlabeled": -1,
-                "random_state": seed,
-            }
             scores = {}
             for name, dbn in networks.items():
-                model = DBNClassifier(dbn, **settings).fit(X[train], partly[train])
+                model = DBNClassifier(dbn, unlabeled=-1, random_state=seed)
+                model.fit(X[train], partly[train])
                 scores[name] = model.score(X[test], y[test])
             for name, values in features.items():
-                head = LogisticRegression(max_iter=2000).fit(values[rows], y[rows])
-                scores[name] = head.score(values[test], y[test])
+                scores[name] = max(
+                    head.fit(values[rows], y[rows]).score(values[test], y[test])
+                    for head in heads
+                )
             for name, score in scores.items():
                 found.setdefault((name, n), []).append(score / n_draws)
 cache.cleanup()
@@ -120,7 +124,7 @@ left.set(ylabel="accuracy on the fold held out", title="What they reach")
 right.set(ylabel="points of accuracy", title="What the generator adds")
 for ax in (left, right):
     ax.set(xscale="log", xlabel="labelled rows")
-    ax.set_xticks(counts, ["10", "20", "50", "100", "200", "500", "all"])
+    ax.set_xticks(counts, ["10", "20", "50", "100", "200", "all"])
     ax.minorticks_off()
 left.legend(loc="lower right", fontsize=9)
 low, high = right.get_ylim()

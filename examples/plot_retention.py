@@ -45,7 +45,7 @@ for train, test in folds.split(X, y):
     rbm = RBMTransformer(20, random_state=0).fit(X[train])
     before.append(rbm.score(X[test]))
     for name, settings in cases.items():
-        network = DBNClassifier(FrozenEstimator(rbm), n_iter=30, random_state=0, **settings)
+        network = DBNClassifier(FrozenEstimator(rbm), random_state=0, **settings)
         network.fit(X[train], y[train])
         kept = generative_retention(network, X[test], n_samples=25, n_gibbs_steps=1000)
         error.setdefault(name, []).append(100 - 100 * network.score(X[test], y[test]))

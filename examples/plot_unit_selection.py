@@ -5,7 +5,8 @@ How many units, and which?
 Two layers together have 512 units, and a classifier may not need them all. Here the best k of
 both layers are kept, by four rules: the mutual information between a unit and the input, which
 needs no labels; that between a unit and the label; the F test between the classes; and chance,
-which is what a rule has to beat. Two classifiers see what is left. Then a second question, of
+which is what a rule has to beat. Two classifiers see what is left, and the raw pixels, as they
+are or scaled, whichever is better. Then a second question, of
 the same rules: would other rows have chosen the same units?
 
 Run it as ``python examples/plot_unit_selection.py``; the figure goes to
@@ -32,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import resample
 
-from sklearn_dbn import DBNTransformer, RBMTransformer
+from sklearn_dbn import DBNTransformer
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
@@ -65,8 +66,7 @@ def ranking(rule, H, y):
 # %%
 # One network for each fold, trained once, without labels. ``select`` takes other units from it,
 # chosen by the training rows of the fold. At random means three draws for each fold.
-rbm = RBMTransformer(n_iter=25)
-networks, found, alike = [], {}, {}
+networks, found, alike, pixels = [], {}, {}, {}
 
 
 def evaluate(chosen, rule, k, train, test):
@@ -79,9 +79,13 @@ def evaluate(chosen, rule, k, train, test):
 
 
 for train, test in folds:
-    dbn = DBNTransformer((256, 256), rbm=rbm, layers="all", random_state=0).fit(X[train])
+    dbn = DBNTransformer((256, 256), random_state=0).fit(X[train])
     networks.append(dbn)
     evaluate(dbn, "all", 512, train, test)
+    for name, head in heads.items():
+        for scaler in (None, StandardScaler()):
+            model = make_pipeline(scaler, head).fit(X[train], y[train])
+            pixels.setdefault((name, scaler is None), []).append(model.score(X[test], y[test]))
     for rule in [*rules, "at random", "at random"]:
         score = ranking(rule, dbn.transform(X[train]), y[train])
         for k in counts:
@@ -93,7 +97,7 @@ for train, test in folds:
 # way. So one of the networks is frozen, and chooses by eight bootstrap samples of its training
 # rows; two choices are compared by the units in both over the units in either (Jaccard).
 train = folds[0][0]
-chooser = DBNTransformer(pretrained=FrozenEstimator(networks[0]), layers="all")
+chooser = DBNTransformer(pretrained=FrozenEstimator(networks[0]))
 sets = {}
 for seed in range(8):
     rows = resample(train, stratify=y[train], random_state=seed)
@@ -114,6 +118,9 @@ print(
     + "".join(f"{name:>20}" for name in heads)
     + "   alike   overlap"
 )
+pixels = {name: max(pixels[name, True], pixels[name, False], key=np.mean) for name in heads}
+shown = "".join(f"{np.mean(s):>10.4f} +- {np.std(s):.4f}" for s in pixels.values())
+print(f"{'raw pixels':<26}{64:>6}{shown}")
 for rule, k in alike:
     scores = [found[name, rule, k] for name in heads]
     shown = "".join(f"{np.mean(s):>10.4f} +- {np.std(s):.4f}" for s in scores)
@@ -138,6 +145,7 @@ for shift, marker, (rule, colour) in zip(
 for ax, name in zip(axes[0], heads, strict=True):
     everything = np.mean(found[name, "all", 512])
     ax.axhline(everything, color="0.3", lw=1, ls="--", label="all 512 units")
+    ax.axhline(np.mean(pixels[name]), color="0.3", lw=1, ls=":", label="64 raw pixels")
     ax.set(ylabel="cross-validated accuracy", title=name)
 axes[1, 0].set(ylim=(0, 1.05), ylabel="units in common (Jaccard)", title="Stability")
 axes[1, 1].set(ylim=(0, 1), ylabel="mean correlation", title="Repetition")
@@ -167,12 +175,15 @@ for name in heads:
         f"{np.std(found[name, 'all', 512]):.1%}; with {counts[0]} between "
         f"{min(ahead(name, counts[0])):+.1%} and {max(ahead(name, counts[0])):+.1%}."
     )
+best = max(gain for name in heads for k in counts for gain in ahead(name, k))
+worst = min(gain for name in heads for k in counts for gain in ahead(name, k))
 k = 80
 print(
-    f"So no rule is worth more than chance, unless very few units have to do. Yet choices are "
-    f"stable: of {k} units, bootstrap samples have "
+    f"So the most that a rule gains over chance is {best:+.1%}, and the least {worst:+.1%}. "
+    f"Choices by rules are stable: of {k} units, bootstrap samples have "
     + ", ".join(f"{np.mean(overlap[rule, k]):.2f} ({rule})" for rule in rules)
-    + " in common. But units of high score repeat one another: their mean correlation is "
-    + ", ".join(f"{np.mean(alike[rule, k]):.2f}" for rule in rules)
+    + f" in common. But units of high score may repeat one another: of {counts[0]} of them the "
+    "mean correlation is "
+    + ", ".join(f"{np.mean(alike[rule, counts[0]]):.2f}" for rule in rules)
     + "."
 )

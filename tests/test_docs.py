@@ -77,7 +77,9 @@ def test_the_ten_lines_of_the_readme_run(folder, capsys, monkeypatch):
     monkeypatch.setattr(datasets, "load_digits", lambda **_: [x[:200] for x in some])
     monkeypatch.setitem(RBMTransformer.__init__.__kwdefaults__, "n_iter", 1)
     run(code, 0, "README.md", {"__name__": "__main__"})
-    assert "dbntransformer__layers" in capsys.readouterr().out
+    pixels, layers = capsys.readouterr().out.splitlines()
+    assert "dbntransformer" in pixels
+    assert "dbntransformer__layers" in layers
 
 
 @pytest.mark.parametrize(
