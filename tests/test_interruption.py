@@ -178,7 +178,8 @@ def test_the_user_may_stop_a_fine_tuning():
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
 def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
-    clf = DBNClassifier(RBMTransformer(12, n_iter=3), solver=solver, n_iter=9, random_state=0)
+    settings = {"solver": solver, "n_iter": 9, "label_smoothing": 0, "random_state": 0}
+    clf = DBNClassifier(RBMTransformer(12, n_iter=3), **settings)
     part = clone(clf).set_params(n_iter=4).fit(X, y)
     loss, n_done = DBNClassifier._loss, 0
 
