@@ -246,7 +246,7 @@ def test_equal_parameters_are_one_training(dbn, count, equal, dtype):
 def test_a_fine_tuning_takes_no_precision_from_its_parameters():
     rows = X.astype(np.float32)
     clf = DBNClassifier(RBMTransformer(4, n_iter=1), n_iter=2, random_state=0)
-    clf.set_params(label_smoothing=0.1).fit(rows, y)
+    clf.set_params(label_smoothing=0.1, learning_rate=0.01).fit(rows, y)
     numpy_s = {
         name: np.float64(getattr(clf, name))
         for name in ("learning_rate", "weight_decay", "label_smoothing")
