@@ -274,7 +274,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
         """How far rows are from the nearest other one, as the network takes them."""
         run, counting = self._bottom_run, np.flatnonzero(weight)
         some = np.linspace(0, len(counting) - 1, min(len(counting), _DISTANCE_ROWS))
-        rows = self.transformer_._complete(X[counting[some.astype(int)]])
+        rows = clipped(X[counting[some.astype(int)]], run.machine.units[0].support)
+        rows = self.transformer_._complete(rows)
         v, _ = Inputs(rows, [], run.shift, run.scale).take(slice(None))
         return nearest_distance(v)
 
