@@ -175,9 +175,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         `validation_fraction` is positive. With `early_stopping`, `validation_log_likelihood` is
         an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
         drawn once where these have grey levels, and of the observed entries where they have
-        gaps. With persistent chains `free_energy_swing` is the
-        standard deviation, over those rows, of what the pass changed in their free energies
-        under the parameters before averaging, in nats. `swap_rate`, with
+        gaps. With hundreds of hidden units it may be off by a nat or two, its late changes by
+        less. With persistent chains `free_energy_swing` is the standard deviation, over those
+        rows, of what the pass changed in their free energies under the parameters before
+        averaging, in nats. `swap_rate`, with
         `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
 
     learning_rate_ : float

@@ -137,16 +137,23 @@ class Run:
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
         copied = copy.copy(self)
-        copied.machine, copied.average = self.machine.copy(), self.average.copy()
-        copied.memory = None if self.memory is None else self.memory.copy()
-        copied.chains = self.chains.copy()
-        copied.activity = [_copied(x) for x in self.activity]
+        vars(copied).update(self.place())
         copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
         copied.history = {name: list(values) for name, values in self.history.items()}
         copied.gaps = None if self.gaps is None else self.gaps.copy()
         copied.stopping = None if self.stopping is None else self.stopping.copy()
         copied.course = None if self.course is None else self.course.copy()
         return copied
+
+    def place(self) -> dict[str, Any]:
+        """Copies of the parameters, and of what follows them from step to step."""
+        return {
+            "machine": self.machine.copy(),
+            "average": self.average.copy(),
+            "memory": None if self.memory is None else self.memory.copy(),
+            "chains": self.chains.copy(),
+            "activity": [_copied(x) for x in self.activity],
+        }
 
     def without_rows(self) -> Run:
         """The run without what is of the size of its rows, and of no use with others."""
@@ -197,6 +204,13 @@ class Run:
             return mean, var
         scale = np.asarray(to_numpy(self.scale), dtype=np.float64)
         return (mean - to_numpy(self.shift)) / scale, var / scale**2
+
+    def base(self) -> Machine:
+        """Units without neighbours that have the moments of all layers."""
+        machine, hidden = self.average, self.activity[1:]
+        mean, var = (_array(x, machine.par[0]) for x in self.standard_moments())
+        par = base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+        return Machine(machine.units, par, [0 * W for W in machine.W])
 
     def log_scale(self) -> np.ndarray:
         """What a log density loses by each column, in nats, on the way to `measured`."""
@@ -322,7 +336,6 @@ def begin_stopping(run: Run, rows: Rows, held_out: np.ndarray, n_iter_no_change:
 
     To be called after `watch`, by which the rows know the machine.
     """
-    machine, like = run.average, rows.weight
     # The training draws what it would draw without this.
     rng = Stream(int(copy.deepcopy(run.rng).uniform(1)[0] * 2**53))
     index = held_out[: max(1, _HELD_OUT_VALUES // rows.n_columns)]
@@ -330,15 +343,10 @@ def begin_stopping(run: Run, rows: Rows, held_out: np.ndarray, n_iter_no_change:
     if gaps is not None and not rows.lower:
         missing = rows.missing(index)
     v = rows.present(index, rng, None if gaps is None else gaps.of(index))
-    mean, var = (_array(x, like) for x in run.standard_moments())
-    hidden = run.activity[1:]
-    par = base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
-    base = Machine(machine.units, par, [0 * W for W in machine.W])
-    weight = take(rows.weight, index)
-    run.stopping = EarlyStopping.of_base(
-        n_iter_no_change, base, v, missing, weight, run.log_scale(), rng
+    weight = to_numpy(take(rows.weight, index)).astype(np.float64)
+    run.stopping = EarlyStopping(
+        n_iter_no_change, v, missing, weight / weight.sum(), run.log_scale(), rng
     )
-    run.stopping.follow(base, machine)
 
 
 def train(

@@ -12,6 +12,7 @@ The chains start from units without neighbours, of which log Z has a formula.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,9 +27,10 @@ from ._annealing import independent, log_partition_of_base
 from ._estimates import log_mean_exp
 from ._population import EQUAL_ENOUGH, resample
 
-# A step is halved until the weights that it adds are worth this share of the chains, or it is
-# this share of the way.
-_ALIKE, _SHORTEST = 0.8, 1 / 256
+# A step is shortened until the weights that it adds are worth this share of the chains, or it
+# is this share of the way. The next one is tried with the width that gives this standard
+# deviation of their logarithms.
+_ALIKE, _SHORTEST, _SPREAD = 0.9, 1 / 256, 0.3
 # Sweeps after each step.
 _SWEEPS = 1
 
@@ -62,30 +64,45 @@ class TrackedPartition:
         """log Z, in nats."""
         return self.log_z + float(log_mean_exp(self.log_weight)[0])
 
-    def follow(self, old: Machine, new: Machine, rng: Stream) -> Iterator[Machine]:
-        """Move from the machine ``old`` to ``new``; yields the machine after each step."""
-        machine, share, width = old, 0.0, 0.5
+    def follow(
+        self, old: Machine, new: Machine, rng: Stream, most: float = math.inf
+    ) -> Iterator[Machine]:
+        """Move from the machine ``old`` to ``new``; yields the machine after each step.
+
+        None where more than ``most`` steps are to be expected.
+        """
+        machine, share, guess = old, 0.0, 1.0
         while share < 1.0:
             xp, free = namespace(machine.W[0]), machine.free_energy(self.states)
-            # The next step may be longer than this one.
-            width = min(2 * width, 1.0 - share)
             while True:
+                width = min(guess, 1.0 - share)
                 after = between(old, new, share + width)
                 gain = free - after.free_energy(self.states)
                 gain = to_numpy(xp.astype(gain, xp.float64))
-                alike = log_mean_exp(gain)[2] >= _ALIKE * len(gain)
-                if alike or width <= _SHORTEST:
+                spread = float(gain.std())
+                # The spread grows with the width. One that is not finite tells nothing.
+                reach = _SPREAD / max(spread, 1e-3) if spread < math.inf else 0.0
+                if share == 0.0 and reach * most < width:
+                    return
+                if _n_equal(gain) >= _ALIKE * len(gain) or width <= _SHORTEST:
+                    guess = max(width * min(reach, 2.0), _SHORTEST)
                     break
-                width /= 2
+                guess = max(width * min(reach, 0.7), _SHORTEST)
             machine, share = after, share + width
             self.log_weight = self.log_weight + gain
-            if log_mean_exp(self.log_weight)[2] < EQUAL_ENOUGH * len(gain):
+            if _n_equal(self.log_weight) < EQUAL_ENOUGH * len(gain):
                 self.log_z = self.value
                 chosen = resample(np.exp(self.log_weight - self.log_weight.max()), rng)
                 self.states = [None if x is None else take(x, chosen) for x in self.states]
                 self.log_weight = np.zeros(len(gain))
             self.states = gibbs(machine, Chains(self.states), _SWEEPS, rng).states
             yield machine
+
+
+def _n_equal(log_weight: np.ndarray) -> float:
+    """How many equal weights would be as good."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / (weight @ weight))
 
 
 def between(old: Machine, new: Machine, share: float) -> Machine:

@@ -297,8 +297,8 @@ class SelectingGenerator(Generator):
         >>> X = load_digits().data / 16
         >>> rbm = RBMTransformer(n_iter=20)
         >>> dbn = DBNTransformer((32, 16), rbm=rbm, random_state=0).fit(X)
-        >>> dbn.transform(X).shape, dbn.select(layers="all", units=10).transform(X).shape
-        ((1797, 16), (1797, 10))
+        >>> dbn.transform(X).shape, dbn.select(layers=0, units=10).transform(X).shape
+        ((1797, 48), (1797, 10))
         """
         check_is_fitted(self)
         view = copy.copy(self)
