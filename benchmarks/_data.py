@@ -127,6 +127,12 @@ def mnist(folder):
     return parts[0], images["y_train"], parts[1], images["y_test"]
 
 
+def cpu_since(start):
+    """Seconds of CPU since ``start = os.times()``."""
+    end = os.times()
+    return end.user + end.system - start.user - start.system
+
+
 def _processor():
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -19,17 +19,13 @@ LARGE = 4000
 class Problem:
     """Rows, what is to be predicted of them, and how they are split.
 
-    ``bits``: whether all columns lie in [0, 1]. ``regression``: whether y holds numbers.
+    ``regression``: whether y holds numbers.
     """
 
     name: str
     X: np.ndarray
     y: np.ndarray
     regression: bool = False
-
-    @property
-    def bits(self):
-        return bool(self.X.min() >= 0 and self.X.max() <= 1)
 
     def splits(self, n_folds=5, seed=1):
         """Rows to train on and rows to test on, ``n_folds`` times or, of a large set, once.

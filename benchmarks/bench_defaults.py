@@ -12,7 +12,7 @@ chooses less. What was chosen is judged on other folds, and on other sets, by be
 import os
 
 import numpy as np
-from _data import Record, arguments, saved
+from _data import Record, arguments, cpu_since, saved
 from _panel import problems
 from bench_panel import LAYERS, better, error, heads
 from sklearn.frozen import FrozenEstimator
@@ -63,7 +63,7 @@ def generator(problem, parameters):
         rbm = RBMTransformer(**parameters)
         start = os.times()
         dbn = DBNTransformer(LAYERS, rbm=rbm, random_state=0).fit(problem.X[a])
-        seconds.append(_cpu(start))
+        seconds.append(cpu_since(start))
         for layers in (-1, "all"):
             chosen = dbn.select(layers=layers)
             H, G = chosen.transform(problem.X[a]), chosen.transform(problem.X[b])
@@ -83,7 +83,7 @@ def networks(problem):
             start = os.times()
             model = DBNClassifier(frozen, random_state=0, **parameters)
             model.fit(problem.X[a], problem.y[a])
-            seconds[i].append(_cpu(start))
+            seconds[i].append(cpu_since(start))
             errors[i].append(error(model, problem.X[b], problem.y[b], False))
     return {
         title(parameters): [round(float(np.mean(e)), 3), round(float(np.median(s)), 2)]
@@ -93,11 +93,6 @@ def networks(problem):
 
 def title(parameters):
     return ", ".join(f"{k}={v!r}" for k, v in parameters.items()) or "defaults"
-
-
-def _cpu(start):
-    end = os.times()
-    return end.user + end.system - start.user - start.system
 
 
 def main():

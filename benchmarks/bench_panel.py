@@ -20,7 +20,7 @@ JSON; the run resumes where it stopped. `--sets` and `--seeds` choose less.
 import os
 
 import numpy as np
-from _data import Record, arguments, load, saved
+from _data import Record, arguments, cpu_since, load, saved
 from _panel import problems
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -100,7 +100,7 @@ def features(problem, seed):
         dbn = DBNTransformer(LAYERS, random_state=seed)
         start = os.times()
         H, G = dbn.fit_transform(problem.X[a]), dbn.transform(problem.X[b])
-        seconds.append(_cpu(start))
+        seconds.append(cpu_since(start))
         for name, head in heads(problem.regression).items():
             found = better(head, H, G, problem.regression, problem.y, (a, b))
             errors.setdefault(name, []).append(found)
@@ -114,7 +114,7 @@ def network(problem, seed):
     for a, b in problem.splits():
         start = os.times()
         model = kind(random_state=seed).fit(problem.X[a], problem.y[a])
-        seconds.append(_cpu(start))
+        seconds.append(cpu_since(start))
         errors.append(error(model, problem.X[b], problem.y[b], problem.regression))
     return _summary(errors, seconds)
 
@@ -133,7 +133,7 @@ def peer(name):
             else:
                 fitted = clone(model).fit(problem.X[a], problem.y[a])
                 found = [error(fitted, problem.X[b], problem.y[b], problem.regression)]
-            seconds.append(_cpu(start) / len(found))
+            seconds.append(cpu_since(start) / len(found))
             errors.append(found)
         means = np.mean(errors, axis=0)
         return _summary([e[int(np.argmin(means))] for e in errors], seconds)
@@ -151,7 +151,7 @@ def few_labels(problem, seed):
         y[keep] = problem.y[rows]
         start = os.times()
         model = DBNClassifier(unlabeled=-1, random_state=seed).fit(problem.X[a], y)
-        seconds.append(_cpu(start))
+        seconds.append(cpu_since(start))
         errors["DBNClassifier"].append([error(model, problem.X[b], problem.y[b], False)])
         others = {"MLP": MLPClassifier(LAYERS, random_state=seed), "SVC": SVC()}
         for name, head in others.items():
@@ -159,11 +159,6 @@ def few_labels(problem, seed):
             errors[name].append(found)
     best = {name: np.min(np.mean(found, axis=0)) for name, found in errors.items()}
     return best | {"cpu seconds": np.median(seconds)}
-
-
-def _cpu(start):
-    end = os.times()
-    return end.user + end.system - start.user - start.system
 
 
 def _summary(errors, seconds):

@@ -1,4 +1,4 @@
-"""Batch sizes and numbers of passes where the user leaves them to the package.
+"""Batch sizes and numbers of passes that parameters of "auto" stand for.
 
 docs/decisions/defaults.md has the measurements.
 """

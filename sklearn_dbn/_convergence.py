@@ -1,9 +1,9 @@
 """Whether a training has converged; docs/decisions/convergence.md has the figures.
 
-No error of a machine tells: that of its reconstruction is small from the first pass on where
-there are many hidden units, and the likelihood rises a little for ever. What tells is how the
-weights move. While they are on their way each pass goes on in the direction of the last one;
-where they have arrived, what is left is the noise of the minibatches, which comes back.
+No error of a machine shows it: with many hidden units that of the reconstruction is small from
+the first pass on, and the likelihood keeps rising a little. The movement of the weights shows
+it. Before convergence each pass continues in the direction of the last one; after it only the
+noise of the minibatches is left, which has no direction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ._machine import Machine
 # Weights are on their way where the passes of the second half, end to end, come to more than
 # this share of their lengths, and to more than this share of the way of the first half.
 _STRAIGHT, _FURTHER = 0.65, 0.1
-# Of fewer passes nobody can tell how straight they are: then the number of steps decides.
+# Fewer passes do not show how straight they are: then the number of steps decides.
 _FEW_PASSES, _MANY_STEPS = 8, 1000
 # A fine-tuning is on its way where the second half of its passes made more than this share of
 # the fall of its loss, and more than this share of the loss of the base rate.

@@ -23,10 +23,9 @@ from ._fitting import (
     continued,
     given_to_callbacks,
     held_out_rows,
-    n_passes,
     new_run,
+    settings_attributes,
     settings_of,
-    taken,
     title_of,
     training_parameters,
     warn_unobserved,
@@ -162,8 +161,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     sparsity_target_ : float or None
         The mean activity that hidden units were pushed to. With several hidden layers,
-        `sparsity_target="auto"` is `None` but after `pretrain="doubled"`: from random weights
-        sparse layers would hold one another off.
+        `sparsity_target="auto"` is `None` but after `pretrain="doubled"`: sparse layers that
+        are trained together from random weights end with units that are never on.
 
     n_iter_ : int
         Passes made over data, in all calls that continued one another, without those of
@@ -379,7 +378,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         if go_on:
             sparse = self.sparsity_target_ is not None
         else:
-            # From random weights, sparse layers would hold one another off.
+            # Sparse layers that start from random weights end with units that are never on.
             sparse = len(layer_sizes(self.hidden_layer_sizes)) == 1
             sparse |= before is not None and before.scheme == "doubled"
         return {
@@ -402,14 +401,13 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         key = key_of(memory, rows.X, rows.weight, training, seed)
         inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
         scores = key_of(memory, key, inference)
-        given = given_to_callbacks(rows)
-        n_subtasks = n_passes(rbm, rows) + (0 if before is None else len(before.kinds))
+        settings, given = settings_of(rbm, rows, **deep), given_to_callbacks(rows)
+        n_subtasks = settings.n_iter + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
 
         def train(progress: Progress) -> dict[str, Any]:
             nonlocal memory
-            settings = settings_of(rbm, rows, **deep)
             whole = True
             if go_on:
                 run = continued(self._run, rbm, rows, settings)
@@ -431,7 +429,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                 subject="The training",
             )
             run.take_best()
-            attributes = self._fitted_attributes(run) | taken(run, settings)
+            attributes = self._fitted_attributes(run) | settings_attributes(run, settings)
             if not whole:
                 memory = None
                 raise DoNotKeep(attributes)
@@ -471,7 +469,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
             title=title_of(self, self.verbose, rbm.verbose),
             attributes=usable,
         )
-        vars(self).update(self._fitted_attributes(run) | taken(run, settings))
+        vars(self).update(self._fitted_attributes(run) | settings_attributes(run, settings))
         for seen in statistics or []:
             seen.make_room(len(rows))
         self._statistics = self._taken_in(rows, statistics)

@@ -26,8 +26,8 @@ from .likelihood import TrackedPartition, independent, log_partition_of_base
 
 # Chains of the model.
 _N_CHAINS = 100
-# A way of more steps than this is left alone, and chains start anew: from units without
-# neighbours it takes a dozen or two, and is less far from a machine that has been there before.
+# Where more steps than this would be needed, chains start anew from units without neighbours.
+# That takes one or two dozen steps, and errors of earlier passes are left behind.
 _FAR = 4
 
 

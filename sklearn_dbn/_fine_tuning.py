@@ -95,7 +95,7 @@ class Pull:
         return {f"a{i}": machine.par[0] for i, machine in enumerate(self.machines)}
 
     def clear(self, gradient: dict[str, Array]) -> None:
-        """Let the visible units stay where they are."""
+        """Set the gradient of the parameters of visible units to zero."""
         for name in self.visible():
             if name in gradient:
                 gradient[name][:] = 0
@@ -161,7 +161,7 @@ class Tuning:
     n_stalled : int
         Passes since then.
     limited : bool
-        Whether scipy made all the iterations that it may, with no end in sight.
+        Whether scipy made all the iterations that it may, and had not converged.
     """
 
     network: Network

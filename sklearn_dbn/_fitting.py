@@ -56,9 +56,8 @@ def settings_of(
 ) -> Settings:
     """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train on ``rows``.
 
-    ``sparse`` is whether an automatic target of sparsity is one.
-
-    ``deep`` holds what matters with several hidden layers alone.
+    ``sparse``: whether ``sparsity_target="auto"`` is a target and not `None`. ``deep`` holds
+    what matters with several hidden layers alone.
     """
     rbm = PlainParameters(rbm)
     on_or_off = UNITS[rbm.hidden].support == (0, 1)
@@ -70,7 +69,6 @@ def settings_of(
             f"sparsity_target={target} is a share of the rows in which a unit is on, and "
             f"hidden={rbm.hidden!r} units are not on or off: set sparsity_target=None."
         )
-    batch_size = batch_size_of(rbm.batch_size, len(rows))
     options = {"n_temperatures": rbm.n_temperatures} if rbm.sampler == "tempering" else {}
     return Settings(
         sampler=SAMPLERS[rbm.sampler](rbm.n_gibbs_steps, **options),
@@ -79,23 +77,18 @@ def settings_of(
         else Ascent(rbm.weight_decay),
         schedule=SCHEDULES[schedule or rbm.schedule],
         learning_rate=None if rbm.learning_rate == "auto" else rbm.learning_rate,
-        batch_size=batch_size,
+        batch_size=batch_size_of(rbm.batch_size, len(rows)),
         averaging=rbm.averaging,
         centered=rbm.centered,
         sparsity=None if target is None else Sparsity(target, rbm.sparsity_cost),
-        n_iter=n_passes(rbm, rows),
+        n_iter=n_passes_of(rbm.n_iter, len(rows), _PRESENTATIONS, _PASSES),
         n_iter_no_change=rbm.n_iter_no_change if rbm.early_stopping else None,
         **deep,
     )
 
 
-def n_passes(rbm: Any, rows: Rows) -> int:
-    """Passes that `fit` of ``rbm`` makes over ``rows``."""
-    return n_passes_of(plain(rbm.n_iter), len(rows), _PRESENTATIONS, _PASSES)
-
-
-def taken(run: Run, settings: Settings) -> dict[str, Any]:
-    """What parameters that may be "auto" stand for in a training."""
+def settings_attributes(run: Run, settings: Settings) -> dict[str, Any]:
+    """Fitted attributes: the values in a training of parameters that may be "auto"."""
     return {
         "learning_rate_": run.rate(settings),
         "batch_size_": settings.batch_size,

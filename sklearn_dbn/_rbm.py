@@ -20,8 +20,8 @@ from ._fitting import (
     given_to_callbacks,
     held_out_rows,
     new_run,
+    settings_attributes,
     settings_of,
-    taken,
     title_of,
     training_parameters,
     warn_unobserved,
@@ -110,7 +110,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     sparsity_target : float, "auto" or None, default="auto"
         Mean activity that Bernoulli hidden units are pushed to, in (0, 1); `None` pushes none.
         "auto" is 0.1 for Bernoulli hidden units and `None` for others. Linear classifiers
-        read sparse features better, for about a nat of likelihood.
+        read sparse features better, at the cost of two or three nats of likelihood.
 
     sparsity_cost : float, default=0.1
         Strength of that push, next to the log-likelihood in nats.
@@ -481,7 +481,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             subject=subject,
         )
         run.take_best()
-        made = self._fitted_attributes(run) | taken(run, settings)
+        made = self._fitted_attributes(run) | settings_attributes(run, settings)
         context.call_on_fit_task_end(
             estimator=self._original,
             **given,

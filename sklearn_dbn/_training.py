@@ -38,7 +38,7 @@ _LEAST_SPREAD = 10.0
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
 # For n hidden units on real-valued columns of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
-_CROWDING = 2.5
+_PER_HIDDEN_UNIT = 2.5
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
 # Steps for which the weights pay their decay at once: it is a pass over all of them.
@@ -100,7 +100,7 @@ class Run:
     rest : float
         Share of the variance of the visible units that a common factor of them leaves; 1
         without one.
-    crowd : float
+    least_divisor : float
         A lower bound on what the automatic learning rate is divided by: positive for
         real-valued columns, whose leading direction all hidden units follow.
     spread : float
@@ -126,7 +126,7 @@ class Run:
     shift: Array | None = None
     scale: Array | None = None
     rest: float = 1.0
-    crowd: float = 0.0
+    least_divisor: float = 0.0
     spread: float = 0.0
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class Run:
         real = self.machine.units[0].continuous
         factor = min(settings.batch_size / _RATE_ROWS[real], _RATE_FACTOR[real])
         rate = factor / max(self.spread, _LEAST_SPREAD)
-        return min(rate, 1.0 / self.crowd) if self.crowd else rate
+        return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
 
     def result(self) -> Machine:
         """The averaged machine over the columns as the user measures them."""
@@ -260,9 +260,9 @@ def start(
     if direction is not None and presented > _LEAST_SPREAD:
         factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
-    crowd = 0.0
+    least_divisor = 0.0
     if direction is not None and factor is None and units[0].continuous:
-        crowd = _CROWDING * sizes[1] * direction.share**2
+        least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
     spread = _widest(units, par, left)
     if factor is not None:
         divide(machine, means, factor)
@@ -285,7 +285,7 @@ def start(
         shift=shift,
         scale=scale,
         rest=left,
-        crowd=crowd,
+        least_divisor=least_divisor,
         spread=spread,
     )
 

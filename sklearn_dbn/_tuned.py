@@ -43,7 +43,7 @@ from ._training import Diverged, Run
 from ._validation import visible_unit
 from .optim import SCHEDULES
 
-# Iterations of a solver that looks at all rows at once, where the user leaves them to us.
+# What `n_iter="auto"` stands for with a solver that looks at all rows at once.
 _ITERATIONS = 200
 # "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
 # nearest row, the median over so many rows.
@@ -86,8 +86,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
 
     _template_names = ("transformer",)
 
-    # Where the user leaves them to us: learning rates of the solvers that have one,
-    # presentations of rows with a target in `fit`, and passes at least and at most.
+    # What "auto" stands for: learning rates of the solvers that have one; presentations of rows
+    # with a target in `fit`, and passes at least and at most.
     _automatic_rates: dict[str, float]
     _presentations: int
     _passes: tuple[int, int]
@@ -235,15 +235,14 @@ class FineTuned(TemplateParameters, BaseGenerator):
         rate = asked.learning_rate
         if rate == "auto":
             rate = self._automatic_rates.get(self.solver, 0.0)
-        # Which of the two is for these rows, where the user leaves that to us.
-        partly = n_rows < np.count_nonzero(weight)
-        lengths = {"adversarial": not partly, "virtual_adversarial": partly}
-        for name, wanted in lengths.items():
-            lengths[name] = getattr(asked, name)
-            if lengths[name] == "auto":
-                wanted &= self.solver not in FULL_BATCH
-                share = _SHARES_OF_DISTANCE[name] if wanted else 0.0
-                lengths[name] = share and share * self._distance_of_rows(X, weight)
+        lengths = {name: getattr(asked, name) for name in _SHARES_OF_DISTANCE}
+        # Rows without a target have no adversarial rows but virtual ones.
+        chosen = "adversarial" if n_rows == np.count_nonzero(weight) else "virtual_adversarial"
+        for name in [name for name, length in lengths.items() if length == "auto"]:
+            lengths[name] = 0.0
+            if name == chosen and self.solver not in FULL_BATCH:
+                distance = self._distance_of_rows(X, weight)
+                lengths[name] = _SHARES_OF_DISTANCE[name] * distance
         return Settings(
             loss=self._loss(),
             solver=self.solver,
