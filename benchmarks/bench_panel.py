@@ -11,10 +11,11 @@ means over folds and seeds, and seconds of CPU of a fit:
   of the same layers, also the better of scaled and unscaled, and HistGradientBoosting;
 - the same with 100 labels, where the other rows train the generator alone;
 - the mean log-likelihood of held-out rows under an `RBMTransformer`, in nats, beside the best
-  of a grid of weight decays and passes.
+  of a grid of weight decays and passes;
+- scikit-learn's example of its RBM, and the time that 100,000 rows of 50 columns take.
 
 Sets of more than 4,000 rows are split once, the others into five folds. Each case is a row of
-JSON; the run resumes where it stopped. `--sets` and `--seeds` choose less.
+JSON; the run resumes where it stopped. `--sets`, `--methods` and `--seeds` choose less.
 """
 
 import os
@@ -22,12 +23,15 @@ import os
 import numpy as np
 from _data import Record, arguments, cpu_since, load, saved
 from _panel import problems
+from scipy.ndimage import shift
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, minmax_scale
 from sklearn.svm import SVC, SVR
 
 from sklearn_dbn import DBNClassifier, DBNRegressor, DBNTransformer, RBMTransformer
@@ -203,6 +207,54 @@ def _rounded(found):
     return {name: round(float(value), 3) for name, value in found.items()}
 
 
+def nudged_digits(record, folder):
+    """scikit-learn's example of its RBM: percent right of LogisticRegression(C=100).
+
+    Digits and their copies moved by a pixel in four directions, a fifth of the rows to test on.
+    """
+    X, y = load_digits(return_X_y=True)
+    moves = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
+    images = [shift(X.reshape(-1, 8, 8), (0, *move), order=0) for move in moves]
+    X = minmax_scale(np.concatenate(images).reshape(-1, 64)).astype(np.float32)
+    X, V, y, t = train_test_split(X, np.tile(y, len(moves)), test_size=0.2, random_state=0)
+    models = {
+        "columns": lambda seed: None,
+        "BernoulliRBM, 100 units, 10 passes": lambda seed: BernoulliRBM(
+            100, learning_rate=0.06, n_iter=10, random_state=seed
+        ),
+        "RBMTransformer, 100 units, 10 passes": lambda seed: RBMTransformer(
+            100, n_iter=10, random_state=seed
+        ),
+        "RBMTransformer": lambda seed: RBMTransformer(random_state=seed),
+        "DBNTransformer": lambda seed: DBNTransformer(random_state=seed),
+    }
+    for name, make in models.items():
+        for seed in range(1 if name == "columns" else 3):
+
+            def right(make=make, seed=seed):
+                head = LogisticRegression(C=100, max_iter=1000)
+                model = make_pipeline(make(seed) or "passthrough", head)
+                return {"percent right": 100 * model.fit(X, y).score(V, t)}
+
+            case = {"set": "digits, nudged", "method": name, "seed": seed}
+            record(case, lambda right=right: _rounded(right()))
+
+
+def many_rows(record, folder):
+    """Seconds of `DBNClassifier().fit` on 100,000 rows of 50 real-valued columns."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(100_000, 10))
+    X = np.tanh(Z @ rng.normal(size=(10, 50))) + 0.3 * rng.normal(size=(100_000, 50))
+    y = (Z @ rng.normal(size=(10, 5))).argmax(axis=1)
+
+    def fit():
+        start = os.times()
+        DBNClassifier(random_state=0).fit(X.astype(np.float32), y)
+        return {"cpu seconds": cpu_since(start)}
+
+    record({"set": "100,000 x 50", "method": "fit", "seed": 0}, lambda: _rounded(fit()))
+
+
 METHODS = {
     "columns": columns,
     "features": features,
@@ -212,6 +264,8 @@ METHODS = {
     "HistGradientBoosting": peer("HistGradientBoosting"),
     "100 labels": few_labels,
 }
+# What has data of its own.
+ALONE = {"example": nudged_digits, "many rows": many_rows, "likelihood": likelihood}
 # Without a random state, or known well enough from one seed.
 ONCE = ("columns", "HistGradientBoosting")
 
@@ -220,7 +274,8 @@ def main():
     args = arguments(__doc__.splitlines()[0], sets="", seeds=3, methods="")
     record = Record(NAME)
     names = [name.strip() for name in args.sets.split(";") if name.strip()]
-    methods = [name.strip() for name in args.methods.split(";") if name.strip()] or METHODS
+    asked = [name.strip() for name in args.methods.split(";") if name.strip()]
+    methods = [name for name in METHODS if not asked or name in asked]
     # All sets with the first seed before any with the next.
     for seed in range(args.seeds):
         for problem in problems(args.data, names):
@@ -230,8 +285,9 @@ def main():
                     continue
                 case = {"set": problem.name, "method": method, "seed": seed}
                 record(case, lambda p=problem, m=method, s=seed: _rounded(METHODS[m](p, s)))
-    if not names:
-        likelihood(record, args.data)
+    for name, part in ALONE.items():
+        if name in asked or not (asked or names):
+            part(record, args.data)
     print_table(saved(NAME))
 
 
@@ -239,7 +295,7 @@ def print_table(rows):
     """The means over seeds, one line for each set."""
     found = {}
     for row in rows:
-        if row["method"] == "likelihood":
+        if row["method"] not in METHODS:
             continue
         for key, value in row.items():
             if key not in ("set", "method", "seed", "seconds"):
@@ -263,7 +319,7 @@ def print_table(rows):
     ]
     print("\n| set | " + " | ".join(f"{method}, {key}" for method, key in shown) + " |")
     print("|---" * (len(shown) + 1) + "|")
-    for name in dict.fromkeys(row["set"] for row in rows if row["method"] != "likelihood"):
+    for name in dict.fromkeys(row["set"] for row in rows if row["method"] in METHODS):
         cells = [mean.get((name, *column)) for column in shown]
         print(
             f"| {name} | " + " | ".join("" if c is None else f"{c:.2f}" for c in cells) + " |"
