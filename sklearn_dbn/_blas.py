@@ -31,7 +31,7 @@ _own: list[tuple[Any, int]] = []
 
 @contextmanager
 def blas_threads(n_rows: int, weights: Sequence[Array]) -> Iterator[None]:
-    """Use no more BLAS threads than pay for products of ``n_rows`` rows with ``weights``.
+    """Use no more BLAS threads than make products of ``n_rows`` rows with ``weights`` faster.
 
     Never more than are set. Arrays of libraries other than NumPy change nothing.
 

@@ -34,7 +34,7 @@ _LARGEST_NORM = 1e6
 _LEAST_SPREAD = 10.0
 # That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
 # over larger batches then go as far, while noise and curvature allow. By whether the visible
-# units are real-valued, which bear shorter steps, above all where entries are missing.
+# units are real-valued, which need shorter steps, above all where entries are missing.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
 # For n hidden units on real-valued columns of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.

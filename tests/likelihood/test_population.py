@@ -37,7 +37,7 @@ def distance(counts, masses):
 @pytest.fixture(scope="module", params=["pcd", "tempering"])
 def separated(request):
     """A machine with eight modes that no chain leaves, and their masses."""
-    # Longer steps leave modes so far apart that the masses themselves go astray.
+    # With longer steps the annealing itself misses some of the mass.
     steps = {"batch_size": 10, "learning_rate": 0.1, "n_iter": 20, "sparsity_target": None}
     rbm = RBMTransformer(12, sampler=request.param, random_state=0, **steps)
     rbm.fit(near(PATTERNS, 1000))
