@@ -18,9 +18,9 @@ from _data import arguments, digits, load, save, saved
 from sklearn.neural_network import BernoulliRBM
 
 from sklearn_dbn import RBMTransformer
-from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import base_rates, log_partition, place
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.units import UNITS
 
 NAME = "bench_time_to_likelihood"

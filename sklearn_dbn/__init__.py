@@ -1,12 +1,14 @@
 """Deep belief networks for scikit-learn: features from any layers of one frozen generator."""
 
-from ._classifier import DBNClassifier
-from ._dbm import DBMTransformer
-from ._dbn import DBNTransformer
-from ._persistence import TRUSTED_TYPES
-from ._rbm import RBMTransformer
-from ._regressor import DBNRegressor
 from ._version import __version__
+from .estimators import (
+    TRUSTED_TYPES,
+    DBMTransformer,
+    DBNClassifier,
+    DBNRegressor,
+    DBNTransformer,
+    RBMTransformer,
+)
 from .selection import layer_subsets
 
 __all__ = [

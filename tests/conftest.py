@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from counting import FOLDER
+from helpers.counting import FOLDER
 from hypothesis import settings
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits

@@ -4,17 +4,19 @@ The second device of array_api_strict stands for a GPU: no array on it combines 
 the host, nor becomes a NumPy array unasked.
 """
 
-import exact
 import numpy as np
 import pytest
-from training import make_settings
+from helpers import exact
+from helpers.training import make_settings
 
 from sklearn_dbn._array_api import namespace, sigmoid, softplus, take, to_numpy
 from sklearn_dbn._random import Stream
-from sklearn_dbn._rows import Rows, is_binary
-from sklearn_dbn._training import observe, start, train, watch
+from sklearn_dbn.data import Rows
+from sklearn_dbn.data._values import is_binary
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
+from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training._run import observe
 from sklearn_dbn.units import UNITS
 
 xp = pytest.importorskip("array_api_strict")

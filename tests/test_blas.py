@@ -4,16 +4,16 @@ import threading
 
 import numpy as np
 import pytest
+from helpers.training import make_settings
 from threadpoolctl import ThreadpoolController, threadpool_limits
-from training import make_settings
 
-from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+import sklearn_dbn.fine_tuning._loop as fine_tuning
+import sklearn_dbn.training._loop as loop
+from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer, training
 from sklearn_dbn import _blas as blas
-from sklearn_dbn import _fine_tuning as fine_tuning
-from sklearn_dbn import _training as training
 from sklearn_dbn._blas import blas_threads
 from sklearn_dbn._random import Stream
-from sklearn_dbn._rows import Rows
+from sklearn_dbn.data import Rows
 from sklearn_dbn.units import UNITS
 
 CONTROLLER = ThreadpoolController().select(user_api="blas")
@@ -102,7 +102,7 @@ def noting(monkeypatch, module, fails=False):
 def test_a_pass_of_training_limits_its_threads(n_hidden, most, own, monkeypatch):
     # 30 rows of data and 10 of chains, 8 columns and 16 units.
     monkeypatch.setattr(blas, "_PER_THREAD", 40 * 8 * 16 // 2)
-    seen = noting(monkeypatch, training)
+    seen = noting(monkeypatch, loop)
     X = np.random.default_rng(0).random((30, 8), dtype=np.float32)
     settings = make_settings(batch_size=30)
     rows = Rows(X, np.ones(30, dtype=np.float32), UNITS["bernoulli"])
@@ -125,11 +125,11 @@ def test_a_pass_of_fine_tuning_limits_its_threads(n_hidden, most, own, monkeypat
     assert seen == [{min(own, most)}] * 2
 
 
-@pytest.mark.parametrize("module", [training, fine_tuning])
+@pytest.mark.parametrize("module", [loop, fine_tuning])
 def test_a_training_that_fails_restores_the_threads(module, own, monkeypatch):
     noting(monkeypatch, module, fails=True)
     X = np.random.default_rng(0).random((20, 8), dtype=np.float32)
-    rbm = RBMTransformer(4, n_iter=1 if module is training else 0)
+    rbm = RBMTransformer(4, n_iter=1 if module is loop else 0)
     dbn = DBNTransformer((4,), rbm=rbm)
     with pytest.raises(KeyError):
         DBNClassifier(dbn, n_iter=1, random_state=0).fit(X, X[:, 0] > 0.5)

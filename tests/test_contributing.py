@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import sklearn_dbn._rbm
+import sklearn_dbn.data._validation
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn.units import UNITS
@@ -48,7 +48,7 @@ def test_it_trains_as_hidden_units(spin, monkeypatch):
     monkeypatch.setitem(UNITS, "spin", spin)
     constraint = RBMTransformer._parameter_constraints | {"hidden": [str]}
     monkeypatch.setattr(RBMTransformer, "_parameter_constraints", constraint)
-    assert sklearn_dbn._rbm.UNITS is UNITS
+    assert sklearn_dbn.data._validation.UNITS is UNITS
     X = load_digits().data[:100] / 16
     H = RBMTransformer(5, hidden="spin", n_iter=3, random_state=0).fit_transform(X)
     assert ((-1 <= H) & (H <= 1)).all()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._messages import shown
 from .._random import Stream, seed_of
-from .._shown import shown
 from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
 
 # Of the annealing that the chains start from.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._shown import shown
+from .._messages import shown
 
 # Inches that a new figure gives to the longer side of a grid of images.
 _SIDE = 5.0

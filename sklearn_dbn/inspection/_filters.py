@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._shown import shown
+from .._messages import shown
 from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 

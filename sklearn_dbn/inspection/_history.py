@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._shown import shown
+from .._messages import shown
 from ._drawing import check_matplotlib_support, make_panels
 
 _N_COLUMNS = 3

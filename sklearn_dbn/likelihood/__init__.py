@@ -6,6 +6,7 @@ gives the weights of a stack, and ``log_probability`` what follows from them.
 """
 
 from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
+from ._conditionals import conditional_draws, pass_down
 from ._estimates import Estimate, estimate, log_mean_exp
 from ._exact import enumerable, exact_log_partition
 from ._partition import METHODS, LogPartition, log_partition
@@ -24,6 +25,7 @@ __all__ = [
     "TrackedPartition",
     "anneal",
     "base_rates",
+    "conditional_draws",
     "enumerable",
     "equilibrate",
     "estimate",
@@ -35,6 +37,7 @@ __all__ = [
     "log_probability",
     "log_weight",
     "log_weights",
+    "pass_down",
     "place",
     "population",
     "propose",

@@ -22,10 +22,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .._array_api import Array, device, namespace, to_numpy
-from .._machine import Machine, States, Unchanging
 from .._random import Stream
-from ..samplers import Chains
-from ..samplers._chains import gibbs
+from ..machine import Machine, States, Unchanging
+from ..samplers import Chains, gibbs
 
 
 def base_rates(

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from .._array_api import Array, device, namespace, to_numpy
-from .._machine import Machine, States
+from ..machine import Machine, States
 
 # What one pass works on. More would leave the cache, and less would be mostly calls.
 _BLOCK_BYTES = 2**19

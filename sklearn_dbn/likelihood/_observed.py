@@ -19,9 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._array_api import Array, namespace, to_numpy
-from .._machine import Machine, States
-from .._mean_field import settle
 from .._random import Stream
+from ..machine import Machine, States, settle
 from ._estimates import log_mean_exp
 from ._stack import MEAN_FIELD_SWEEPS, CommonStream, drawn_by, walk
 

@@ -11,9 +11,9 @@ from numbers import Integral
 import numpy as np
 
 from .._array_api import Array
-from .._machine import Machine, States
+from .._messages import shown
 from .._random import Stream
-from .._shown import shown
+from ..machine import Machine, States
 from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
 from ._estimates import Estimate, estimate
 from ._exact import enumerable, exact_log_partition, has_closed_form

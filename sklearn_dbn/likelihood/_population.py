@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._array_api import Array, take, to_numpy
-from .._machine import Machine, States
 from .._random import Stream
+from ..machine import Machine, States
 from ._annealing import Path, independent
 
 # Resampled once the weights are worth less than this share of the chains.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array_api import Array, namespace, take, to_numpy
-from .._machine import Machine
+from ..machine import Machine
 from ._estimates import log_mean_exp
 from ._observed import log_weights_of_known
 from ._stack import log_weights

@@ -18,9 +18,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .._array_api import Array, device, namespace, sigmoid, to_numpy
-from .._machine import Machine, States
-from .._mean_field import settle
 from .._random import Stream
+from ..machine import Machine, States, settle
 
 # From a machine, a layer of it and what the layer receives to its states.
 Choice = Callable[[Machine, int, Array], Array]

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._array_api import Array, to_numpy
-from .._machine import Machine
 from .._random import Stream
+from ..machine import Machine
 from ._annealing import increments, independent
 
 # From few chains a step's spread is known to 15 %; the average over neighbours to far better.

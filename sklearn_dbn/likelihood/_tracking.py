@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array_api import namespace, take, to_numpy
-from .._machine import Machine, States
 from .._random import Stream
-from ..samplers import Chains
-from ..samplers._chains import gibbs
+from ..machine import Machine, States
+from ..samplers import Chains, gibbs
 from ._annealing import independent, log_partition_of_base
 from ._estimates import log_mean_exp
 from ._population import EQUAL_ENOUGH, resample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._machine import Machine
+from ..machine import Machine
 
 
 def blend(average: Machine, current: Machine, rate: float) -> Machine:

@@ -8,7 +8,7 @@ takes the L2 penalty, on the weights only, for the steps since the last time.
 from __future__ import annotations
 
 from .._array_api import Array, namespace
-from .._machine import Machine
+from ..machine import Machine
 
 
 class Ascent:

@@ -8,7 +8,7 @@ is ``apart`` moves its chains without a look at the data; one that is ``persiste
 that go on from one minibatch to the next.
 """
 
-from ._chains import Chains, positive
+from ._chains import Chains, gibbs, positive
 from ._contrastive import ContrastiveDivergence
 from ._persistent import PersistentContrastiveDivergence
 from ._tempering import ParallelTempering
@@ -25,5 +25,6 @@ __all__ = [
     "ContrastiveDivergence",
     "ParallelTempering",
     "PersistentContrastiveDivergence",
+    "gibbs",
     "positive",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._array_api import device, namespace
-from .._machine import Machine, States
 from .._random import Stream
+from ..machine import Machine, States
 
 
 class Chains(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .._array_api import namespace
-from .._machine import Machine, States
 from .._random import Stream
+from ..machine import Machine, States
 from ._chains import Chains, gibbs, stack
 
 

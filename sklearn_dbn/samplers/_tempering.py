@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._array_api import Array, device, namespace, take, to_numpy
-from .._machine import Machine, States
 from .._random import Stream
+from ..machine import Machine, States
 from ._chains import Chains, stack
 from ._persistent import PersistentContrastiveDivergence
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._shown import shown
+from .._messages import shown
 
 
 def layer_subsets(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._shown import shown
+from .._messages import shown
 
 
 def resolve_units(

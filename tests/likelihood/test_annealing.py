@@ -5,11 +5,10 @@ wrong versions, which are run here as well so that the power of the test is test
 fewer.
 """
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
-from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import (
     anneal,
@@ -22,6 +21,7 @@ from sklearn_dbn.likelihood import (
     place,
 )
 from sklearn_dbn.likelihood._annealing import increments
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.units import UNITS, Bernoulli, Gaussian
 
 N_MACHINES, N_CHAINS = 300, 200

@@ -1,8 +1,8 @@
 """The likelihood on arrays that allow no more than the standard, on two devices."""
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import (

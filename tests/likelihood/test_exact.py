@@ -2,12 +2,12 @@
 
 import math
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
-from sklearn_dbn._machine import Machine
 from sklearn_dbn.likelihood import enumerable, exact_log_partition, log_partition_of_base
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.units import UNITS
 
 MORE = {

@@ -1,8 +1,8 @@
 """Likelihood of rows with unknown entries, against enumeration."""
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 from scipy.special import logsumexp
 
 from sklearn_dbn.likelihood import log_probability

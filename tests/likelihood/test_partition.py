@@ -2,9 +2,9 @@
 
 import warnings
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import (

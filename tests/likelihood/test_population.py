@@ -1,8 +1,8 @@
 """Draws of a population against machines whose states are all known."""
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 from scipy.linalg import hadamard
 from scipy.stats import chi2
 

@@ -2,9 +2,9 @@
 
 import itertools
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 from scipy.special import logsumexp
 
 from sklearn_dbn._random import Stream

@@ -2,14 +2,14 @@
 
 import itertools
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
-from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import TrackedPartition
 from sklearn_dbn.likelihood._tracking import between
+from sklearn_dbn.machine import Machine
 
 KINDS = exact.KINDS | exact.DEEP_KINDS
 

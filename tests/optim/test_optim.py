@@ -1,8 +1,8 @@
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
-from sklearn_dbn._machine import Machine
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.optim import SCHEDULES, Ascent, MomentumAscent, Sparsity, blend
 
 STEP = 0.05

@@ -7,12 +7,12 @@ draws have on average. Correct kernels measure about 1; the wrong ones below, wh
 here as well so that the power of the test is tested too, measure more than 2.
 """
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
 
-from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import (
     SAMPLERS,
     Chains,
@@ -20,8 +20,8 @@ from sklearn_dbn.samplers import (
     ParallelTempering,
     PersistentContrastiveDivergence,
     _tempering,
+    gibbs,
 )
-from sklearn_dbn.samplers._chains import gibbs
 from sklearn_dbn.units import Bernoulli, Gaussian
 
 N_CHAINS = 20_000

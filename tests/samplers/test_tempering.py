@@ -2,18 +2,18 @@
 
 import pickle
 
-import exact
 import numpy as np
 import pytest
+from helpers import exact
+from helpers.training import make_settings
 from sklearn.datasets import load_digits
-from training import make_settings
 
 from sklearn_dbn import RBMTransformer
-from sklearn_dbn._machine import Machine
 from sklearn_dbn._random import Stream
-from sklearn_dbn._rows import Rows
-from sklearn_dbn._training import start, train, watch
+from sklearn_dbn.data import Rows
+from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import Chains, ParallelTempering, PersistentContrastiveDivergence
+from sklearn_dbn.training import start, train, watch
 from sklearn_dbn.units import UNITS
 
 kinds = pytest.mark.parametrize("kind", exact.KINDS)

@@ -1,0 +1,39 @@
+"""Values of the user in error messages, which stay short whatever the values are."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+# Characters of one value, and of one message.
+_VALUE, _MESSAGE = 70, 300
+
+
+_SHORT = reprlib.Repr()
+
+
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
+
+
+_SHORT.maxstring = _SHORT.maxlong = _VALUE
+
+
+# Spaces are still to go from these.
+_SHORT.maxother = 4 * _VALUE
+
+
+def shown(value: Any) -> str:
+    """The repr of ``value`` on one line, with its middle left out where it is long."""
+    return _cut(" ".join(_SHORT.repr(value).split()), _VALUE)
+
+
+def short_message(error: BaseException) -> str:
+    """The message of an error that another package raised, of at most 300 characters."""
+    return _cut(str(error), _MESSAGE)
+
+
+def _cut(text: str, size: int) -> str:
+    if len(text) <= size:
+        return text
+    end = size // 3
+    return f"{text[: size - end - 3]}...{text[-end:]}"

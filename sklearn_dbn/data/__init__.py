@@ -1,0 +1,28 @@
+"""Rows: validation, values, moments, minibatches, missing entries, dask."""
+
+from ._dask import Partitions, rows_of
+from ._dates import dates_in
+from ._gaps import Gaps
+from ._labels import labels_of
+from ._moments import Moments, add_moments
+from ._rows import Rows, complete, standardised
+from ._validation import RowChecks, visible_unit
+from ._values import clipped, has_gaps, has_outside
+
+__all__ = [
+    "Gaps",
+    "Moments",
+    "Partitions",
+    "RowChecks",
+    "Rows",
+    "add_moments",
+    "clipped",
+    "complete",
+    "dates_in",
+    "has_gaps",
+    "has_outside",
+    "labels_of",
+    "rows_of",
+    "standardised",
+    "visible_unit",
+]

@@ -1,0 +1,148 @@
+"""Questions about the values of rows, dense or sparse, here or on a cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._array_api import Array, device, namespace, take, to_numpy
+
+# Rows are looked through in blocks of so many, and of so many values where they are dense.
+BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
+
+
+# Values that lie no further outside the support of their unit are there by rounding, as
+# MinMaxScaler leaves 1.0000000000000002 and float32 1.0000001, and are clipped.
+ROUNDING = 1e-6
+
+
+def has_gaps(X: Any) -> bool:
+    """Whether any value is NaN."""
+    values = X.data if sp.issparse(X) else X
+    xp = namespace(values)
+    # The least of several values is NaN as soon as one of them is.
+    return math.prod(values.shape) > 0 and bool(xp.isnan(xp.min(values)))
+
+
+def is_binary(X: Any, weight: Array | None = None) -> bool:
+    """Whether every value is 0, 1 or missing; rows of ``weight`` 0 do not count."""
+    return all(_all_binary(values) for values in _counted_values(X, weight))
+
+
+def has_outside(
+    X: Any, support: tuple[float, float], weight: Array | None = None, beyond: float = 0.0
+) -> bool:
+    """Whether a value lies more than ``beyond`` outside the ``support``.
+
+    NaN is not, and rows of ``weight`` 0 do not count.
+    """
+    if all(map(math.isinf, support)):
+        return False
+    values = _counted_values(X, weight)
+    return any(bool(namespace(x).any(is_outside(x, support, beyond))) for x in values)
+
+
+def is_outside(x: Array, support: tuple[float, float], beyond: float = 0.0) -> Array:
+    """Which values lie more than ``beyond`` outside the ``support``."""
+    return (x < support[0] - beyond) | (x > support[1] + beyond)
+
+
+def clipped(X: Any, support: tuple[float, float]) -> Any:
+    """A copy in which values that rounding left outside the ``support`` are on its edge.
+
+    Those further outside stay as they are, so that no value depends on the others. Zero is
+    within the support.
+    """
+    if sp.issparse(X):
+        return type(X)((clipped(X.data, support), X.indices, X.indptr), shape=X.shape)
+    xp = namespace(X)
+    low, high = (xp.asarray(end, dtype=X.dtype, device=device(X)) for end in support)
+    within = xp.minimum(xp.maximum(X, low), high)
+    return xp.where(is_outside(X, support, ROUNDING), X, within)
+
+
+def some_uncounted(weight: Array) -> Array | None:
+    """The weights of rows if any is 0, else ``None``: all rows count."""
+    weight = to_numpy(weight)
+    return None if weight.all() else weight
+
+
+def counted(X: Any, weight: Array | None) -> Iterator[Any]:
+    """The rows that have a ``weight``, block by block, or ``X`` where all count."""
+    if weight is None:
+        yield X
+        return
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        rows = start + np.flatnonzero(weight[start : start + BLOCK_ROWS])
+        yield X[rows] if sp.issparse(X) else take(X, rows)
+
+
+def _counted_values(X: Any, weight: Array | None) -> Iterator[Array]:
+    for rows in counted(X, weight):
+        yield from blocks_of_values(rows)
+
+
+def blocks_of_values(X: Any, size: int = 1 << 16) -> Iterator[Array]:
+    """Whole rows of dense data, or the values that sparse data store, ``size`` of them or so.
+
+    What is made of a block costs next to no memory.
+    """
+    values = X.data if sp.issparse(X) else X
+    n_rows = values.shape[0]
+    n_block = max(1, size // max(1, math.prod(values.shape[1:])))
+    for start in range(0, n_rows, n_block):
+        yield values[start : min(start + n_block, n_rows), ...]
+
+
+def _all_binary(values: Array) -> bool:
+    xp = namespace(values)
+    binary = (values == 0) | (values == 1)
+    return bool(xp.all(binary)) or bool(xp.all(binary | xp.isnan(values)))
+
+
+def everywhere(
+    function: Callable[..., Any], X: Any, *args: Any, weight: Array | None = None
+) -> list[Any]:
+    """``function(X, *args)``; of each part, where X lies in parts on other machines.
+
+    A ``weight`` is the last argument, or what the part has of it.
+    """
+    given = () if weight is None else (weight,)
+    if not hasattr(X, "each"):
+        return [function(X, *args, *given)]
+    return X.each_with(function, weight, *args) if given else X.each(function, *args)
+
+
+def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each column; NaN where there is none.
+
+    Rows of ``weight`` 0 do not count.
+    """
+    low = high = np.full(X.shape[1], np.nan)
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        rows = X[start : start + BLOCK_ROWS]
+        if weight is not None:
+            rows = rows[np.flatnonzero(weight[start : start + BLOCK_ROWS])]
+        if not rows.shape[0]:
+            continue
+        if sp.issparse(rows) and not has_gaps(rows):
+            least, largest = (x.toarray().ravel() for x in (rows.min(axis=0), rows.max(axis=0)))
+        else:
+            rows = dense(rows)
+            least, largest = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+        low, high = np.fmin(low, least), np.fmax(high, largest)
+    return low, high
+
+
+def dense(X: Any) -> Array:
+    return X.toarray() if sp.issparse(X) else X
+
+
+def bytes_of(X: Any) -> int:
+    if sp.issparse(X):
+        return X.data.nbytes + X.indices.nbytes
+    return math.prod(X.shape) * namespace(X).finfo(X.dtype).bits // 8

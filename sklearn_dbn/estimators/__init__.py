@@ -1,0 +1,17 @@
+"""The scikit-learn face: one public class a file."""
+
+from ._classifier import DBNClassifier
+from ._dbm import DBMTransformer
+from ._dbn import DBNTransformer
+from ._persistence import TRUSTED_TYPES
+from ._rbm import RBMTransformer
+from ._regressor import DBNRegressor
+
+__all__ = [
+    "TRUSTED_TYPES",
+    "DBMTransformer",
+    "DBNClassifier",
+    "DBNRegressor",
+    "DBNTransformer",
+    "RBMTransformer",
+]

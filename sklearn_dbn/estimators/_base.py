@@ -1,0 +1,214 @@
+"""What every generator shares as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array
+
+from .._compat import parse_version, validate_parameter_constraints
+from .._messages import short_message, shown
+from .._version import __version__
+from ..data import RowChecks
+
+# Attributes of the copy that is being fitted, and of no fitted estimator.
+_OF_A_FIT = ("_fit_of", "_interrupt")
+
+
+class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Tags, persistence and callbacks of the generators."""
+
+    _doc_link_module = "sklearn_dbn"
+
+    @property
+    def _doc_link_template(self) -> str:
+        # The HTML repr shows what a parameter means only beside a link to where that is
+        # written: the docstring, as it was installed.
+        try:
+            module = Path(inspect.getfile(type(self))).as_uri()
+        except (OSError, TypeError, ValueError):
+            # A class of a notebook, or of `python -c`, is in no file.
+            return ""
+        return module.replace("{", "{{").replace("}", "}}")
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            # It shows the value, however long that is.
+            raise type(error)(short_message(error)) from None
+
+    def __copy__(self) -> BaseGenerator:
+        # All attributes as they are at one moment; those of another fit replace them at once.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    @property
+    def _original(self) -> Any:
+        """The estimator that callbacks are given: the one that the user called `fit` of.
+
+        Its attributes are those of the last fit until this one ends.
+        """
+        return vars(self).get("_fit_of", self)
+
+    def _new_attributes(self) -> dict[str, Any]:
+        """What this fit has set so far, for callbacks that ask for a fitted estimator."""
+        before = vars(self._original)
+        changed = {k: x for k, x in vars(self).items() if k not in before or before[k] is not x}
+        # To take an attribute away is not foreseen, and None says that there are no names.
+        removed = {k: None for k in before if k.endswith("_") and k not in vars(self)}
+        return {k: x for k, x in (changed | removed).items() if k not in _OF_A_FIT}
+
+    def _init_callback_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._original is not self:
+            return self._original._init_callback_context(*args, **kwargs)
+        return super()._init_callback_context(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # skops reads it here.
+        return super().__getstate__() | {"_sklearn_dbn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        _check_version(type(self), state.pop("_sklearn_dbn_version", "0"))
+        super().__setstate__(state)
+
+    def __reduce__(self) -> tuple:
+        # pickle reads it here: before the state, whose classes a newer version may have moved.
+        return _unpickled, (type(self), __version__), self.__getstate__()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _unpickled(kind: type, version: str) -> Any:
+    """An estimator without its state, if the ``version`` that wrote it can be read here."""
+    _check_version(kind, version)
+    return kind.__new__(kind)
+
+
+def _check_version(kind: type, version: str) -> None:
+    if parse_version(version) > parse_version(__version__):
+        raise ValueError(
+            f"This {kind.__name__} was saved by sklearn_dbn {version}, which the older "
+            f"{__version__} that is installed here cannot read: install {version} or later, or "
+            "fit it anew."
+        )
+
+
+def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
+    """The number of units of each hidden layer."""
+    several = isinstance(hidden_layer_sizes, Sequence | np.ndarray)
+    sizes = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
+    if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={shown(hidden_layer_sizes)} must hold a positive int for "
+            "each hidden layer, and at least one."
+        )
+    return [int(n) for n in sizes]
+
+
+def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
+    """Validate parameters of the method ``caller``, each given as (constraints, value)."""
+    constraints = {name: allowed for name, (allowed, _) in given.items()}
+    values = {name: value for name, (_, value) in given.items()}
+    try:
+        validate_parameter_constraints(constraints, values, caller_name=caller)
+    except ValueError as error:
+        raise type(error)(short_message(error)) from None
+
+
+def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
+    """Validate features on their way back to the input."""
+    H = check_array(H, dtype=dtype, input_name="X")
+    if H.shape[1] != n_columns:
+        raise ValueError(
+            f"X has {H.shape[1]} columns, but transform gives {n_columns}: pass what transform "
+            "returned."
+        )
+    return H
+
+
+def assigned_at_the_end(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that fits work on a copy of the estimator, and assign all it sets at once.
+
+    So another thread finds the last fit or this one, and nothing in between, and a call that
+    fails leaves the estimator as it was. What `interrupt` noted is raised in the end.
+    """
+
+    @wraps(method)
+    def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        new = copy.copy(estimator)
+        new._fit_of = estimator
+        before = dict(vars(new))
+        try:
+            with_callbacks(lambda _: method(new, *args, **kwargs))(estimator)
+        except KeyboardInterrupt as error:
+            if error.args:
+                raise
+            raise KeyboardInterrupt(
+                f"{type(estimator).__name__} was interrupted before there was a whole pass "
+                "to keep, and is as it was before."
+            ) from None
+        noted = interrupted(new)
+        after = vars(new)
+        changed = {k: x for k, x in after.items() if k not in before or before[k] is not x}
+        # What callbacks did to the estimator meanwhile stays.
+        kept = {k: x for k, x in vars(estimator).items() if k in after or k not in before}
+        estimator.__dict__ = kept | changed
+        if noted is not None:
+            raise noted
+        return estimator
+
+    return fit
+
+
+def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method see the attributes of one fit, whatever other threads fit meanwhile."""
+
+    @wraps(method)
+    def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(copy.copy(estimator), *args, **kwargs)
+
+    return call
+
+
+def interrupt(estimator: Any, what: str, remembered: bool) -> None:
+    """Note that the user wants to stop, and ``what`` the estimator keeps.
+
+    ``remembered``: and the folder of `memory` too.
+    """
+    how = "the same fit" if remembered else "fit with warm_start=True"
+    estimator._interrupt = KeyboardInterrupt(
+        f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} goes on from "
+        "there."
+    )
+
+
+def interrupted(estimator: Any) -> KeyboardInterrupt | None:
+    """What `interrupt` noted, if anything, which is then forgotten."""
+    return vars(estimator).pop("_interrupt", None)
+
+
+def warn_unconverged(subject: str, n: str, why: str, cure: str) -> None:
+    """Say that ``subject`` has not converged after ``n``, and what to do."""
+    warnings.warn(
+        f"{subject} has not converged after {n}, as {why}: raise {cure}.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,610 @@
+"""A deep Boltzmann machine as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from .._cache import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from .._compat import Interval, StrOptions, _fit_context
+from .._messages import shown
+from .._random import seed_of
+from ..data import Rows, visible_unit
+from ..machine import MeanField, mean_field, means_below
+from ..selection import UnitStatistics, add_fields
+from ..training import (
+    SCHEMES,
+    Pretraining,
+    Run,
+    chosen,
+    continued,
+    held_out_rows,
+    new_run,
+    settings_attributes,
+    settings_of,
+    training_parameters,
+)
+from ._base import assigned_at_the_end, layer_sizes, of_one_fit
+from ._machine_generator import MachineGenerator, given_to_callbacks, title_of, warn_unobserved
+from ._rbm import RBMTransformer
+from ._selecting import SelectingGenerator
+from ._templates import TemplateParameters
+
+
+class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
+    """Deep Boltzmann machine, trained without labels, with features from any of its layers.
+
+    All layers are trained together, and each hears from both its neighbours: the features of
+    a layer depend on those above it [1]_. They are means of the mean-field posterior. With
+    one hidden layer it is the `RBMTransformer`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+        Number of units of each hidden layer, the first one first.
+
+    rbm : RBMTransformer or None, default=None
+        How the machine is trained: a template with the parameters of the training, of which
+        `n_components`, `random_state` and `warm_start` are not looked at. The gradient is
+        centred there by default, which is what makes training from random weights work [2]_.
+        `None` takes `RBMTransformer(n_gibbs_steps=5)`: chains in several layers move slowly.
+
+    n_mean_field_steps : int, default=5
+        Sweeps of the mean field over each minibatch, after one pass upwards.
+
+    negative_phase : {"sampled", "partial_mean_field"}, default="sampled"
+        What the chains say of the even layers above the visible one: their states, or their
+        means given the means of the odd ones, which vary less and are a little biased.
+
+    inference : {"mean_field", "single_pass"}, default="mean_field"
+        Where features come from: the mean field, or its first pass upwards alone, in which
+        each layer but the last hears the one below twice in place of the one above. That pass
+        takes about as long as a deep belief network of the same size.
+
+    tol : float, default=0.0001
+        The mean field of a row has arrived when no mean moves by more than this in a sweep;
+        for real-valued units in standard deviations. Each row is decided on its own.
+
+    max_mean_field_steps : int, default=500
+        Sweeps over a row at most.
+
+    damping : float, default=0.0
+        Share of its old value that a mean keeps in a sweep, in [0, 1). Sweeps arrive without.
+
+    pretrain : {"auto", "doubled", "first_layer"} or None, default="auto"
+        What is trained before all layers are trained together. "doubled": each layer as an RBM
+        of doubled weights [1]_, which gives the upper layers most to say; "first_layer": the
+        first layer as an RBM, to which the others are then added, which gave binarised MNIST
+        its highest likelihood; `None`: nothing. "auto" is "doubled", and "first_layer" for
+        real-valued hidden units. See docs/decisions/deep-boltzmann.md.
+
+    pretrain_rbm : RBMTransformer or None, default=None
+        How those are trained: a template like `rbm`, which `None` stands for.
+
+    layers : int, slice, sequence of int or "all", default="all"
+        As in `DBNTransformer`.
+
+    units : None, int, float, mapping or feature selector, default=None
+        As in `DBNTransformer`.
+
+    unit_score : {"information", "variance"} or callable, default="information"
+        As in `DBNTransformer`.
+
+    passthrough : bool, default=False
+        Whether to append the input columns.
+
+    output : {"probability", "logit", "binary"}, default="probability"
+        Give the posterior means of the units, the inputs to them, or their likeliest states.
+
+    memory : str, path, object with the joblib.Memory interface or None, default=None
+        Where to keep trained machines. One is found again by its data, its training
+        parameters and its seed; choices of layers and units do not train it again, and a
+        training that was killed goes on from where it last was. With `random_state=None`,
+        with `warm_start` and where a callback stopped the training, nothing is kept.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters, chains and averages of the last one.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the training. Only an int lets `memory` find a machine again.
+
+    verbose : int, default=0
+        Print a line after each pass: of a layer that is trained before the others, with its
+        number, and of all layers together. The templates may ask for that too.
+
+    Attributes
+    ----------
+    weights_ : list of ndarray of shape (n_l, n_{l+1})
+        Between each layer and the next, the visible one first.
+
+    intercepts_ : list of ndarray of shape (n_l,)
+        Biases of each layer, the visible one first; for Gaussian units the natural parameter,
+        the mean divided by the variance.
+
+    visible_variance_ : ndarray of shape (n_features,) or None
+        Conditional variance of Gaussian visible units.
+
+    visible_units_, hidden_units_ : str
+        The types of units that were used.
+
+    selected_layers_ : ndarray of int
+        The layers that give features.
+
+    selected_units_ : list of int arrays
+        The units of each of them.
+
+    unit_selector_ : feature selector or None
+        The fitted clone of `units`, where that is a feature selector.
+
+    history_ : dict of lists of float
+        As in `RBMTransformer`, over all hidden layers together; with several of them
+        `free_energy_gap` is that of the variational bound. `validation_log_likelihood` is an
+        estimate of the log-likelihood itself, and of no bound.
+
+    learning_rate_ : float
+        The learning rate that the last training started with.
+
+    batch_size_ : int
+        Rows for each update in the last training.
+
+    sparsity_target_ : float or None
+        The mean activity that hidden units were pushed to. With several hidden layers,
+        `sparsity_target="auto"` is `None` but after `pretrain="doubled"`: sparse layers that
+        are trained together from random weights end with units that are never on.
+
+    n_iter_ : int
+        Passes made over data, in all calls that continued one another, without those of
+        `pretrain`.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNTransformer : Layers that are trained one after the other.
+    RBMTransformer : One layer, and all parameters of its training.
+
+    References
+    ----------
+    .. [1] Salakhutdinov, Hinton (2009). Deep Boltzmann machines. AISTATS, PMLR 5:448-455.
+    .. [2] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+
+    Examples
+    --------
+    The units of both layers together are easier to separate by a plane than the pixels are:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_dbn import DBMTransformer, RBMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> dbm = DBMTransformer(
+    ...     (64, 32), rbm=RBMTransformer(n_iter=20), layers="all", random_state=0
+    ... )
+    >>> model = make_pipeline(dbm, LogisticRegression(max_iter=1000))
+    >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": "no_validation",
+        "rbm": "no_validation",
+        "n_mean_field_steps": [Interval(Integral, 0, None, closed="left")],
+        "negative_phase": [StrOptions({"sampled", "partial_mean_field"})],
+        "inference": [StrOptions({"mean_field", "single_pass"})],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
+        "damping": [Interval(Real, 0, 1, closed="left")],
+        "pretrain": [StrOptions(set(SCHEMES)), None],
+        "pretrain_rbm": "no_validation",
+        **SelectingGenerator._selection_constraints,
+        "memory": MEMORY,
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _template_names = ("rbm", "pretrain_rbm")
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        *,
+        rbm: RBMTransformer | None = None,
+        n_mean_field_steps: int = 5,
+        negative_phase: str = "sampled",
+        inference: str = "mean_field",
+        tol: float = 1e-4,
+        max_mean_field_steps: int = 500,
+        damping: float = 0.0,
+        pretrain: str | None = "auto",
+        pretrain_rbm: RBMTransformer | None = None,
+        layers: int | slice | Sequence[int] | str = "all",
+        units: Any = None,
+        unit_score: Any = "information",
+        passthrough: bool = False,
+        output: str = "probability",
+        memory: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.rbm = rbm
+        self.n_mean_field_steps = n_mean_field_steps
+        self.negative_phase = negative_phase
+        self.inference = inference
+        self.tol = tol
+        self.max_mean_field_steps = max_mean_field_steps
+        self.damping = damping
+        self.pretrain = pretrain
+        self.pretrain_rbm = pretrain_rbm
+        self.layers = layers
+        self.units = units
+        self.unit_score = unit_score
+        self.passthrough = passthrough
+        self.output = output
+        self.memory = memory
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+        """Train the machine, then select layers and units.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Sparse data is made dense one minibatch at a time.
+        y : array-like of shape (n_samples,), default=None
+            For a feature selector or a score function alone; training sees no labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in training and in the label-free scores; only their
+            proportions count. A feature selector or a score function sees the rows of positive
+            weight.
+
+        Returns
+        -------
+        self : DBMTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            When `X` or a parameter is not as documented, or when training diverges. The
+            estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When persistent chains do not mix, or the joint training has not converged, as in
+            `RBMTransformer`.
+        """
+        go_on = self.warm_start and hasattr(self, "_run")
+        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+        rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
+        warn_unobserved(self, rows)
+        self._fit_rows(rbm, sizes, rows, y, go_on)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+        """Pass over `X` once, at the full learning rate, then select layers and units.
+
+        The first call starts from random weights, whatever `pretrain` is. The scores of the
+        units are those of the last 10,000 rows or so; a feature selector or a score function
+        sees the rows of this call alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data, any number of rows.
+        y : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `RBMTransformer.partial_fit`.
+
+        Returns
+        -------
+        self : DBMTransformer
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        go_on = hasattr(self, "_run")
+        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
+        rows = Rows(X, weight, unit, (), rbm.sample_inputs)
+        if not go_on:
+            warn_unobserved(self, rows)
+        self._partial_fit_rows(rbm, sizes, rows, y, go_on)
+        return self
+
+    def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
+        """The template, the sizes of the hidden layers, the rows, their unit and weights."""
+        sizes = layer_sizes(self.hidden_layer_sizes)
+        rbm = self._template("rbm")
+        if go_on and sizes != self._sizes:
+            raise ValueError(
+                f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
+                f"to go on with has layers of {shown(self._sizes)} units: fit a clone, or set "
+                "it back."
+            )
+        dtype = self.weights_[0].dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        return rbm, sizes, X, visible_unit(self, rbm.visible, X, weight, fitted), weight
+
+    def _default_template(self, name: str) -> RBMTransformer:
+        if name == "pretrain_rbm" and self.rbm is not None:
+            return clone(self.rbm)
+        return RBMTransformer(n_gibbs_steps=5)
+
+    def _template(self, name: str) -> RBMTransformer:
+        rbm = getattr(self, name)
+        if rbm is None:
+            rbm = self._default_template(name)
+        if not isinstance(rbm, RBMTransformer):
+            raise TypeError(
+                f"{name} must be an RBMTransformer or None, got {shown(rbm)}: give one "
+                "template for all layers."
+            )
+        rbm = clone(rbm)
+        rbm._validate_params()
+        return rbm
+
+    def _deep_settings(self, before: Pretraining | None, go_on: bool) -> dict[str, Any]:
+        if go_on:
+            sparse = self.sparsity_target_ is not None
+        else:
+            # Sparse layers that start from random weights end with units that are never on.
+            sparse = len(layer_sizes(self.hidden_layer_sizes)) == 1
+            sparse |= before is not None and before.scheme == "doubled"
+        return {
+            "sparse": sparse,
+            "n_mean_field_steps": self.n_mean_field_steps,
+            "partial_mean_field": self.negative_phase == "partial_mean_field",
+        }
+
+    @with_callbacks
+    def _fit_rows(
+        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
+    ) -> None:
+        """`fit` once the rows are validated."""
+        before = self._pretraining(rbm, len(sizes), go_on)
+        memory, seed = memory_of(self), None if go_on else seed_of(self.random_state)
+        deep = self._deep_settings(before, go_on)
+        training = training_parameters(rbm) | {"n_components": sizes} | deep
+        if before is not None:
+            training |= {"pretrain": before.key}
+        key = key_of(memory, rows.X, rows.weight, training, seed)
+        inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
+        scores = key_of(memory, key, inference)
+        settings, given = settings_of(rbm, rows, **deep), given_to_callbacks(rows)
+        n_subtasks = settings.n_iter + (0 if before is None else len(before.kinds))
+        context = self._init_callback_context(max_subtasks=n_subtasks)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
+
+        def train(progress: Progress) -> dict[str, Any]:
+            nonlocal memory
+            whole = True
+            if go_on:
+                run = continued(self._run, rbm, rows, settings)
+            else:
+                run = new_run(rbm, rows, settings, sizes, seed)
+            held_out = held_out_rows(rbm, rows, run)
+            if before is not None:
+                whole = self._pretrain(context, before, run, rows, seed, progress)
+            whole &= self._pass_over(
+                context,
+                run,
+                rows,
+                settings,
+                settings.n_iter,
+                progress,
+                held_out=held_out,
+                title=title_of(self, self.verbose, rbm.verbose),
+                attributes=partial(self._usable, rows=rows, y=y),
+                subject="The training",
+            )
+            run.take_best()
+            attributes = self._fitted_attributes(run) | settings_attributes(run, settings)
+            if not whole:
+                memory = None
+                raise DoNotKeep(attributes)
+            return attributes
+
+        vars(self).update(remembered(memory, key, train))
+        self._statistics = remembered(memory, scores, lambda _: self._taken_in(rows))
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(rows.X, y, rows.weight)
+        context.call_on_fit_task_end(
+            estimator=self._original, **given, reconstruction_attributes=self._new_attributes
+        )
+
+    @with_callbacks
+    def _partial_fit_rows(
+        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
+    ) -> None:
+        deep = self._deep_settings(None, go_on)
+        settings = settings_of(rbm, rows, "constant", **deep)
+        if go_on:
+            run = continued(self._run, rbm, rows, settings)
+            statistics = copy.deepcopy(self._statistics)
+        else:
+            run = new_run(rbm, rows, settings, sizes, self.random_state)
+            statistics = None
+        given = given_to_callbacks(rows)
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
+        usable = partial(self._usable, rows=rows, y=y)
+        self._pass_over(
+            context,
+            run,
+            rows,
+            settings,
+            1,
+            Progress(),
+            title=title_of(self, self.verbose, rbm.verbose),
+            attributes=usable,
+        )
+        vars(self).update(self._fitted_attributes(run) | settings_attributes(run, settings))
+        for seen in statistics or []:
+            seen.make_room(len(rows))
+        self._statistics = self._taken_in(rows, statistics)
+        # Before the last task ends, so that what its callbacks see can transform.
+        self._choose(rows.X, y, rows.weight)
+        context.call_on_fit_task_end(
+            estimator=self._original, **given, reconstruction_attributes=self._new_attributes
+        )
+
+    def _pretraining(
+        self, rbm: RBMTransformer, n_layers: int, go_on: bool
+    ) -> Pretraining | None:
+        scheme = chosen(self.pretrain, rbm.hidden)
+        if scheme is None or n_layers == 1 or go_on:
+            return None
+        # What is trained is part of the machine that `rbm` describes.
+        template = self._template("pretrain_rbm")
+        template.set_params(visible=rbm.visible, hidden=rbm.hidden)
+        return Pretraining(scheme, template, n_layers)
+
+    def _pretrain(
+        self,
+        context: Any,
+        before: Pretraining,
+        run: Run,
+        rows: Rows,
+        seed: int,
+        progress: Progress,
+    ) -> bool:
+        """Let ``run`` start from what is trained before; whether no callback cut it short."""
+        whole, rbm = True, before.rbm
+        for layer, (alone, below, settings) in enumerate(before.runs(run, rows, seed)):
+            n_epochs = settings.n_iter
+            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_epochs)
+            task.call_on_fit_task_begin(estimator=self._original, X=rows.X)
+            part = progress.part(f"layer {layer}")
+            title = title_of(self, self.verbose, rbm.verbose, layer=layer)
+            how = task, alone, below, settings, n_epochs, part
+            whole &= self._pass_over(*how, title=title, task_name="pass")
+            whole &= not task.call_on_fit_task_end(estimator=self._original, X=rows.X)
+        return whole
+
+    def _fitted_attributes(self, run: Run) -> dict[str, Any]:
+        """What a user of the fitted estimator finds."""
+        shared = self._attributes_of(run)
+        machine = shared["_machine"]
+        return shared | {
+            "weights_": machine.W,
+            "intercepts_": [par[0] for par in machine.par],
+        }
+
+    def _usable(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
+        """What an estimator in the middle of a training needs to transform."""
+        view = copy.copy(self)
+        vars(view).update(self._fitted_attributes(run))
+        view._statistics = view._taken_in(rows)
+        view._choose(rows.X, y, rows.weight)
+        chosen = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
+        return self._fitted_attributes(run) | {name: vars(view)[name] for name in chosen}
+
+    def _taken_in(
+        self, rows: Rows, statistics: list[UnitStatistics] | None = None
+    ) -> list[UnitStatistics]:
+        """Statistics of the units of each layer, with the means on all rows added."""
+        if statistics is None:
+            statistics = [UnitStatistics(n) for n in self._sizes]
+        # `_fields` fills gaps, in standardised columns; training goes on with its own machine.
+        moving, rows.bottom = rows.bottom, None
+        for v, weight in rows.blocks():
+            add_fields(statistics, self._fields(v, len(statistics) - 1), weight)
+        rows.bottom = moving
+        return statistics
+
+    @of_one_fit
+    def mean_field(self, X: Any) -> Bunch:
+        """Posterior means of all hidden layers, and how far their sweeps have come.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as in `transform`.
+
+        Returns
+        -------
+        posterior : Bunch
+            With `means`, a list of arrays of shape (n_samples, n_units), the first hidden layer
+            first; `n_sweeps`, the sweeps that each row took after the first pass; and
+            `residual`, how far a mean of the row moved in its last sweep, at most. With one
+            hidden layer no sweep is needed and the residual is 0.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, outside="warn")
+        found = self._posterior(X)
+        means = found.means(self._stack[0])[1:]
+        return Bunch(means=means, n_sweeps=found.n_sweeps, residual=found.residual)
+
+    def _posterior(self, X: Any) -> MeanField:
+        """The mean field of validated rows, all of them together."""
+        parts = [part for _, part in self._posteriors(X)]
+        fields = zip(*(part.fields[1:] for part in parts), strict=True)
+        return MeanField(
+            [None, *map(np.concatenate, fields)],
+            np.concatenate([part.n_sweeps for part in parts]),
+            np.concatenate([part.residual for part in parts]),
+        )
+
+    def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
+        """The mean field of validated rows, block by block."""
+        swept, n_late = self.inference == "mean_field", 0
+        n_sweeps = self.max_mean_field_steps if swept else 0
+        for rows in self._blocks(X):
+            v = self._standard(X[rows])
+            found = mean_field(self._stack[0], v, self.tol, n_sweeps, self.damping)
+            n_late += int(np.sum(found.residual > self.tol))
+            yield rows, found
+        if n_late:
+            warnings.warn(
+                f"max_mean_field_steps={self.max_mean_field_steps} sweeps were too few for "
+                f"{n_late} rows to come within tol={self.tol:g}: raise either.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        for rows, found in self._posteriors(X):
+            fields = found.fields[1 : top + 2]
+            yield rows, [(*self._unit(i), field) for i, field in enumerate(fields)]
+
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        below = means_below(self._stack[0], layer + 1, states)[layer]
+        return below if layer else self._run.measured(below)
+
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        machine = self._stack[0]
+        return machine.units[layer + 1], machine.par[layer + 1]
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [W.shape[1] for W in self._machine.W]

@@ -1,0 +1,627 @@
+"""What the fine-tuned estimators share: from parameters to a fine-tuning, and its result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .._cache import DoNotKeep, Progress, key_of, memory_of, remembered
+from .._compat import Interval, StrOptions
+from .._messages import shown
+from .._parameters import PlainParameters, plain
+from .._random import Stream, layer_seed, seed_of
+from ..data import clipped, has_gaps, has_outside, visible_unit
+from ..fine_tuning import (
+    FULL_BATCH,
+    SOLVERS,
+    Examples,
+    Inputs,
+    Network,
+    Settings,
+    Targets,
+    Tuning,
+    all_fields,
+    all_outputs,
+    descend,
+    examples_of,
+    machines_of,
+    nearest_distance,
+    network_on,
+    parted,
+    passes,
+    pull_of,
+    tuned_runs,
+    tuning_diverged,
+)
+from ..optim import SCHEDULES
+from ..training import Diverged, Run, batch_size_of, n_passes_of, still_falls
+from ._base import BaseGenerator, interrupt, of_one_fit, warn_unconverged
+from ._dbm import DBMTransformer
+from ._dbn import DBNTransformer
+from ._rbm import RBMTransformer
+from ._templates import TemplateParameters
+
+# What `n_iter="auto"` stands for with a solver that looks at all rows at once.
+_ITERATIONS = 200
+
+
+# "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
+# nearest row, the median over so many rows.
+_SHARES_OF_DISTANCE = {"adversarial": 0.2, "virtual_adversarial": 0.5}
+
+
+_DISTANCE_ROWS = 500
+
+
+_GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
+
+
+# What of their parameters a network on a trained generator depends on.
+_INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
+
+
+class FineTuned(TemplateParameters, BaseGenerator):
+    """A generator under a linear head, trained on targets."""
+
+    _parameter_constraints: dict = {
+        "transformer": "no_validation",
+        "fine_tune": "no_validation",
+        "solver": [StrOptions(set(SOLVERS))],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
+        "adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "virtual_adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "centered": ["boolean", StrOptions({"auto"})],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "generative_weight": [Interval(Real, 0, None, closed="left")],
+        "generative": [StrOptions({"tied", "untied"})],
+        "augment": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _template_names = ("transformer",)
+
+    # What "auto" stands for: learning rates of the solvers that have one; presentations of rows
+    # with a target in `fit`, and passes at least and at most.
+    _automatic_rates: dict[str, float]
+    _presentations: int
+    _passes: tuple[int, int]
+
+    _tuning: Tuning
+
+    @abstractmethod
+    def _targets(
+        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+    ) -> Targets:
+        """Validated targets of those rows of ``X`` that have one and a positive ``weight``.
+
+        What is kept of them is set on the estimator. ``go_on``: the network that is there goes
+        on. ``chunk``: there are other rows, and ``classes`` says of which classes.
+        """
+
+    @abstractmethod
+    def _loss(self) -> Any:
+        """The loss of the targets last seen."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        go_on = self.warm_start and hasattr(self, "_tuning")
+        self._prepare(X, y, sample_weight, go_on, chunk=False)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> None:
+        go_on = hasattr(self, "_tuning")
+        self._prepare(X, y, sample_weight, go_on, chunk=True, classes=classes)
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, go_on: bool, chunk: bool, classes: Any = None
+    ) -> None:
+        """Check everything that can be checked before the first step."""
+        self._check_options()
+        transformer, fitted = self._source()
+        fitted |= go_on
+        if go_on:
+            transformer = self.transformer_
+        given, dtype = X, None
+        if fitted:
+            transformer._check_rows(X, reset=False)
+            dtype = transformer._runs[0].average.W[0].dtype
+        X = self._check_rows(X, reset=not go_on, dtype=dtype)
+        weight = self._check_weight(sample_weight, X)
+        if fitted:
+            known = transformer._runs[0].machine.units[0].name
+            visible_unit(self, None, X, weight, known)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        targets = self._targets(y, X, weight, go_on, chunk, classes)
+        self._tune(transformer, fitted, go_on, chunk, (given, X, y, weight), targets)
+
+    def _default_template(self, name: str) -> Any:
+        return DBNTransformer()
+
+    def _source(self) -> tuple[Any, bool]:
+        """The generator to start from, and whether it is fitted."""
+        asked = self.transformer
+        if asked is None:
+            asked = self._default_template("transformer")
+        frozen = isinstance(asked, FrozenEstimator)
+        transformer = asked.estimator if frozen else asked
+        if not isinstance(transformer, _GENERATORS):
+            raise TypeError(
+                "transformer must be an RBMTransformer, a DBNTransformer, a DBMTransformer or "
+                f"FrozenEstimator(one of them, fitted), got {shown(asked)}."
+            )
+        if frozen:
+            try:
+                check_is_fitted(transformer)
+            except NotFittedError:
+                raise NotFittedError(
+                    f"The {type(transformer).__name__} frozen in transformer is not fitted: "
+                    "fit it, then freeze it, or pass it without FrozenEstimator."
+                ) from None
+            # Whatever its owner trains it for later.
+            return transformer._apart(), True
+        transformer = clone(transformer)
+        if transformer.random_state is None and self.random_state is not None:
+            transformer.set_params(random_state=layer_seed(self._seed(), 0))
+        return transformer, False
+
+    def _seed(self) -> int:
+        return seed_of(self.random_state)
+
+    def _check_options(self) -> None:
+        if self.generative_weight and self.generative == "untied":
+            raise ValueError(
+                f"generative_weight={self.generative_weight} draws tied weights to the "
+                "generator, and with generative='untied' it stays as it is anyway: set "
+                "generative_weight=0."
+            )
+        if self.solver not in FULL_BATCH:
+            return
+        neutral = {
+            "dropout": 0,
+            "hidden_dropout": 0,
+            "adversarial": 0,
+            "virtual_adversarial": 0,
+            "centered": False,
+            "generative_weight": 0,
+            "max_norm": None,
+        }
+        for name, value in neutral.items():
+            if (asked := getattr(self, name)) not in (value, "auto"):
+                raise ValueError(
+                    f"{name}={asked} needs minibatches, which solver={self.solver!r} has not: "
+                    f"set solver='adam', or {name}={value}."
+                )
+
+    def _factors(self, n_layers: int) -> tuple[float, ...]:
+        """A factor on the learning rate for each hidden layer."""
+        asked = self.fine_tune
+        if isinstance(asked, str) and asked in ("all", "head", "none"):
+            return (1.0 if asked == "all" else 0.0,) * n_layers
+        if isinstance(asked, Integral) and not isinstance(asked, bool):
+            if 0 <= asked <= n_layers:
+                return (0.0,) * (n_layers - asked) + (1.0,) * int(asked)
+        elif isinstance(asked, Sequence | np.ndarray) and not isinstance(asked, str):
+            if len(asked) == n_layers and all(isinstance(x, Real) and x >= 0 for x in asked):
+                factors = tuple(float(x) for x in asked)
+                if self.solver in FULL_BATCH and not set(factors) <= {0.0, 1.0}:
+                    raise ValueError(
+                        f"fine_tune={shown(asked)} gives learning rates to layers, and "
+                        f"solver={self.solver!r} has none: use factors of 0 and 1 alone."
+                    )
+                return factors
+        raise ValueError(
+            f"fine_tune={shown(asked)} must be 'all', 'head', 'none', the number of the last "
+            f"hidden layers to train, up to {n_layers}, or {n_layers} factors on the learning "
+            "rate."
+        )
+
+    def _settings(self, X: Any, weight: np.ndarray, targets: Targets, chunk: bool) -> Settings:
+        """How the network on `transformer_` is trained on the rows."""
+        asked, n_rows = PlainParameters(self), len(targets.rows)
+        n_layers = sum(len(run.average.W) for run in self.transformer_._runs)
+        rate = asked.learning_rate
+        if rate == "auto":
+            rate = self._automatic_rates.get(self.solver, 0.0)
+        lengths = {name: getattr(asked, name) for name in _SHARES_OF_DISTANCE}
+        # Rows without a target have no adversarial rows but virtual ones.
+        chosen = "adversarial" if n_rows == np.count_nonzero(weight) else "virtual_adversarial"
+        for name in [name for name, length in lengths.items() if length == "auto"]:
+            lengths[name] = 0.0
+            if name == chosen and self.solver not in FULL_BATCH:
+                distance = self._distance_of_rows(X, weight)
+                lengths[name] = _SHARES_OF_DISTANCE[name] * distance
+        return Settings(
+            loss=self._loss(),
+            solver=self.solver,
+            learning_rate=rate,
+            factors=self._factors(n_layers),
+            schedule=SCHEDULES["constant" if chunk else self.schedule],
+            momentum=asked.momentum,
+            batch_size=batch_size_of(asked.batch_size, n_rows),
+            dropout=asked.dropout,
+            hidden_dropout=asked.hidden_dropout,
+            **lengths,
+            centered=self.solver not in FULL_BATCH
+            if self.centered == "auto"
+            else self.centered,
+            max_norm=asked.max_norm,
+            weight_decay=asked.weight_decay,
+            generative_weight=asked.generative_weight,
+        )
+
+    def _n_passes(self, n_rows: int) -> int:
+        """Passes over ``n_rows`` with a target, or iterations at most."""
+        asked = plain(self.n_iter)
+        if self.solver in FULL_BATCH:
+            return _ITERATIONS if asked == "auto" else asked
+        return n_passes_of(asked, n_rows, self._presentations, self._passes)
+
+    def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
+        """How far rows are from the nearest other one, as the network takes them."""
+        run, counting = self._bottom_run, np.flatnonzero(weight)
+        some = np.linspace(0, len(counting) - 1, min(len(counting), _DISTANCE_ROWS))
+        rows = clipped(X[counting[some.astype(int)]], run.machine.units[0].support)
+        rows = self.transformer_._complete(rows)
+        v, _ = Inputs(rows, [], run.shift, run.scale).take(slice(None))
+        return nearest_distance(v)
+
+    @with_callbacks
+    def _tune(
+        self,
+        transformer: Any,
+        fitted: bool,
+        go_on: bool,
+        chunk: bool,
+        data: tuple[Any, Any, Any, np.ndarray],
+        targets: Targets,
+    ) -> None:
+        """`fit` and `partial_fit` once the rows are validated."""
+        given, X, y, weight = data
+        n_epochs = 1 if chunk else self._n_passes(len(targets.rows))
+        told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
+        context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
+        context.call_on_fit_task_begin(estimator=self._original, **told)
+        if not fitted:
+            task = context.subcontext(task_name="pretraining")
+            with task.propagate_callback_context(transformer):
+                task.call_on_fit_task_begin(estimator=self._original, **told)
+                self._pretrain(transformer, given, X, weight, targets)
+                task.call_on_fit_task_end(estimator=self._original, **told)
+        self.transformer_ = transformer
+        settings = self._settings(X, weight, targets, chunk)
+
+        def train(progress: Progress) -> Tuning:
+            tuning = self._continued(targets) if go_on else self._started(targets)
+            if settings.generative_weight and tuning.pull is None:
+                n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
+                tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+            if not settings.centered:
+                tuning.network.rest = {}
+            examples, validation = self._examples(tuning, X, weight, targets, chunk)
+            whole = self._epochs(
+                context, tuning, settings, examples, validation, n_epochs, told, progress
+            )
+            if whole and not chunk and tuning.n_stalled < self.n_iter_no_change:
+                self._warn_unconverged(tuning, settings, examples, targets, n_epochs)
+            if validation is not None:
+                tuning.restore()
+            if not whole:
+                raise DoNotKeep(tuning)
+            return tuning
+
+        # Where the generator keeps its trainings.
+        memory = None if go_on or chunk else memory_of(self, transformer)
+        tuning = remembered(memory, self._key(memory, X, weight, targets), train)
+        vars(self).update(self._fitted(tuning, settings))
+        context.call_on_fit_task_end(
+            estimator=self._original, **told, reconstruction_attributes=self._new_attributes
+        )
+
+    def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
+        """Stands for all that a fine-tuning depends on."""
+        asked = {
+            k: x
+            for k, x in self.get_params(deep=False).items()
+            if k not in ("transformer", "verbose")
+        }
+        generator = {k: x for k, x in vars(self.transformer_).items() if k in _INFERENCE}
+        runs = [
+            (run.average.arrays(), run.chains.states, run.activity, run.shift, run.scale)
+            for run in self.transformer_._runs
+        ]
+        name = type(self).__name__
+        return key_of(memory, name, asked, generator, runs, X, weight, vars(targets))
+
+    def _pretrain(
+        self, transformer: Any, given: Any, X: Any, weight: np.ndarray, targets: Targets
+    ) -> None:
+        """Train the generator on the rows as they were ``given``, ``X`` when validated."""
+        selects, asked = hasattr(transformer, "select"), transformer.get_params(deep=False)
+        if selects:
+            # Rows without a label, or of weight 0, have no say in which units are chosen.
+            transformer.set_params(units=None)
+        transformer.set_params(verbose=max(self.verbose, asked["verbose"]))
+        try:
+            transformer.fit(given, sample_weight=weight)
+        except KeyboardInterrupt:
+            # What the transformer then keeps nobody has.
+            raise KeyboardInterrupt(
+                f"{type(self).__name__} was interrupted while its transformer was trained, "
+                "and is as it was before."
+            ) from None
+        transformer.set_params(verbose=asked["verbose"])
+        if selects:
+            transformer.set_params(units=asked["units"])
+            rows = targets.rows
+            if transformer._sees_rows and len(rows) < len(weight):
+                X = X[rows]
+            transformer._choose(X, targets.given)
+
+    def _started(self, targets: Targets) -> Tuning:
+        machines = machines_of(self.transformer_._runs)
+        network = network_on(machines, self.augment, len(targets.base), targets.base)
+        seed = layer_seed(self._seed(), 1)
+        return Tuning(network, Stream(seed), machines)
+
+    def _continued(self, targets: Targets) -> Tuning:
+        # A copy, so that a failure leaves the fitted one as it was.
+        tuning = self._tuning.copy()
+        if targets.moved is not None:
+            tuning.convert_outputs(*targets.moved)
+        tuning.best, tuning.kept, tuning.n_stalled = None, {}, 0
+        return tuning
+
+    def _examples(
+        self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
+    ) -> tuple[Examples, Examples | None]:
+        """Rows to train on, and rows to stop by."""
+        counting = np.flatnonzero(weight)
+        if len(counting) < len(weight):
+            X, weight, targets = X[counting], weight[counting], targets.among(counting)
+        smoothing = plain(getattr(self, "label_smoothing", 0.0))
+        if smoothing:
+            values = self._loss().smooth(targets.values, smoothing)
+            targets = replace(targets, values=values)
+        inputs = self._training_inputs(X, tuning.network)
+        examples = examples_of(inputs, targets, weight, not chunk)
+        if chunk or not self.early_stopping:
+            return examples, None
+        return parted(examples, targets, self.validation_fraction, tuning.rng)
+
+    @property
+    def _bottom_run(self) -> Run:
+        return self.transformer_._runs[0]
+
+    def _inputs(self, X: Any, network: Network) -> Inputs:
+        """Validated rows as the network takes them."""
+        transformer, run = self.transformer_, self._bottom_run
+        X = transformer._complete(X)
+        above: list = [None] * len(network.A)
+        if any(A is not None for A in network.A):
+            means = transformer._posterior(X).means(transformer._stack[0])
+            above[:-1] = means[2:]
+        return Inputs(X, above, run.shift, run.scale)
+
+    def _training_inputs(self, X: Any, network: Network) -> Inputs:
+        """Rows to train on, of which no copy is made for the sake of a rounding error."""
+        support = self._bottom_run.machine.units[0].support
+        if not has_outside(X, support):
+            return self._inputs(X, network)
+        if has_gaps(X) or any(A is not None for A in network.A):
+            # What is made of them is as large as they are.
+            return self._inputs(clipped(X, support), network)
+        return replace(self._inputs(X, network), support=support)
+
+    def _epochs(
+        self,
+        context: Any,
+        tuning: Tuning,
+        settings: Settings,
+        examples: Examples,
+        validation: Examples | None,
+        n_epochs: int,
+        told: dict[str, Any],
+        progress: Progress,
+    ) -> bool:
+        """Drive the training, pass by pass, with a callback task for each.
+
+        Returns whether neither a callback nor the user cut it short.
+        """
+        first, stopped = tuning.n_epochs, False
+
+        def begin() -> Any:
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self._original, **told)
+            return epoch
+
+        def ended(epoch: Any) -> bool:
+            nonlocal stopped
+            if self.verbose:
+                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in tuning.history.items())
+                print(f"[{type(self).__name__}] pass {tuning.n_epochs}: {record}")
+            stop = epoch.call_on_fit_task_end(
+                estimator=self._original,
+                **told,
+                reconstruction_attributes=lambda: (
+                    self._new_attributes() | self._fitted(tuning, settings)
+                ),
+            )
+            stopped = bool(stop) and tuning.n_epochs < first + n_epochs
+            return bool(stop) or tuning.n_stalled >= self.n_iter_no_change
+
+        # The fine-tuning as it was after its last whole pass.
+        whole = tuning
+        try:
+            if self.solver in FULL_BATCH:
+                # scipy does not say before an iteration whether there will be one.
+                tuning.limited = descend(
+                    tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
+                )
+                return not stopped
+            if progress.restore(tuning) and self.verbose:
+                n, name = tuning.n_epochs, type(self).__name__
+                print(f"[{name}] goes on after pass {n}, where it was cut short")
+            n_done = tuning.n_epochs - first
+            training = passes(tuning, settings, examples, n_epochs, validation, n_done)
+            for _ in range(n_epochs - n_done):
+                if tuning.n_stalled >= self.n_iter_no_change:
+                    break
+                epoch = begin()
+                whole = tuning.copy() if tuning.n_epochs > first else None
+                next(training)
+                whole = tuning
+                progress.save(tuning)
+                if ended(epoch):
+                    break
+        except Diverged:
+            progress.forget()
+            raise ValueError(
+                tuning_diverged(tuning.n_epochs, settings, examples.weight)
+            ) from None
+        except BaseException as error:
+            if whole is None or whole.n_epochs == first:
+                raise
+            vars(tuning).update(vars(whole))
+            if self.solver not in FULL_BATCH:
+                progress.save(tuning, now=True)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            kept = f"the {tuning.n_epochs} whole passes that it made"
+            interrupt(self, kept, progress.kept and self.solver not in FULL_BATCH)
+            return False
+        if stopped:
+            progress.forget()
+        return not stopped
+
+    def _warn_unconverged(
+        self,
+        tuning: Tuning,
+        settings: Settings,
+        examples: Examples,
+        targets: Targets,
+        n_epochs: int,
+    ) -> None:
+        subject = "The fine-tuning"
+        if self.solver in FULL_BATCH:
+            if tuning.limited and n_epochs:
+                why = "scipy made all iterations that it may"
+                warn_unconverged(subject, f"{n_epochs} passes", why, "n_iter")
+            return
+        base = np.repeat(targets.base[None, :], len(examples.target), axis=0)
+        losses, _ = settings.loss(base.astype(examples.target.dtype), examples.target)
+        base_loss = float(np.average(losses, weights=examples.weight))
+        made = tuning.history["loss"][-n_epochs:] if n_epochs else []
+        if still_falls(made, base_loss):
+            why = "its loss still falls"
+            cure = "n_iter or learning_rate"
+            warn_unconverged(subject, f"{n_epochs} passes", why, cure)
+
+    def _fitted(self, tuning: Tuning, settings: Settings) -> dict[str, Any]:
+        """What a user of the fitted estimator finds."""
+        # What an earlier training moved stays moved when a later one freezes it.
+        moved = sorted({*tuning.moved, *settings.layers})
+        tuning.moved = moved
+        runs = self.transformer_._runs
+        if self.generative == "tied":
+            runs = tuned_runs(runs, tuning.machines, moved)
+        return {
+            "_tuning": tuning,
+            "fine_tuned_transformer_": self.transformer_._with_runs(runs),
+            "history_": tuning.history,
+            "n_iter_": tuning.n_epochs,
+            "learning_rate_": settings.learning_rate,
+            "batch_size_": settings.batch_size,
+            "adversarial_": settings.adversarial,
+            "virtual_adversarial_": settings.virtual_adversarial,
+        }
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """What the head says of the rows, (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        network = self._tuning.network
+        X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
+        blocks = self.transformer_._blocks(X)
+        return np.concatenate(
+            [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
+        )
+
+    @of_one_fit
+    def transform(self, X: Any) -> Any:
+        """Fine-tuned features: units of the network that the transformer selected.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; missing entries, NaN, are filled in by the pre-trained generator.
+
+        Returns
+        -------
+        H : ndarray or CSR matrix of shape (n_samples, n_features_out)
+            With the layers, the units, the output and the columns of the input that the
+            selection parameters of `transformer_` ask for.
+        """
+        check_is_fitted(self)
+        dtype = self._tuning.network.head.dtype
+        X = self._check_rows(X, reset=False, dtype=dtype, outside="warn")
+        return self.transformer_._features(X, self._fields)
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        network = self._tuning.network
+        for rows in self.transformer_._blocks(X):
+            fields = all_fields(network, self._inputs(X[rows], network), top)
+            yield rows, list(zip(network.units, network.par, fields, strict=False))
+
+    @of_one_fit
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features, as those of `transformer_`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns, where these were not seen in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+        """
+        check_is_fitted(self)
+        return self.transformer_.get_feature_names_out(input_features)
+
+
+def has_minibatches(estimator: FineTuned) -> bool:
+    """Whether `partial_fit` makes sense."""
+    if estimator.solver in FULL_BATCH:
+        raise AttributeError(
+            f"There is no partial_fit with solver={estimator.solver!r}, which needs all rows: "
+            "call fit, or set solver='adam'."
+        )
+    return True

@@ -1,0 +1,559 @@
+"""What every generator does with its distribution: score rows, draw them, fill them in."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import Interval, StrOptions
+from .._messages import shown
+from .._random import Stream, seed_of
+from ..data import complete, has_gaps
+from ..likelihood import (
+    METHODS,
+    CommonStream,
+    LogPartition,
+    LogProbability,
+    base_rates,
+    conditional_draws,
+    equilibrate,
+    log_partition,
+    log_probability,
+    pass_down,
+    population,
+)
+from ..machine import Machine, fill_in, mean_field, means_below
+from ..training import Run
+from ._base import BaseGenerator, check_parameters, of_one_fit
+
+# Draws of the hidden layers for each row that a stack is scored on.
+_N_DRAWS = 100
+
+
+# Values of the widest layer that are computed together; no result depends on it.
+_BLOCK_VALUES = 1 << 19
+
+
+# Bits cannot have more than 0 nats, but their partition function is known to a few tenths.
+_SURE_NATS = 1.0
+
+
+# What parameters of methods take.
+_N_STEPS = [Interval(Integral, 1, None, closed="left")]
+
+
+_TWO_OR_MORE = Interval(Integral, 2, None, closed="left")
+
+
+# The first share of the sweeps, in which a chain forgets where it started.
+_BURN_IN = 0.2
+
+
+class Generator(BaseGenerator, ABC):
+    """Likelihood in nats, samples and missing values, for a stack of machines.
+
+    A subclass says how its machines were trained (`_runs`). `_known` is emptied by every
+    training.
+
+    Everything is computed in standardised columns, as training is, and converted at the end:
+    so no result depends on the columns' units, and float32 is exact enough far from 0 and 1.
+    """
+
+    _known: dict
+
+    @property
+    @abstractmethod
+    def _runs(self) -> list[Run]:
+        """The training of each machine, the lowest first."""
+
+    @property
+    def _bottom_run(self) -> Run:
+        return self._runs[0]
+
+    @abstractmethod
+    def _with_runs(self, runs: list[Run]) -> Any:
+        """A copy of the fitted generator with other trainings in the place of its own."""
+
+    @property
+    def _stack(self) -> list[Machine]:
+        """The machines, the lowest first; the hidden layer of each is visible to the next.
+
+        The lowest is over standardised columns, the others over the states of the layer below.
+        """
+        return [run.average for run in self._runs]
+
+    def _base(self) -> list[Any]:
+        """Parameters of units without neighbours that have the moments of the top machine."""
+        run, machine = self._runs[-1], self._stack[-1]
+        moments = run.moments.mean, run.moments.var
+        if len(self._runs) == 1:
+            moments = run.standard_moments()
+        mean, var = (np.asarray(x, dtype=machine.par[0].dtype) for x in moments)
+        hidden = run.activity[1:]
+        return base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+
+    def _draws(self, n_rows: int, n_gibbs_steps: int, rng: Stream) -> list[Any]:
+        """Independent states of all layers of the top machine."""
+        return population(self._stack[-1], self._base(), n_rows, n_gibbs_steps, rng)
+
+    def _apart(self) -> Any:
+        """A copy that no later training of this estimator changes; it shares the arrays."""
+        return copy.copy(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @of_one_fit
+    def log_partition(
+        self,
+        method: str = "auto",
+        *,
+        temperatures: Any = "auto",
+        n_chains: int = 100,
+        n_gibbs_steps: int = 500,
+        random_state: Any = 0,
+    ) -> LogPartition:
+        """Log of the partition function of the model, in nats, and how far it is known.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "ais"}, default="auto"
+            "exact" sums over all states of the smaller layer, of up to 25 units; "ais" is
+            annealed importance sampling [1]_, once up from units without weights and once down
+            from the model [2]_: the first gives too little on average, the second too much.
+            "auto" is exact up to 20 units.
+        temperatures : "auto", int or array of shape (n_temperatures,), default="auto"
+            Of annealing, from 0 to 1; "auto" places as many as a standard error of about 0.05
+            asks for.
+        n_chains : int, default=100
+            Chains of annealing, each way; 2 or more.
+        n_gibbs_steps : int, default=500
+            Sweeps of the annealing that gives states of the model, and as many after it, before
+            the way down starts.
+        random_state : int, RandomState instance or None, default=0
+            Fixes the chains.
+
+        Returns
+        -------
+        log_partition : LogPartition
+            With `value`, `standard_error`, `interval`, `method`, `forward` and `reverse`.
+
+        Raises
+        ------
+        ValueError
+            When a parameter is not as documented, or "exact" has too many states to sum over.
+
+        Warns
+        -----
+        RuntimeWarning
+            When the two ways disagree by more than their standard errors explain.
+
+        References
+        ----------
+        .. [1] Salakhutdinov, Murray (2008). On the quantitative analysis of deep belief
+           networks. doi:10.1145/1390156.1390266
+        .. [2] Burda, Grosse, Salakhutdinov (2015). Accurate and conservative estimates of MRF
+           log-likelihood using reverse annealing. arXiv:1412.8566
+        """
+        check_is_fitted(self)
+        check_parameters(
+            "log_partition",
+            method=([StrOptions(set(METHODS))], method),
+            temperatures=([StrOptions({"auto"}), _TWO_OR_MORE, "array-like"], temperatures),
+            n_chains=([_TWO_OR_MORE], n_chains),
+            n_gibbs_steps=([Interval(Integral, 0, None, closed="left")], n_gibbs_steps),
+            random_state=(["random_state"], random_state),
+        )
+        rng = Stream(seed_of(random_state))
+        found = log_partition(
+            self._stack[-1],
+            self._base(),
+            method,
+            rng=rng,
+            states=lambda: self._draws(n_chains, n_gibbs_steps, rng),
+            n_sweeps=n_gibbs_steps,
+            betas=temperatures,
+            n_chains=n_chains,
+        )
+        return found.plus(self._log_z_by_units)
+
+    @property
+    def _log_z(self) -> float:
+        """Log Z over standardised columns, found once for a training."""
+        if "log_z" not in self._known:
+            self._known["log_z"] = self.log_partition().value - self._log_z_by_units
+        return self._known["log_z"]
+
+    @property
+    def _log_z_by_units(self) -> float:
+        """Log Z of the fitted parameters, less that of those over standardised columns.
+
+        The columns' units, and the energy of the latter where the columns and the hidden units
+        are 0: there the energy of the former is 0.
+        """
+        run, machine = self._bottom_run, self._stack[0]
+        if len(self._runs) > 1 or run.scale is None:
+            return 0.0
+        par, shift, scale = (x.astype(np.float64) for x in (machine.par[0], *run.columns))
+        energy = machine.units[0].energy(-(shift / scale)[None, :], par)[0]
+        return float(run.log_scale().sum() + energy)
+
+    @of_one_fit
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-likelihood of each row, in nats.
+
+        With one hidden layer it is exact but for the partition function, which is found at the
+        first call (see `log_partition`). With several, and for rows with missing entries, it is
+        estimated from 100 draws of the hidden layers, the same for every row and every call;
+        the estimate is a little too low on average, and never depends on the other rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows. Grey levels are taken as they are: the log-likelihood of binary images is that
+            of their bits. Of a row with NaN it is the log-likelihood of its other entries.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,), float64
+            For Gaussian visible units the log density, per unit of the columns.
+
+        Raises
+        ------
+        ValueError
+            When Bernoulli visible units are given values outside [0, 1] by more than 1e-6: no
+            such row has a likelihood.
+
+        Warns
+        -----
+        RuntimeWarning
+            When a binary row is more than certain, since log Z was far from found.
+        """
+        check_is_fitted(self)
+        return self._scored(X).value
+
+    @of_one_fit
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-likelihood of the rows, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Present for the API.
+
+        Returns
+        -------
+        log_likelihood : float
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
+        """
+        return float(np.mean(self.score_samples(X)))
+
+    @of_one_fit
+    def score_bound(self, X: Any) -> np.ndarray:
+        """Variational lower bound on the log-likelihood of each row, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,), float64
+            Equal to `score_samples` with one hidden layer.
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
+        """
+        check_is_fitted(self)
+        return self._scored(X).bound
+
+    @of_one_fit
+    def free_energy(self, X: Any) -> np.ndarray:
+        """Free energy of each row, in nats: minus the log-likelihood, less the log of Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        free_energy : ndarray of shape (n_samples,), float64
+            Estimated with several hidden layers, as `score_samples` is.
+
+        Raises
+        ------
+        ValueError
+            As in `score_samples`.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, outside="refuse")
+        found = self._log_likelihood(X, log_z=0.0).value
+        return self._log_scale(X) - found - self._log_z_by_units
+
+    def _log_likelihood(self, X: Any, log_z: float) -> LogProbability:
+        """Log density of the known entries of each row, in standardised columns."""
+        found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
+        for rows in self._blocks(X):
+            v = self._bottom_run.standard(_dense(X[rows]))
+            part = log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
+            for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
+                whole[rows] = x
+        return found
+
+    def _scored(self, X: Any) -> LogProbability:
+        """Log density of the known entries of each row, per unit of the columns."""
+        X = self._check_rows(X, reset=False, outside="refuse")
+        found = self._log_likelihood(X, self._log_z)
+        most = found.bound.max(initial=0)
+        if most > _SURE_NATS and not self._stack[0].units[0].continuous:
+            warnings.warn(
+                f"A row has {most:.3g} nats, and binary rows cannot have more than 0: "
+                "annealing missed most of the partition function, so do not believe the "
+                "scores. The chains of the model do not mix, as after a fine-tuning with too "
+                "large a learning rate.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        log_scale = self._log_scale(X)
+        return LogProbability(
+            found.value - log_scale, found.bound - log_scale, found.standard_error
+        )
+
+    def _log_scale(self, X: Any) -> Any:
+        """Log scales of the columns, summed over the known entries of each row."""
+        log_scale = self._bottom_run.log_scale()
+        if not (log_scale.any() and has_gaps(X)):
+            return log_scale.sum()
+        parts = [~np.isnan(_dense(X[rows])) @ log_scale for rows in self._blocks(X)]
+        return np.concatenate(parts)
+
+    @of_one_fit
+    def sample(
+        self,
+        n_samples: int | None = None,
+        *,
+        given: Any = None,
+        n_gibbs_steps: int = 200,
+        random_state: Any = None,
+    ) -> np.ndarray:
+        """Draw rows from the model, or the missing entries of given rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=None
+            How many rows to draw, each from a chain of its own; `None` stands for 1. Together
+            the chains have the share of every mode that the model gives it: they are annealed
+            from units without neighbours, and resampled on the way [1]_.
+        given : array-like of shape (n_rows, n_features), default=None
+            Rows with NaN where an entry is to be drawn given the others of its row; instead of
+            `n_samples`.
+        n_gibbs_steps : int, default=200
+            Sweeps of the annealing, after which half as many follow at the model; or sweeps
+            from the mean field of the missing entries. In a deep belief network the chains move
+            in the top machine, and one pass down gives the rows.
+        random_state : int, RandomState instance or None, default=None
+            Fixes the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_rows, n_features)
+            In the units of the training data.
+
+        Raises
+        ------
+        ValueError
+            When both `n_samples` and `given` are there, or a parameter is not as documented.
+
+        References
+        ----------
+        .. [1] Hukushima, Iba (2003). Population annealing and its application to a spin glass.
+           doi:10.1063/1.1632130
+        """
+        check_is_fitted(self)
+        check_parameters(
+            "sample",
+            n_samples=([Interval(Integral, 1, None, closed="left"), None], n_samples),
+            n_gibbs_steps=(_N_STEPS, n_gibbs_steps),
+            random_state=(["random_state"], random_state),
+        )
+        if n_samples is not None and given is not None:
+            raise ValueError(
+                f"n_samples={shown(n_samples)} with given= asks for two things: one row is "
+                "drawn for each row of given, so leave n_samples out."
+            )
+        rng = Stream(seed_of(random_state))
+        if given is not None:
+
+            def drawn(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
+                for rows, _ in conditional_draws(self._stack, v, missing, n_gibbs_steps, rng):
+                    v = rows
+                return v
+
+            return self._filled(self._check_rows(given, reset=False, outside="warn"), drawn)
+        states = self._draws(1 if n_samples is None else n_samples, n_gibbs_steps, rng)
+        states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
+        return self._bottom_run.measured(pass_down(self._stack, states[0], rng))
+
+    @of_one_fit
+    def impute(
+        self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 100, random_state: Any = 0
+    ) -> np.ndarray:
+        """Rows with their missing entries filled in from the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, with NaN where an entry is missing.
+        draw : bool, default=False
+            Draw the missing entries, independently for each row, instead of giving their mean.
+        n_gibbs_steps : int, default=100
+            Sweeps of the chain of a row. The conditional mean is the average over the last
+            four fifths of them of the mean given the hidden units.
+        random_state : int, RandomState instance or None, default=0
+            Fixes the chains. For the mean they are the same for every row, so that no row
+            depends on those beside it.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Known entries as they were, but for what rounding left outside [0, 1] in columns of
+            Bernoulli units.
+
+        Raises
+        ------
+        ValueError
+            When `X` or a parameter is not as documented.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
+        """
+        check_is_fitted(self)
+        check_parameters(
+            "impute",
+            draw=(["boolean"], draw),
+            n_gibbs_steps=(_N_STEPS, n_gibbs_steps),
+            random_state=(["random_state"], random_state),
+        )
+        if draw:
+            return self.sample(given=X, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
+        seed, n_burn = seed_of(random_state), int(_BURN_IN * n_gibbs_steps)
+
+        def averaged(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            rng, total = CommonStream(seed), np.zeros(v.shape)
+            draws = conditional_draws(self._stack, v, missing, n_gibbs_steps, rng)
+            for sweep, (_, mean) in enumerate(draws):
+                if sweep >= n_burn:
+                    total += mean
+            return total / (n_gibbs_steps - n_burn)
+
+        return self._filled(self._check_rows(X, reset=False, outside="warn"), averaged)
+
+    @of_one_fit
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """What the highest hidden layer retains of each row: its mean-field reconstruction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; NaN entries are filled in.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Means of the visible units, in the units of the training data.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X, reset=False, outside="warn")
+        stack, run = self._stack, self._bottom_run
+        found = np.empty(X.shape, np.result_type(X.dtype, stack[0].W[0].dtype))
+        for rows in self._blocks(X):
+            states = self._standard(X[rows])
+            for machine in stack:
+                states = mean_field(machine, states).means(machine)[-1]
+            for machine in reversed(stack):
+                states = means_below(machine, len(machine.W), states)[0]
+            found[rows] = run.measured(states)
+        return found
+
+    def _blocks(self, X: Any) -> Iterator[slice]:
+        """Rows of ``X`` that are computed together."""
+        width = max(par.shape[1] for machine in self._stack for par in machine.par)
+        size = max(1, _BLOCK_VALUES // width)
+        for start in range(0, X.shape[0], size):
+            yield slice(start, min(start + size, X.shape[0]))
+
+    def _standard(self, X: Any) -> Any:
+        """Validated rows as the lowest machine takes them, gaps filled by its mean field.
+
+        Sparse rows of bits stay sparse.
+        """
+        run = self._bottom_run
+        return complete(self._stack[0], run.shift, run.scale, X)
+
+    def _filled(
+        self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Validated rows, their gaps filled by ``fill(v, missing)``, the others as they are.
+
+        ``v`` are standardised rows, their gaps filled by the mean field.
+        """
+        run, found = self._bottom_run, np.empty(X.shape, X.dtype)
+        for rows in self._blocks(X):
+            part = _dense(X[rows])
+            found[rows] = part
+            missing = np.isnan(part)
+            gappy = np.flatnonzero(missing.any(axis=1))
+            if not len(gappy):
+                continue
+            part, missing = part[gappy], missing[gappy]
+            v = fill(fill_in(self._stack[0], run.standard(part)), missing)
+            found[rows][gappy] = np.where(missing, run.measured(v), part)
+        return found
+
+    def _complete(self, X: Any) -> Any:
+        """Validated rows, their gaps filled by the mean field; sparse rows stay sparse."""
+        if not has_gaps(X):
+            return X
+        if not sp.issparse(X):
+            return self._filled(X, lambda v, missing: v)
+        X = X.copy()
+        for rows in self._blocks(X):
+            stored = slice(X.indptr[rows.start], X.indptr[rows.stop])
+            values, columns = X.data[stored], X.indices[stored]
+            gaps = np.isnan(values)
+            if gaps.any():
+                filled = self._filled(X[rows], lambda v, missing: v)
+                owner = np.repeat(np.arange(len(filled)), np.diff(X[rows].indptr))
+                values[gaps] = filled[owner[gaps], columns[gaps]]
+        return X
+
+
+def _dense(X: Any) -> np.ndarray:
+    return X.toarray() if sp.issparse(X) else X

@@ -1,0 +1,44 @@
+"""What the files of fitted estimators hold."""
+
+from __future__ import annotations
+
+from .._random import Stream
+from ..data import Moments
+from ..fine_tuning import Network, Pull, TargetScale, Tuning
+from ..machine import Machine
+from ..optim import Joined, Memory
+from ..samplers import Chains
+from ..selection import UnitStatistics
+from ..training import Run
+from ..units import UNITS
+from ._classifier import DBNClassifier
+from ._dbm import DBMTransformer
+from ._dbn import DBNTransformer
+from ._rbm import RBMTransformer
+from ._regressor import DBNRegressor
+
+# The types of this package in the file of any of its estimators, for `trusted` of
+# skops.io.load: they hold numbers, and to load them runs none of what a file says.
+TRUSTED_TYPES = sorted(
+    f"{kind.__module__}.{kind.__qualname__}"
+    for kind in (
+        RBMTransformer,
+        DBNTransformer,
+        DBMTransformer,
+        DBNClassifier,
+        DBNRegressor,
+        Chains,
+        Joined,
+        Machine,
+        Memory,
+        Moments,
+        Network,
+        Pull,
+        Run,
+        Stream,
+        TargetScale,
+        Tuning,
+        UnitStatistics,
+        *map(type, UNITS.values()),
+    )
+)

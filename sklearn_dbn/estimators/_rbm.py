@@ -1,0 +1,562 @@
+"""A restricted Boltzmann machine as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.callback import with_callbacks
+from sklearn.utils.validation import check_is_fitted
+
+from .._cache import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from .._compat import Interval, StrOptions, _fit_context
+from ..data import Rows, rows_of, visible_unit
+from ..optim import SCHEDULES
+from ..samplers import SAMPLERS
+from ..training import (
+    Run,
+    Settings,
+    continued,
+    held_out_rows,
+    new_run,
+    settings_attributes,
+    settings_of,
+    training_parameters,
+)
+from ..units import UNITS
+from ._base import assigned_at_the_end, check_columns, of_one_fit
+from ._machine_generator import MachineGenerator, given_to_callbacks, title_of, warn_unobserved
+
+
+class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
+    """Restricted Boltzmann machine, trained without labels.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units.
+
+    visible : {"auto", "bernoulli", "gaussian"}, default="auto"
+        Type of the visible units. "auto" takes Bernoulli units when all values of `X` lie in
+        [0, 1], else Gaussian ones, and says which in `visible_units_`. Rows of weight 0 decide
+        nothing. Values outside [0, 1] by rounding, up to 1e-6, are clipped in all methods.
+        Gaussian columns are standardised for training, and their noise variance is learnt.
+
+    hidden : {"bernoulli", "gaussian"}, default="bernoulli"
+        Type of the hidden units.
+
+    sampler : {"pcd", "cd", "tempering"}, default="pcd"
+        Who draws the negative phase: persistent chains [2]_, chains that start at each
+        minibatch [1]_, or persistent chains that swap states with chains at higher
+        temperatures [4]_, and so get from one mode of the model to the next.
+
+    n_gibbs_steps : int, default=1
+        Gibbs sweeps of the chains for each update of the parameters.
+
+    n_chains : int or None, default=None
+        Number of persistent chains; `None` takes as many as `batch_size`, and no more than
+        there are rows. Contrastive
+        divergence has one chain for each row of the minibatch, whatever this says.
+
+    n_temperatures : int, default=10
+        Number of temperatures with `sampler="tempering"`, 2 or more. Each chain takes as
+        many chains' time.
+
+    learning_rate : float or "auto", default="auto"
+        Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides a fifth of
+        the rows of a batch, 10 at most, by the variance of the visible units, summed over
+        them and at least 10; for real-valued columns a tenth of those rows, 2 at most. So wide
+        data and the layers of a stack get steps of their own. Steps are shorter where a single
+        factor or direction says most of that variance; `learning_rate_` says what it took.
+
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+
+    momentum : float, default=0.0
+        Share of the last step that goes into the next one, in [0, 1). Steps add up: with
+        momentum 0.9 the parameters move ten times as far as with none.
+
+    averaging : float, default=0.1
+        The fitted parameters are averages over about the last `averaging * passes` passes
+        of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
+
+    batch_size : int or "auto", default="auto"
+        Rows for each update. "auto" makes 40 updates of a pass, where that leaves 10 to 50
+        rows for each; `batch_size_` says what it took. The rows are dealt into batches whose
+        sizes differ by at most one; a smaller batch makes a proportionally smaller step.
+
+    n_iter : int or "auto", default="auto"
+        Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
+        passes.
+
+    centered : bool, default=True
+        Centre the gradient [3]_, so that flipping the bits of the data changes nothing.
+
+    sample_inputs : bool, default=True
+        Draw a new state of the Bernoulli visible units from the grey levels of a row each
+        time the row is presented. False takes the grey levels as they are.
+
+    weight_decay : float, default=0.001
+        L2 penalty on the weights; never on the biases.
+
+    sparsity_target : float, "auto" or None, default="auto"
+        Mean activity that Bernoulli hidden units are pushed to, in (0, 1); `None` pushes none.
+        "auto" is 0.1 for Bernoulli hidden units and `None` for others. Linear classifiers
+        read sparse features better, at the cost of two or three nats of likelihood.
+
+    sparsity_cost : float, default=0.1
+        Strength of that push, next to the log-likelihood in nats.
+
+    validation_fraction : float, default=0.0
+        Share of the rows that is held out of training, for the `free_energy_gap` of
+        `history_`: where it grows from pass to pass, the machine overfits. With
+        `early_stopping` 0 stands for 0.1.
+
+    early_stopping : bool, default=False
+        Stop once the log-likelihood of the rows of `validation_fraction` has not risen for
+        `n_iter_no_change` passes, and keep the machine of the best pass. `partial_fit` does
+        not look at it. In a template of a `DBMTransformer` it stops the joint training alone.
+
+    n_iter_no_change : int, default=10
+        Passes without a better log-likelihood before `early_stopping` stops.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters, chains and averages of the last one. The
+        schedule of the learning rate starts again.
+
+    memory : str, path, object with the joblib.Memory interface or None, default=None
+        Where to keep the trained machine, as in `DBNTransformer`; in a template it is not
+        looked at.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the initial weights, the order of the rows and all draws. Only an int lets
+        `memory` find a machine again.
+
+    verbose : int, default=0
+        Print a line after each pass. In a template, for the layers that it describes.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights, in the dtype of the training data.
+
+    intercept_hidden_ : ndarray of shape (n_components,)
+        Biases of the hidden units.
+
+    intercept_visible_ : ndarray of shape (n_features,)
+        Biases of the visible units; for Gaussian units the natural parameter, the mean
+        divided by the variance.
+
+    visible_variance_ : ndarray of shape (n_features,) or None
+        Conditional variance of Gaussian visible units.
+
+    hidden_variance_ : ndarray of shape (n_components,) or None
+        Conditional variance of Gaussian hidden units.
+
+    visible_units_, hidden_units_ : str
+        The types of units that were used.
+
+    history_ : dict of lists of float
+        After each pass, of the averaged parameters and at most 256 rows:
+        `reconstruction_error`, the mean squared difference between a row and its mean-field
+        reconstruction (of standardised columns for Gaussian units); `mean_activity` of the
+        hidden units; `dead_units` and `saturated_units`, counts; `redundant_units`, how many
+        of the others have means that correlate beyond 0.99, over 10 to 128 of those rows, with
+        those of a unit before them in their layer; `weight_norm`; and `free_energy_gap`, the
+        mean free energy of held-out rows less that of training rows, in nats, where
+        `validation_fraction` is positive. With `early_stopping`, `validation_log_likelihood` is
+        an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
+        drawn once where these have grey levels, and of the observed entries where they have
+        gaps. With hundreds of hidden units it may be off by a nat or two, its late changes by
+        less. With persistent chains `free_energy_swing` is the standard deviation, over those
+        rows, of what the pass changed in their free energies under the parameters before
+        averaging, in nats. `swap_rate`, with
+        `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
+
+    learning_rate_ : float
+        The learning rate that the last training started with.
+
+    batch_size_ : int
+        Rows for each update in the last training.
+
+    sparsity_target_ : float or None
+        The mean activity that hidden units were pushed to.
+
+    n_iter_ : int
+        Passes made over data, in all calls that continued one another; with `early_stopping`
+        those after the best one too.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNTransformer : Several of these, stacked, with features from any layers.
+
+    References
+    ----------
+    .. [1] Hinton (2002). Training products of experts by minimizing contrastive divergence.
+       doi:10.1162/089976602760128018
+    .. [2] Tieleman (2008). Training restricted Boltzmann machines using approximations to the
+       likelihood gradient. doi:10.1145/1390156.1390290
+    .. [3] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+    .. [4] Desjardins, Courville, Bengio, Vincent, Delalleau (2010). Tempered Markov chain Monte
+       Carlo for training of restricted Boltzmann machines. AISTATS, PMLR 9:145-152.
+    .. [5] Desjardins, Courville, Bengio (2011). On tracking the partition function. NIPS 24.
+
+    Examples
+    --------
+    The features of a frozen machine are easier to separate by a plane than the pixels are:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_dbn import RBMTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> head = LogisticRegression(max_iter=1000)
+    >>> model = make_pipeline(RBMTransformer(64, n_iter=20, random_state=0), head)
+    >>> bool(model.fit(X_train, y_train).score(X_test, y_test) > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "visible": [StrOptions({"auto", *UNITS})],
+        "hidden": [StrOptions(set(UNITS))],
+        "sampler": [StrOptions(set(SAMPLERS))],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_temperatures": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "averaging": [Interval(Real, 0, 1, closed="right")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "centered": ["boolean"],
+        "sample_inputs": ["boolean"],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "sparsity_target": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "sparsity_cost": [Interval(Real, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "memory": MEMORY,
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        visible: str = "auto",
+        hidden: str = "bernoulli",
+        sampler: str = "pcd",
+        n_gibbs_steps: int = 1,
+        n_chains: int | None = None,
+        n_temperatures: int = 10,
+        learning_rate: float | str = "auto",
+        schedule: str = "linear",
+        momentum: float = 0.0,
+        averaging: float = 0.1,
+        batch_size: int | str = "auto",
+        n_iter: int | str = "auto",
+        centered: bool = True,
+        sample_inputs: bool = True,
+        weight_decay: float = 1e-3,
+        sparsity_target: float | str | None = "auto",
+        sparsity_cost: float = 0.1,
+        validation_fraction: float = 0.0,
+        early_stopping: bool = False,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        memory: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.visible = visible
+        self.hidden = hidden
+        self.sampler = sampler
+        self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
+        self.n_temperatures = n_temperatures
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.momentum = momentum
+        self.averaging = averaging
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.centered = centered
+        self.sample_inputs = sample_inputs
+        self.weight_decay = weight_decay
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.memory = memory
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @assigned_at_the_end
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+        """Train the machine on `X`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Sparse data is made dense one minibatch at a time, and a file that
+            is mapped to memory is read where it lies. The rows of a dask array stay with the
+            workers of a `distributed` cluster, which take part in the training.
+        y : Ignored
+            Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; only their proportions count.
+
+        Returns
+        -------
+        self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            When `X` holds infinity, or a value outside [0, 1] with Bernoulli visible
+            units, or when training diverges. The estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When persistent chains do not mix: `free_energy_swing` of `history_` is then above
+            5 nats in the last half of the passes, and above what the rows differ by. Or when
+            the weights still moved in one direction in the last half of the passes.
+        """
+        go_on = self.warm_start and hasattr(self, "_run")
+        dtype = self.components_.dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        unit = visible_unit(self, self.visible, X, weight, fitted)
+        weight = weight / weight[weight > 0].mean()
+        rows = rows_of(X, weight, unit, (), self)
+        warn_unobserved(self, rows)
+        memory = memory_of(self)
+        key = key_of(memory, X, weight, training_parameters(self), self.random_state)
+        vars(self).update(remembered(memory, key, partial(self._trained, rows)))
+        return self
+
+    def _trained(
+        self,
+        rows: Rows,
+        progress: Progress,
+        title: str | None = None,
+        subject: str = "The training",
+    ) -> dict[str, Any]:
+        """Train on the rows; returns what that left, and none of the configuration.
+
+        ``title`` and ``subject`` are those of the stack that this is a layer of.
+        """
+        made, whole = self._fit_rows(rows, progress, title, subject)
+        if not whole:
+            raise DoNotKeep(made)
+        return made
+
+    @with_callbacks
+    def _fit_rows(
+        self, rows: Rows, progress: Progress, title: str | None, subject: str
+    ) -> tuple[dict[str, Any], bool]:
+        """`fit` once the rows are validated; returns the fitted attributes.
+
+        And whether neither a callback nor the user cut it short.
+        """
+        run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
+        held_out = held_out_rows(self, rows, run)
+        n_epochs = settings.n_iter
+        return self._train(run, rows, settings, n_epochs, progress, held_out, title, subject)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @assigned_at_the_end
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+        """Pass over `X` once, at the full learning rate.
+
+        The chains, the averages and the moments of the columns go on from the last call; the
+        first call, or one after `fit`, takes what it finds. Any number of rows will do.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data, in any of the forms that `fit` takes.
+        y : Ignored
+            Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. A weight of 2 makes a step as large as two rows do.
+
+        Returns
+        -------
+        self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        go_on = hasattr(self, "_run")
+        dtype = self.components_.dtype if go_on else None
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_units_ if go_on else None
+        unit = visible_unit(self, self.visible, X, weight, fitted)
+        rows = rows_of(X, weight, unit, (), self)
+        if not go_on:
+            warn_unobserved(self, rows)
+        vars(self).update(self._partial_fit_rows(rows))
+        return self
+
+    @with_callbacks
+    def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> dict[str, Any]:
+        run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
+        return self._train(run, rows, settings, 1, Progress(), title=title)[0]
+
+    def _prepare(
+        self, rows: Rows, go_on: bool, schedule: str | None = None
+    ) -> tuple[Run, Settings]:
+        """The run to go on with, a new one unless ``go_on``, and how to train it."""
+        settings = settings_of(self, rows, schedule)
+        if not go_on:
+            sizes = [self.n_components]
+            return new_run(self, rows, settings, sizes, self.random_state), settings
+        n_fitted = self._run.machine.W[0].shape[1]
+        if self.n_components != n_fitted:
+            raise ValueError(
+                f"n_components={self.n_components}, but the fitted machine to go on with "
+                f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
+            )
+        return continued(self._run, self, rows, settings), settings
+
+    def _train(
+        self,
+        run: Run,
+        rows: Rows,
+        settings: Settings,
+        n_epochs: int,
+        progress: Progress,
+        held_out: Any = None,
+        title: str | None = None,
+        subject: str | None = None,
+    ) -> tuple[dict[str, Any], bool]:
+        given = given_to_callbacks(rows)
+        context = self._init_callback_context(max_subtasks=n_epochs)
+        context.call_on_fit_task_begin(estimator=self._original, **given)
+        whole = self._pass_over(
+            context,
+            run,
+            rows,
+            settings,
+            n_epochs,
+            progress,
+            held_out=held_out,
+            title=title or title_of(self, self.verbose),
+            attributes=self._fitted_attributes,
+            subject=subject,
+        )
+        run.take_best()
+        made = self._fitted_attributes(run) | settings_attributes(run, settings)
+        context.call_on_fit_task_end(
+            estimator=self._original,
+            **given,
+            reconstruction_attributes=lambda: self._new_attributes() | made,
+        )
+        return made, whole
+
+    def _fitted_attributes(self, run: Run) -> dict[str, Any]:
+        """What a user of the fitted estimator finds, in the notation of scikit-learn."""
+        shared = self._attributes_of(run)
+        machine = shared["_machine"]
+        hidden, (a, b) = machine.units[1], machine.par
+        return shared | {
+            "_n_features_out": b.shape[1],
+            "components_": machine.W[0].T,
+            "intercept_visible_": a[0],
+            "intercept_hidden_": b[0],
+            "hidden_variance_": hidden.variance(hidden.mean(b[:1], b), b)[0]
+            if hidden.continuous
+            else None,
+        }
+
+    @of_one_fit
+    def transform(self, X: Any) -> np.ndarray:
+        """Posterior means of the hidden units, E(h | v = X).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
+            their mean field.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            For Bernoulli hidden units the probabilities P(h = 1 | v = X).
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
+        """
+        check_is_fitted(self)
+        return self._features(self._check_rows(X, reset=False, outside="warn"))
+
+    def _features(self, X: Any, fields: Any = None) -> np.ndarray:
+        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
+        H = None
+        for rows, ((unit, par, field),) in (fields or self._fields)(X, 0):
+            means = unit.mean(field, par)
+            H = np.empty((X.shape[0], par.shape[1]), means.dtype) if H is None else H
+            H[rows] = means
+        return H
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        machine = self._stack[0]
+        for rows in self._blocks(X):
+            field = machine.field(1, [self._standard(X[rows]), None])
+            yield rows, [(machine.units[1], machine.par[1], field)]
+
+    @of_one_fit
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Means of the visible units, E(v | h = X).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            States or posterior means of the hidden units.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In the units of the training data.
+
+        Raises
+        ------
+        ValueError
+            When `X` does not have one column for each hidden unit.
+        """
+        check_is_fitted(self)
+        H = check_columns(X, self._n_features_out, self.components_.dtype)
+        return self._run.measured(self._stack[0].means([0], [None, H])[0])

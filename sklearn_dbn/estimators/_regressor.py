@@ -1,0 +1,386 @@
+"""A generator fine-tuned to predict numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
+
+from .._compat import _fit_context
+from .._messages import shown
+from ..data import dates_in
+from ..fine_tuning import Squared, Targets, TargetScale, joint_weight, rows_with_target
+from ._base import assigned_at_the_end, of_one_fit
+from ._fine_tuned import FineTuned, has_minibatches
+
+# No prediction of a network of use is so much larger than this that it overflows.
+_LARGEST = 1e300
+
+
+class DBNRegressor(RegressorMixin, FineTuned):
+    """A generator, fine-tuned as a network that predicts one number or several.
+
+    The hidden layers of a deep belief network [1]_, a deep Boltzmann machine [2]_ or a
+    restricted Boltzmann machine become those of a feed-forward network with a linear head,
+    which is trained to the least squared error. The targets are standardised for training, by
+    the weighted mean and standard deviation of all rows so far.
+
+    Parameters
+    ----------
+    transformer : generator, FrozenEstimator or None, default=None
+        The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
+        `DBMTransformer`. One that is not frozen is cloned and fitted on all rows;
+        `FrozenEstimator(generator)` is taken as it was fitted. `None` is `DBNTransformer()`.
+        Its `memory` keeps the fine-tuned network too, where `random_state` is an int and
+        `warm_start` is not set; a fine-tuning that was killed goes on from there.
+
+    fine_tune : {"all", "head", "none"}, int or sequence of float, default="all"
+        Which hidden layers are trained beside the head: all, or none of them ("head" and
+        "none" are the same), or the last so many; or a factor on the learning rate for each
+        layer, the first one first. A layer of factor 0 stays as it is to the bit.
+
+    solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
+        Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
+        on all rows at once, for small data.
+
+    learning_rate : float or "auto", default="auto"
+        Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
+        "auto" is 0.001 with Adam and 0.003 with momentum.
+
+    schedule : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+
+    momentum : float, default=0.9
+        Share of the last step that goes into the next one, with `solver="sgd"`.
+
+    batch_size : int or "auto", default="auto"
+        Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
+        where that leaves 10 to 50 rows for each. The rows are dealt into batches whose sizes
+        differ by at most one.
+
+    n_iter : int or "auto", default="auto"
+        Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
+        "auto" presents 30,000 rows with a target, in 10 to 30 passes, or takes 200 iterations.
+
+    dropout : float, default=0.0
+        Share of the inputs that is left out of each presentation [4]_.
+
+    hidden_dropout : float, default=0.0
+        The same for the units of hidden layers.
+
+    adversarial : float or "auto", default=0.0
+        Length of the step by which each row is moved, to where its loss grows fastest, before
+        the network learns it [5]_; in the units of the columns, or in standard deviations for
+        Gaussian visible units. That takes another way forward and back. What the layers hear
+        from above, with `augment`, stays that of the row as it is. For minibatches alone.
+        "auto" is a fifth of the distance of a row to the nearest other one, the median over 500
+        rows, where all rows have a target, and else 0.
+
+    virtual_adversarial : float or "auto", default=0.0
+        Length of another step, as long for each row, to where the network says most else than
+        of the row as it is; there it learns to say the same [6]_. That takes two more
+        ways forward, one back, and a minibatch twice as large. For minibatches alone. "auto" is
+        half of that distance where some rows have no target, and else 0.
+
+    centered : bool or "auto", default="auto"
+        Whether weights move about the running mean of their inputs, and biases with them [7]_:
+        a bit that is 0 then teaches as much as one that is 1. What dropout leaves out takes its
+        mean. For minibatches alone, and "auto" is True with them.
+
+    max_norm : float or None, default=None
+        Largest norm of the incoming weights of a unit, among those that are trained.
+
+    weight_decay : float, default=0.0
+        L2 penalty on the weights that are trained; never on biases. With Adam it shrinks them
+        beside the step, and its gradient is not rescaled.
+
+    early_stopping : bool, default=False
+        Whether to hold rows out, stop when they are predicted no better, and go back to the
+        pass after which they were predicted best.
+
+    validation_fraction : float, default=0.1
+        Share of the rows with a target that is held out then.
+
+    n_iter_no_change : int, default=10
+        Passes without a better score after which it stops.
+
+    generative_weight : float, default=0.0
+        Strength of the gradient of the log-likelihood of a row, in nats, next to that of its
+        loss: it keeps the network a good generator. That of each machine of the stack is
+        estimated with persistent chains.
+
+    generative : {"tied", "untied"}, default="tied"
+        "tied": the network and `fine_tuned_transformer_` share their weights. "untied": the
+        weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
+        scores as `transformer_` does.
+
+    augment : bool, default=True
+        For a `DBMTransformer`: whether each layer hears from the one above as well, by the
+        posterior that the pre-trained machine gives it [2]_, so that the network starts at an
+        update of the mean field. False: from below alone, twice; with adversarial rows, whose
+        posterior stays that of the row as it is, this made fewer errors on MNIST. A deep belief
+        network has no use for it.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the network of the last one, without training the generator
+        again. The schedule of the learning rate starts again.
+
+    random_state : int, RandomState instance or None, default=None
+        Fixes the order of the rows and all draws, and the generator where it has no
+        `random_state` of its own.
+
+    verbose : int, default=0
+        Print a line after each pass, those of the training of the generator included.
+
+    Attributes
+    ----------
+    transformer_ : fitted generator
+        As it was pre-trained.
+
+    fine_tuned_transformer_ : fitted generator
+        The same with the weights and the hidden biases of the network in the place of its own.
+        It samples and scores; what it selected stays selected.
+
+    history_ : dict of lists of float
+        After each pass: `loss`, the mean over its rows, as they were presented, of half the
+        squared error of standardised targets; with `early_stopping` `validation_loss` and
+        `validation_score`, minus that loss.
+
+    n_iter_ : int
+        Passes made over rows, in all calls that continued one another.
+
+    learning_rate_, batch_size_, adversarial_, virtual_adversarial_ : float, int, float, float
+        What the last training took.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where all are strings.
+
+    See Also
+    --------
+    DBNClassifier : The same for classes.
+
+    References
+    ----------
+    .. [1] Hinton, Osindero, Teh (2006). A fast learning algorithm for deep belief nets.
+       doi:10.1162/neco.2006.18.7.1527
+    .. [2] Salakhutdinov, Hinton (2009). Deep Boltzmann machines. AISTATS, PMLR 5:448-455.
+    .. [3] Kingma, Ba (2015). Adam: a method for stochastic optimization. arXiv:1412.6980
+    .. [4] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014). Dropout: a simple
+       way to prevent neural networks from overfitting. JMLR 15:1929-1958.
+    .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
+       arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
+    .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
+       method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
+    .. [7] Schraudolph (1998). Centering neural network gradient factors. LNCS 1524.
+       doi:10.1007/3-540-49430-8_11. Of their factors, inputs alone are centred here.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import minmax_scale
+    >>> from sklearn_dbn import DBNRegressor, DBNTransformer, RBMTransformer
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> dbn = DBNTransformer((32, 32), rbm=RBMTransformer(n_iter=20))
+    >>> model = DBNRegressor(dbn, random_state=0).fit(minmax_scale(X), y)
+    >>> bool(model.score(minmax_scale(X), y) > 0.4)
+    True
+    """
+
+    _parameter_constraints: dict = {**FineTuned._parameter_constraints}
+
+    _automatic_rates = {"adam": 0.001, "sgd": 0.003}
+    _presentations, _passes = 30_000, (10, 30)
+
+    def __init__(
+        self,
+        transformer: Any = None,
+        *,
+        fine_tune: str | int | Sequence[float] = "all",
+        solver: str = "adam",
+        learning_rate: float | str = "auto",
+        schedule: str = "linear",
+        momentum: float = 0.9,
+        batch_size: int | str = "auto",
+        n_iter: int | str = "auto",
+        dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        adversarial: float | str = 0.0,
+        virtual_adversarial: float | str = 0.0,
+        centered: bool | str = "auto",
+        max_norm: float | None = None,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        generative_weight: float = 0.0,
+        generative: str = "tied",
+        augment: bool = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.transformer = transformer
+        self.fine_tune = fine_tune
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.momentum = momentum
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.dropout = dropout
+        self.hidden_dropout = hidden_dropout
+        self.adversarial = adversarial
+        self.virtual_adversarial = virtual_adversarial
+        self.centered = centered
+        self.max_norm = max_norm
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.generative_weight = generative_weight
+        self.generative = generative
+        self.augment = augment
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
+        """Train the generator, unless it is frozen, and then the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, as the generator takes it.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, for the generator too; only their proportions count. A row of
+            weight 0 decides nothing.
+
+        Returns
+        -------
+        self : DBNRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            When the data or a parameter is not as documented, or when training diverges. The
+            estimator is then as it was before.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @available_if(has_minibatches)
+    @_fit_context(prefer_skip_nested_validation=False)
+    @assigned_at_the_end
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
+        """Pass over the rows once, at the full learning rate.
+
+        The first call trains the generator on its rows, with all its passes, unless it is
+        frozen or fitted. The mean and the scale by which targets are standardised are those of
+        the rows of all calls: where they move, the head is converted, so that predictions stay
+        as they are until the network learns.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Some of the training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : DBNRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
+        self._partial_fit(X, y, sample_weight)
+        return self
+
+    def _loss(self) -> Any:
+        return Squared()
+
+    def _targets(
+        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+    ) -> Targets:
+        if dates_in(y) is not None:
+            raise ValueError(
+                "y has dates or durations, and targets are numbers: make numbers of them, for "
+                "instance of days since the first."
+            )
+        try:
+            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        except (ValueError, TypeError) as error:
+            if "y" in str(error).split() or "Complex" in str(error):
+                raise
+            raise ValueError(f"y must hold a number for each row, got {shown(y)}.") from error
+        if len(y) != X.shape[0]:
+            raise ValueError(
+                f"y has targets for {len(y)} rows, and X has {X.shape[0]}: give one for each."
+            )
+        rows = rows_with_target(np.ones(len(y), bool), weight)
+        weight = joint_weight(weight[rows], np.ones(len(rows)), not chunk, X.dtype)
+        rows, weight = rows[weight > 0], weight[weight > 0]
+        given = y[rows]
+        values = given.reshape(len(given), -1)
+        n_targets = values.shape[1]
+        if go_on and n_targets != len(self._target_scale.mean):
+            raise ValueError(
+                f"y has {n_targets} targets, and the fitted network to go on with was "
+                f"trained on {len(self._target_scale.mean)}: fit a clone."
+            )
+        largest = np.abs(values).max()
+        if not largest < _LARGEST:
+            raise ValueError(
+                f"y has a value of size {largest:.3g}, and float64 may not hold what is "
+                f"predicted from such: divide y by {largest:.3g}."
+            )
+        scale, moved = TargetScale.of(values, weight.astype(np.float64)), None
+        if go_on:
+            scale = self._target_scale.merged(scale)
+            moved = self._target_scale.change(scale)
+        else:
+            self._one_target = y.ndim == 1
+        self._target_scale = scale
+        values = scale.standard(values).astype(X.dtype)
+        order = values[:, 0] if n_targets == 1 else None
+        return Targets(rows, values, np.zeros(n_targets), weight, order, given, moved)
+
+    @property
+    def _scale(self) -> np.ndarray:
+        return self._target_scale.scale
+
+    @of_one_fit
+    def predict(self, X: Any) -> np.ndarray:
+        """The targets of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        """
+        y = self._outputs(X) * self._scale + self._target_scale.mean
+        return y[:, 0] if self._one_target else y

@@ -1,0 +1,314 @@
+"""Selection of layers and units, as every generator with hidden layers offers it."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
+from .._messages import shown
+from ..data import clipped, has_outside
+from ..selection import SCORES, resolve_layers, resolve_units
+from ._base import check_columns, of_one_fit
+from ._generator import Generator
+
+OUTPUTS = {
+    "probability": lambda unit, par, field: unit.mean(field, par),
+    "logit": lambda unit, par, field: field,
+    "binary": lambda unit, par, field: unit.mode(field, par),
+}
+
+
+class _Unchanged:
+    """Default of `select`: leave the parameter as it is."""
+
+    def __repr__(self) -> str:
+        return "<unchanged>"
+
+
+_UNCHANGED = _Unchanged()
+
+
+class SelectingGenerator(Generator):
+    """A generator whose features are units of chosen layers.
+
+    A subclass keeps `_statistics`, a `UnitStatistics` for each hidden layer, and says what its
+    hidden layers receive (`_fields`) and what a layer says about the one below (`_below`).
+    """
+
+    _selection_constraints: dict = {
+        "layers": "no_validation",
+        "units": "no_validation",
+        "unit_score": [StrOptions(set(SCORES)), callable],
+        "passthrough": ["boolean"],
+        "output": [StrOptions(set(OUTPUTS))],
+    }
+
+    @abstractmethod
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        """Of hidden layers 0 to ``top``, unit type, parameters and field, (n_rows, n_units).
+
+        Block by block, each with the rows of ``X`` that it holds.
+        """
+
+    @abstractmethod
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        """Means of the layer below hidden layer ``layer``, given its states."""
+
+    @abstractmethod
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        """Unit type and parameters, (n_par, n_units), of a hidden layer."""
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [self._unit(layer)[1].shape[1] for layer in range(len(self._statistics))]
+
+    @property
+    def _n_features_out(self) -> int:
+        n_units = sum(len(units) for units in self.selected_units_)
+        return n_units + (self.n_features_in_ if self.passthrough else 0)
+
+    @property
+    def _sees_rows(self) -> bool:
+        """Whether the rows themselves, and not statistics of them, may choose the units."""
+        return hasattr(self.units, "fit") or callable(self.unit_score)
+
+    def _choose(self, X: Any, y: Any, weight: np.ndarray | None = None) -> None:
+        """Resolve the selection parameters against the fitted layers.
+
+        ``X`` is needed by feature selectors and by score functions alone, which see no rows of
+        ``weight`` 0.
+        """
+        if self._sees_rows and X is not None and weight is not None and not np.all(weight):
+            rows = np.flatnonzero(weight)
+            if y is not None:
+                check_consistent_length(X, y)
+                y = _safe_indexing(y, rows)
+            X = X[rows]
+        layers = resolve_layers(self.layers, len(self._statistics))
+        sizes = self._sizes
+        widths = [sizes[layer] for layer in layers]
+
+        def columns() -> np.ndarray:
+            if X is None:
+                raise ValueError(
+                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} is "
+                    "decided by data: pass X, and y where it needs labels, to select."
+                )
+            support = self._bottom_run.machine.units[0].support
+            rows = clipped(X, support) if has_outside(X, support) else X
+            return self._columns(rows, layers, [np.arange(width) for width in widths])
+
+        def scores() -> list[np.ndarray]:
+            if callable(self.unit_score):
+                score = self.unit_score(columns(), y)
+                score = np.asarray(score[0] if isinstance(score, tuple) else score, dtype=float)
+                if score.shape != (sum(widths),):
+                    raise ValueError(
+                        f"unit_score={shown(self.unit_score)} gave scores of shape "
+                        f"{score.shape} for {sum(widths)} units: it must give one for each "
+                        "column of H."
+                    )
+                # As SelectKBest does: a score that does not exist is the worst.
+                score = np.where(np.isnan(score), -np.inf, score)
+                return np.split(score, np.cumsum(widths)[:-1])
+            rule = SCORES[self.unit_score]
+            return [rule(self._statistics[layer], *self._unit(layer)) for layer in layers]
+
+        units, selector = resolve_units(self.units, layers, sizes, scores, columns, y)
+        self.selected_layers_ = np.array(layers)
+        self.selected_units_ = units
+        self.unit_selector_ = selector
+
+    def _columns(
+        self, X: Any, layers: Any, units: list[np.ndarray], fields: Any = None
+    ) -> np.ndarray:
+        """Features of the given units of the given layers, (n_rows, n_units).
+
+        ``fields`` may stand in for `_fields`.
+        """
+        output, found = OUTPUTS[self.output], None
+        ends = np.cumsum([0, *map(len, units)])
+        for rows, block in (fields or self._fields)(X, max(layers)):
+            for begin, layer, wanted in zip(ends, layers, units, strict=False):
+                values = output(*block[layer])
+                if found is None:
+                    found = np.empty((X.shape[0], ends[-1]), values.dtype)
+                part = found[rows, begin : begin + len(wanted)]
+                # An index array would copy whole layers once more.
+                whole = np.array_equal(wanted, np.arange(values.shape[1]))
+                part[...] = values if whole else values[:, wanted]
+        return found
+
+    @of_one_fit
+    def transform(self, X: Any) -> Any:
+        """Features of `X`: the selected units of the selected layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
+            their mean field, in `passthrough` columns too.
+
+        Returns
+        -------
+        H : ndarray or CSR matrix of shape (n_samples, n_features_out)
+            Layers in the order of `layers`, then the input where `passthrough` is set. Sparse
+            only with `passthrough` of a sparse `X`.
+
+        Warns
+        -----
+        UserWarning
+            When Bernoulli visible units are given values outside [0, 1].
+        """
+        check_is_fitted(self)
+        return self._features(self._check_rows(X, reset=False, outside="warn"))
+
+    def _features(self, X: Any, fields: Any = None) -> Any:
+        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
+        layers = self.selected_layers_.tolist()
+        H = self._columns(X, layers, self.selected_units_, fields)
+        if not self.passthrough:
+            return H
+        X = self._complete(X)
+        if sp.issparse(X):
+            return sp.hstack([H, X], format="csr")
+        return np.hstack([H, X])
+
+    @of_one_fit
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Rows of the input that the features `X` stand for.
+
+        From the highest selected layer down, each layer is the mean given the one above, with
+        the selected units in the place of their means. Units of the highest layer that were
+        not selected stand at their mean over the training data. With `passthrough` the
+        input is among the features and is given back as it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            What `transform` returned, with the same selection.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, `n_features_in_`)
+            In the units of the training data.
+
+        Raises
+        ------
+        ValueError
+            When `X` has another number of columns than `transform` gives.
+        """
+        check_is_fitted(self)
+        if sp.issparse(X):
+            X = X.toarray()
+        H = check_columns(X, self._n_features_out, self._unit(0)[1].dtype)
+        if self.passthrough:
+            return H[:, -self.n_features_in_ :].copy()
+        ends = np.cumsum([len(units) for units in self.selected_units_])
+        blocks = np.split(H, ends[:-1], axis=1)
+        given = {
+            int(layer): (units, block)
+            for layer, units, block in zip(
+                self.selected_layers_, self.selected_units_, blocks, strict=True
+            )
+        }
+        top = max(given)
+        states = np.tile(self._statistics[top].mean.astype(H.dtype), (len(H), 1))
+        for layer in range(top, -1, -1):
+            if layer in given:
+                units, block = given[layer]
+                if self.output == "logit":
+                    unit, par = self._unit(layer)
+                    block = unit.mean(block, par[:, units])
+                states[:, units] = block
+            states = self._below(layer, states)
+        return states
+
+    @of_one_fit
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features: `layer{l}_unit{j}`, then those of the input.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns, where these were not seen in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+        """
+        check_is_fitted(self)
+        input_features = _check_feature_names_in(self, input_features)
+        names = [
+            f"layer{layer}_unit{j}"
+            for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True)
+            for j in units
+        ]
+        passed = list(input_features) if self.passthrough else []
+        return np.array(names + passed, dtype=object)
+
+    @of_one_fit
+    def select(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        layers: Any = _UNCHANGED,
+        units: Any = _UNCHANGED,
+        unit_score: Any = _UNCHANGED,
+        passthrough: Any = _UNCHANGED,
+        output: Any = _UNCHANGED,
+    ) -> Any:
+        """Another selection from the same fitted layers, without a fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            Needed where `units` is a feature selector or `unit_score` a function.
+        y : array-like of shape (n_samples,), default=None
+            Labels, where these need them.
+        layers, units, unit_score, passthrough, output :
+            As the parameters of the same names; those left out stay as they are.
+
+        Returns
+        -------
+        view : estimator of the same class
+            Fitted, with the same layers in memory; this estimator stays as it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When the selection does not fit the layers.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_dbn import DBNTransformer, RBMTransformer
+        >>> X = load_digits().data / 16
+        >>> rbm = RBMTransformer(n_iter=20)
+        >>> dbn = DBNTransformer((32, 16), rbm=rbm, random_state=0).fit(X)
+        >>> dbn.transform(X).shape, dbn.select(layers=0, units=10).transform(X).shape
+        ((1797, 48), (1797, 10))
+        """
+        check_is_fitted(self)
+        view = copy.copy(self)
+        new = {
+            "layers": layers,
+            "units": units,
+            "unit_score": unit_score,
+            "passthrough": passthrough,
+            "output": output,
+        }
+        view.set_params(**{k: v for k, v in new.items() if v is not _UNCHANGED})
+        view._validate_params()
+        rows = None if X is None else self._check_rows(X, reset=False, outside="warn")
+        view._choose(rows, y)
+        return view

@@ -1,0 +1,82 @@
+"""From the trainings of a generator to a network, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .._array_api import Array
+from ..machine import Machine
+from ..samplers import Chains
+from ..training import Run
+from ._generative import Pull
+from ._network import Network, hidden_layers
+
+
+def machines_of(runs: Sequence[Run]) -> list[Machine]:
+    """Copies of the machines, the lowest for standardised columns.
+
+    Those above it are for the states of the layer below as they are.
+    """
+    found = [runs[0].average, *(run.result() for run in runs[1:])]
+    return [machine.map(lambda x: np.array(x, order="C")) for machine in found]
+
+
+def network_on(
+    machines: Sequence[Machine], augment: bool, n_outputs: int, base: Array
+) -> Network:
+    """A network whose hidden layers are those of a stack, and whose head says ``base``.
+
+    Its arrays are those of the machines, but for the head, which has no weights yet: the
+    layers are first moved by what it learns from their features, and not by chance.
+    """
+    units, par, W = hidden_layers(machines)
+    # Only within one machine does a layer hear from above.
+    hears = [i + 1 < len(machine.W) for machine in machines for i in range(len(machine.W))]
+    A = [
+        np.array(W[i + 1].T, order="C") if hears_above and augment else None
+        for i, hears_above in enumerate(hears)
+    ]
+    gain = [2.0 if hears_above and not augment else 1.0 for hears_above in hears]
+    head = np.zeros((W[-1].shape[1], n_outputs), dtype=W[-1].dtype)
+    return Network(units, par, W, gain, A, head, base.astype(head.dtype))
+
+
+def pull_of(runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: int) -> Pull:
+    """The generative gradient of ``machines``, whose chains go on from where ``runs`` ended."""
+    chains, offsets = [], []
+    for i, run in enumerate(runs):
+        states = [
+            None if layer % 2 else np.array(x) for layer, x in enumerate(run.chains.states)
+        ]
+        activity = [np.array(x) for x in run.activity]
+        if i and run.scale is not None:
+            for x in (states[0], activity[0]):
+                x *= run.scale
+                x += run.shift
+        chains.append(Chains(states))
+        offsets.append(activity)
+    return Pull(machines, chains, offsets, n_mean_field_steps)
+
+
+def tuned_runs(
+    runs: Sequence[Run], machines: Sequence[Machine], layers: Collection[int]
+) -> list[Run]:
+    """The trainings with ``machines`` in place of theirs, where they hold one of ``layers``."""
+    found, first = [], 0
+    for i, (run, machine) in enumerate(zip(runs, machines, strict=True)):
+        n_layers = len(machine.W)
+        if not set(range(first, first + n_layers)) & set(layers):
+            found.append(run)
+        else:
+            if i and run.scale is not None:
+                visible = machine.par[0]
+                machine = machine.rescale(-run.shift / run.scale, 1 / run.scale)
+                if np.array_equal(visible, run.result().par[0]):
+                    # There and back again would be another number.
+                    machine.par[0] = run.average.par[0]
+            found.append(replace(run, machine=machine, average=machine, memory=None))
+        first += n_layers
+    return found

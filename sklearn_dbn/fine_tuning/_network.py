@@ -1,0 +1,395 @@
+"""The feed-forward view of a generator: its hidden layers as a network, and a head on top.
+
+Hidden layer l of the network gives the mean of its units::
+
+    x_{l+1} = mean(gain_l x_l W_l + q_l A_l + b_l)
+
+and the head is linear in the last one. ``q_l A_l`` is there in a deep Boltzmann machine alone,
+whose layers hear from above as well: q_l is the mean-field posterior of the layer above under
+the machine that was trained, a second input that is computed once and stays as it is, and A_l,
+at first the transposed weights of that layer, are weights of their own. The network then starts
+at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448-455). Without
+that input a layer with another above it hears the one below twice, ``gain_l = 2``, as in the
+first pass of the mean field.
+
+Centred training moves the network in other coordinates, (x_l - rest_l) W_l + c_l: a step of
+W_l leaves c_l, what inputs at rest say, as it is, and the biases, which are kept instead, make
+up for it. Which of two bits is called one then makes no difference (Schraudolph 1998, LNCS
+1524, doi:10.1007/3-540-49430-8_11).
+
+Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
+and ``intercept``. Their arrays may be those of a machine: all that moves them does so in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._array_api import Array, times_transposed
+from .._random import Stream
+from ..data import clipped
+from ..machine import Machine
+
+# Rows that are computed together where no minibatch says how many.
+_BLOCK_ROWS = 1000
+
+
+# The running mean of inputs moves by this share; that of hidden units in a generator does too.
+_REST_RATE = 0.01
+
+
+class Tape(NamedTuple):
+    """What a pass forward leaves for the way back.
+
+    Attributes
+    ----------
+    inputs : list of arrays
+        What each layer received from below, and the head, after dropout.
+    above : list of arrays or None
+        The second input of each layer, after dropout.
+    means : list of arrays
+        Of the hidden layers, before dropout.
+    kept : list of arrays or None
+        Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for what was not.
+    outputs : array of shape (n_rows, n_outputs)
+    """
+
+    inputs: list[Array]
+    above: list[Array | None]
+    means: list[Array]
+    kept: list[Array | None]
+    outputs: Array
+
+
+@dataclass
+class Inputs:
+    """Rows as the first layer takes them, and what the layers hear from above.
+
+    Parameters
+    ----------
+    X : array or CSR array of shape (n_rows, n_0)
+        Without gaps. Made dense a few rows at a time.
+    above : list of arrays of shape (n_rows, n_{l+1}) or None
+        For each hidden layer.
+    shift, scale : arrays of shape (n_0,) or None
+        How the columns are standardised.
+    support : tuple of float or None
+        Of the units of X, where its values are to be clipped to it.
+    """
+
+    X: Any
+    above: list[Array | None]
+    shift: Array | None = None
+    scale: Array | None = None
+    support: tuple[float, float] | None = None
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def rows(self, index: np.ndarray) -> Inputs:
+        above = [q if q is None else q[index] for q in self.above]
+        return replace(self, X=self.X[index], above=above)
+
+    def take(self, index: Any) -> tuple[Array, list[Array | None]]:
+        v = self.X[index]
+        v = v if isinstance(v, np.ndarray) else v.toarray()
+        v = v if self.support is None else clipped(v, self.support)
+        if self.scale is not None:
+            v = (v - self.shift) / self.scale
+        return v, [None if q is None else q[index] for q in self.above]
+
+    def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
+        for start in range(0, len(self), _BLOCK_ROWS):
+            part = slice(start, min(start + _BLOCK_ROWS, len(self)))
+            yield part, *self.take(part)
+
+
+@dataclass
+class Network:
+    """Hidden layers of units and a linear head.
+
+    Parameters
+    ----------
+    units : list of unit types
+        Of the hidden layers.
+    par : list of arrays of shape (n_par, n_l)
+        Of these units; only their biases move.
+    W : list of arrays of shape (n_{l-1}, n_l)
+    gain : list of float
+    A : list of arrays of shape (n_{l+1}, n_l) or None
+    head : array of shape (n_last, n_outputs)
+    intercept : array of shape (n_outputs,)
+    rest : dict of arrays
+        By the names of weights, the running mean of what they receive; empty where training is
+        not centred.
+    """
+
+    units: list[Any]
+    par: list[Array]
+    W: list[Array]
+    gain: list[float]
+    A: list[Array | None]
+    head: Array
+    intercept: Array
+    rest: dict[str, Array] = field(default_factory=dict)
+
+    def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
+        """The arrays of the hidden layers in ``layers``, all of them by default, and the head.
+
+        They are contiguous, and the network's own.
+        """
+        found = {}
+        for layer in range(len(self.W)) if layers is None else layers:
+            found[f"W{layer}"], found[f"b{layer}"] = self.W[layer], self.par[layer][0]
+            if self.A[layer] is not None:
+                found[f"A{layer}"] = self.A[layer]
+        return found | {"head": self.head, "intercept": self.intercept}
+
+    def fields(self, v: Array, above: Sequence[Array | None], top: int) -> list[Array]:
+        """Fields of hidden layers 0 to ``top``."""
+        fields, x = [], v
+        for layer in range(top + 1):
+            fields.append(self._field(layer, x, above[layer]))
+            x = self._mean(layer, fields[-1])
+        return fields
+
+    def outputs(self, v: Array, above: Sequence[Array | None]) -> Array:
+        """What the head says, (n_rows, n_outputs)."""
+        x = v
+        for layer in range(len(self.W)):
+            x = self._mean(layer, self._field(layer, x, above[layer]))
+        return self._said(x)
+
+    def forward(
+        self,
+        v: Array,
+        above: Sequence[Array | None],
+        dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        rng: Stream | None = None,
+    ) -> Tape:
+        """A pass of which each input is left out with probability ``dropout``.
+
+        What is left is scaled up, so that every layer receives on average what it receives
+        without dropout (Srivastava et al. 2014, JMLR 15:1929-1958). Where training is centred
+        an input that is left out is at rest, and the others are further from it.
+        """
+        tape = Tape([], [], [], [], None)
+        x = v
+        for layer in range(len(self.W) + 1):
+            name = f"W{layer}" if layer < len(self.W) else "head"
+            x, kept = self._thinned(name, x, hidden_dropout if layer else dropout, rng)
+            tape.inputs.append(x)
+            tape.kept.append(kept)
+            if layer == len(self.W):
+                return tape._replace(outputs=self._said(x))
+            q = above[layer]
+            if q is not None:
+                q, _ = self._thinned(f"A{layer}", q, dropout, rng)
+            tape.above.append(q)
+            x = self._mean(layer, self._field(layer, x, q))
+            tape.means.append(x)
+
+    def backward(
+        self,
+        tape: Tape,
+        delta: Array,
+        layers: Collection[int],
+        gradient: dict[str, Array] | None = None,
+    ) -> dict[str, Array]:
+        """Gradient by the parameters of ``layers`` and of the head, centred where training is.
+
+        Parameters
+        ----------
+        tape : Tape
+        delta : array of shape (n_rows, n_outputs)
+            Derivative by the outputs.
+        layers : collection of int
+            The way back ends at the lowest of them.
+        gradient : dict of arrays or None
+            Takes the result. New arrays of this size would have to be cleared by the system
+            each time.
+        """
+        out = gradient or {}
+        # A sum over rows in a third of the time.
+        ones = np.ones(len(delta), dtype=delta.dtype)
+        gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
+        gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
+        last = min(layers, default=len(self.W))
+        for layer, by_field, by_product in self._way_back(tape, delta, last):
+            if layer not in layers:
+                continue
+            bias = f"b{layer}"
+            gradient[bias] = np.matmul(ones, by_field, out=out.get(bias))
+            if self.A[layer] is not None:
+                q = tape.above[layer]
+                gradient[f"A{layer}"] = self._product(f"A{layer}", q, by_field, out)
+            x = tape.inputs[layer]
+            gradient[f"W{layer}"] = self._product(f"W{layer}", x, by_product, out)
+        return gradient
+
+    def uphill(self, tape: Tape, delta: Array) -> Array:
+        """Derivative by the rows that the tape began with, in their shape.
+
+        ``delta`` is the derivative by the outputs.
+        """
+        for _, _, by_product in self._way_back(tape, delta, 0):
+            delta = by_product
+        return _through(self.W[0], delta, tape.kept[0])
+
+    def _way_back(
+        self, tape: Tape, delta: Array, last: int
+    ) -> Iterator[tuple[int, Array, Array]]:
+        """Derivatives by the field and by x W of each hidden layer, the top one to ``last``."""
+        W = self.head
+        for layer in range(len(self.W) - 1, last - 1, -1):
+            delta = _through(W, delta, tape.kept[layer + 1])
+            delta *= self.units[layer].variance(tape.means[layer], self.par[layer])
+            by_field, W = delta, self.W[layer]
+            if self.gain[layer] != 1:
+                delta = self.gain[layer] * by_field
+            yield layer, by_field, delta
+
+    def balance(self, layers: Collection[int], before: dict[str, Array]) -> None:
+        """Let biases make up for weights of ``layers`` and of the head that moved.
+
+        Inputs at rest then give what they gave when `at_rest` returned ``before``.
+        """
+        if not before:
+            return
+        own = self.parameters(layers)
+        for name, now in self.at_rest(layers).items():
+            own[name] += before[name] - now
+
+    def follow(self, tape: Tape, weight: Array) -> None:
+        """Let the rest of all inputs follow those of a minibatch, of rows of ``weight``."""
+        share = weight / weight.sum()
+        received = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
+        received |= {f"A{i}": q for i, q in enumerate(tape.above) if q is not None}
+        for name, x in (received | {"head": tape.inputs[-1]}).items():
+            mean = share @ x
+            rest = self.rest.setdefault(name, mean)
+            rest += _REST_RATE * (mean - rest)
+
+    def limit(self, layers: Collection[int], largest: float) -> None:
+        """Shorten the incoming weights of units where their norm exceeds ``largest``.
+
+        Those of hidden ``layers`` and of the head, in place.
+        """
+        for layer in layers:
+            arrays = [x for x in (self.W[layer], self.A[layer]) if x is not None]
+            _shorten(arrays, largest)
+        _shorten([self.head], largest)
+
+    def at_rest(self, layers: Collection[int]) -> dict[str, Array]:
+        """What each layer receives from inputs at rest, by the names of its biases.
+
+        Nothing where training is not centred.
+        """
+        if not self.rest:
+            return {}
+        found = {f"b{i}": self.gain[i] * (self.rest[f"W{i}"] @ self.W[i]) for i in layers}
+        for i in layers:
+            if self.A[i] is not None:
+                found[f"b{i}"] += self.rest[f"A{i}"] @ self.A[i]
+        return found | {"intercept": self.rest["head"] @ self.head}
+
+    def _thinned(
+        self, name: str, x: Array, rate: float, rng: Stream | None
+    ) -> tuple[Array, Array | None]:
+        """The input of some weights with a share ``rate`` left out, and its factors."""
+        if not rate:
+            return x, None
+        kept = rng.bernoulli(np.full_like(x, 1 - rate))
+        kept *= 1 / (1 - rate)
+        if name not in self.rest:
+            return x * kept, kept
+        thinned = x - self.rest[name]
+        thinned *= kept
+        thinned += self.rest[name]
+        return thinned, kept
+
+    def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
+        """Derivative by some weights, from their input and that by what comes of it."""
+        if name in self.rest:
+            x = x - self.rest[name]
+        return np.matmul(x.T, delta, out=out.get(name))
+
+    def _field(self, layer: int, x: Array, q: Array | None) -> Array:
+        field = x @ self.W[layer]
+        if self.gain[layer] != 1:
+            field *= self.gain[layer]
+        if q is not None:
+            field += q @ self.A[layer]
+        field += self.par[layer][0]
+        return field
+
+    def _mean(self, layer: int, field: Array) -> Array:
+        return self.units[layer].mean(field, self.par[layer])
+
+    def _said(self, x: Array) -> Array:
+        outputs = x @ self.head
+        outputs += self.intercept
+        return outputs
+
+
+def hidden_layers(machines: Sequence[Machine]) -> tuple[list, list[Array], list[Array]]:
+    """Units, parameters and incoming weights of all hidden layers of a stack."""
+    units = [unit for machine in machines for unit in machine.units[1:]]
+    par = [par for machine in machines for par in machine.par[1:]]
+    return units, par, [W for machine in machines for W in machine.W]
+
+
+def loss_and_gradient(
+    network: Network,
+    loss: Any,
+    inputs: Inputs,
+    target: Array,
+    weight: Array,
+    layers: Collection[int],
+) -> tuple[float, dict[str, Array]]:
+    """Mean over all rows of the weighted loss, and its gradient."""
+    value, gradient = 0.0, {}
+    for part, v, above in inputs.blocks():
+        tape = network.forward(v, above)
+        losses, delta = loss(tape.outputs, target[part])
+        share = weight[part] / len(inputs)
+        value += float(share @ losses)
+        delta *= share[:, None]
+        for name, x in network.backward(tape, delta, layers).items():
+            gradient[name] = gradient[name] + x if name in gradient else x
+    return value, gradient
+
+
+def all_outputs(network: Network, inputs: Inputs) -> Array:
+    """What the head says of each row."""
+    blocks = [network.outputs(v, above) for _, v, above in inputs.blocks()]
+    return np.concatenate(blocks)
+
+
+def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
+    """Fields of hidden layers 0 to ``top``."""
+    blocks = [network.fields(v, above, top) for _, v, above in inputs.blocks()]
+    return [np.concatenate(fields) for fields in zip(*blocks, strict=True)]
+
+
+def _through(W: Array, delta: Array, kept: Array | None) -> Array:
+    """From the derivative by x W to that by x, before dropout."""
+    delta = times_transposed(delta, W)
+    if kept is not None:
+        delta *= kept
+    return delta
+
+
+def _shorten(arrays: list[Array], largest: float) -> None:
+    squares = sum(np.einsum("ij,ij->j", x, x) for x in arrays)
+    # Most units are within the limit most of the time: no second pass for them.
+    (over,) = np.nonzero(squares > largest * largest)
+    if len(over):
+        factor = largest / np.sqrt(squares[over])
+        for x in arrays:
+            x[:, over] *= factor

@@ -1,0 +1,71 @@
+"""Columns that are not known: their mean field, and draws of them given the others.
+
+A *stack* is a list of machines, the lowest first, of which the hidden layer of one is the
+visible layer of the next: an RBM alone, or a deep belief network. Its distribution is that
+of the top machine, passed down through p(x_l | x_{l+1}) of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .._array_api import Array
+from .._random import Stream
+from ..machine import Machine, States
+from ._annealing import independent
+from ._stack import log_weight, propose
+
+
+def conditional_draws(
+    stack: Sequence[Machine], v: Array, missing: Array, n_sweeps: int, rng: Stream
+) -> Iterator[tuple[Array, Array]]:
+    """Rows with their missing entries drawn anew at each sweep, given the known ones.
+
+    A single machine is swept by Gibbs sampling. In a deeper stack the hidden layers below the
+    top are proposed from their recognition distribution, and accepted by Metropolis and
+    Hastings, so that p(missing, hidden | known) is left as it is; then the missing entries are
+    drawn given the layer above.
+
+    Parameters
+    ----------
+    stack : sequence of Machine
+    v : array of shape (n_rows, n_0)
+        Complete: where the chains start.
+    missing : bool array of shape (n_rows, n_0)
+    n_sweeps : int
+    rng : Stream
+
+    Yields
+    ------
+    v, mean : arrays of shape (n_rows, n_0)
+        The rows after a sweep, and the mean that their missing entries were drawn about.
+    """
+    bottom = stack[0]
+    states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
+    deep = len(stack) > 1
+    hidden = propose(stack, v, rng) if deep else []
+    for _ in range(n_sweeps):
+        states[0] = v
+        if deep:
+            proposed = propose(stack, v, rng)
+            gain = log_weight(stack, v, proposed) - log_weight(stack, v, hidden)
+            accept = np.log(rng.uniform(v.shape[0])) < gain
+            pairs = zip(proposed, hidden, strict=True)
+            hidden = [np.where(accept[:, None], new, old) for new, old in pairs]
+            states[1] = hidden[0]
+        else:
+            states = bottom.sample(bottom.odd, states, rng)
+        states = bottom.means(bottom.even, states)
+        mean = np.where(missing, states[0], v)
+        states = bottom.draw(bottom.even, states, rng)
+        v = np.where(missing, states[0], v)
+        yield v, mean
+
+
+def pass_down(stack: Sequence[Machine], states: Array, rng: Stream) -> Array:
+    """Draw the visible layer of a stack, given the visible layer of its top machine."""
+    for machine in reversed(stack[:-1]):
+        states = machine.sample([0], [None, states], rng)[0]
+    return states

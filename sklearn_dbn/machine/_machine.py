@@ -1,0 +1,320 @@
+"""Units joined by weights: one energy, one block-Gibbs sweep, one set of statistics.
+
+A machine has layers ``0 .. L``, the visible one first, and is joined by ``L`` weight matrices::
+
+    E(x_0, .., x_L) = sum_l E_l(x_l; par_l) - sum_l x_l W_l x_{l+1}'
+
+An RBM is the machine with ``L = 1``. Symbols, here and in everything that trains it:
+
+======== ====================== ====================================================
+symbol   shape                  meaning
+======== ====================== ====================================================
+``x_l``  (n_rows, n_l)          states of layer l; ``x_0`` is ``v``, and in an RBM ``x_1``
+                                is ``h``
+``W_l``  (n_l, n_{l+1})         weights; ``components_`` is ``W_0`` transposed
+``par_l`` (n_par, n_l)          parameters of the units; ``par_l[0]`` is the bias
+                                (``a`` of the visible layer, ``b`` of the hidden one)
+field    (n_rows, n_l)          bias plus what arrives from the neighbours
+======== ====================== ====================================================
+
+Layers with an even number are independent given those with an odd one, and the other way
+round: a *sweep* draws all of one parity, then all of the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._array_api import Array, device, namespace, sum_of, times_transposed
+from .._random import Stream
+from ._stability import largest_singular
+
+States = list[Any]
+
+
+# The largest spectral norm between real-valued layers. At 1 the variance is infinite; with less
+# of a margin the chains mix too slowly to tell the parameters so.
+_CONVEX = 0.8
+
+
+_DEFLATIONS = 4
+
+
+@dataclass
+class Machine:
+    """Layers of units and the weights between them.
+
+    Parameters
+    ----------
+    units : sequence of unit types, one for each layer
+    par : list of arrays of shape (n_par, n_l)
+    W : list of arrays of shape (n_l, n_{l+1})
+    """
+
+    units: tuple[Any, ...]
+    par: list[Array]
+    W: list[Array]
+
+    @property
+    def odd(self) -> range:
+        return range(1, len(self.par), 2)
+
+    @property
+    def even(self) -> range:
+        return range(0, len(self.par), 2)
+
+    def copy(self) -> Machine:
+        return self.map(lambda x: namespace(x).asarray(x, copy=True))
+
+    def map(self, function: Any, *others: Machine) -> Machine:
+        """Apply ``function`` to each parameter array, beside those of ``others``."""
+        return replace(
+            self,
+            par=[function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
+            W=[function(*w) for w in zip(self.W, *(m.W for m in others), strict=True)],
+        )
+
+    def arrays(self) -> list[Array]:
+        return [*self.par, *self.W]
+
+    def input(self, layer: int, states: States) -> Array:
+        """What layer ``layer`` receives from its neighbours' states."""
+        if layer == 0:
+            return self.from_above(0, states[1])
+        received = states[layer - 1] @ self.W[layer - 1]
+        if layer < len(self.W):
+            received += self.from_above(layer, states[layer + 1])
+        return received
+
+    def from_above(self, layer: int, above: Array) -> Array:
+        """What layer ``layer`` receives from the states of the one above it."""
+        return times_transposed(above, self.W[layer])
+
+    def field(self, layer: int, states: States) -> Array:
+        """What layer ``layer`` receives, and its bias."""
+        field = self.input(layer, states)
+        field += self.par[layer][0, :]
+        return field
+
+    def means(self, layers: Sequence[int], states: States) -> States:
+        """Fill in the conditional means of ``layers``, given the states of the others."""
+        filled = list(states)
+        for layer in layers:
+            filled[layer] = self.units[layer].mean(self.field(layer, states), self.par[layer])
+        return filled
+
+    def draw(self, layers: Sequence[int], states: States, rng: Stream) -> States:
+        """Turn the conditional means of ``layers`` into states."""
+        drawn = list(states)
+        for layer in layers:
+            drawn[layer] = self.units[layer].draw(states[layer], self.par[layer], rng)
+        return drawn
+
+    def sample(self, layers: Sequence[int], states: States, rng: Stream) -> States:
+        """Draw the states of ``layers``, given those of the others."""
+        drawn = list(states)
+        for layer in layers:
+            drawn[layer] = self.units[layer].sample(
+                self.field(layer, states), self.par[layer], rng
+            )
+        return drawn
+
+    def energy(self, states: States) -> Array:
+        """E(x_0, .., x_L) of each row, shape (n_rows,)."""
+        xp = namespace(states[0])
+        energy = 0.0
+        for layer, (unit, par) in enumerate(zip(self.units, self.par, strict=True)):
+            energy = energy + unit.energy(states[layer], par)
+        for layer, W in enumerate(self.W):
+            energy = energy - xp.sum((states[layer] @ W) * states[layer + 1], axis=-1)
+        return energy
+
+    def free_energy(self, states: States, summed: range | None = None) -> Array:
+        """-log of the sum over the layers ``summed`` of exp(-E), shape (n_rows,).
+
+        Those are ``odd`` (the default) or ``even``, and their own states are not looked at.
+        For an RBM this is F(v) = E_v(v) - sum_j log_partition(field_j).
+        """
+        summed = self.odd if summed is None else summed
+        kept = self.even if summed == self.odd else self.odd
+        xp = namespace(states[kept[0]])
+        energy = 0.0
+        for layer in kept:
+            energy = energy + self.units[layer].energy(states[layer], self.par[layer])
+        for layer in summed:
+            field = self.field(layer, states)
+            energy = energy - xp.sum(
+                self.units[layer].log_partition(field, self.par[layer]), axis=-1
+            )
+        return energy
+
+    def gradient(self, states: States, weight: Array, offsets: Sequence[Array]) -> Machine:
+        """Centred derivative of the log-likelihood from weighted rows.
+
+        With ``weight`` summing to 1 over rows of the data and to -1 over rows of the model
+        this is the difference of the two phases, each averaged over its own count; a factor
+        on ``weight`` is a factor on the derivative. With
+        ``offsets`` mu and lambda (Melchior, Fischer, Wiskott 2016, JMLR 17:99)::
+
+            dW = <(v - mu)(h - lambda)'>,  da = <v> - dW lambda,  db = <h> - dW' mu
+
+        where ``<>`` is the weighted sum. That is the plain gradient when the offsets are 0;
+        for all other offsets it is the gradient of the same likelihood in coordinates in
+        which flipping the bits of the data changes nothing.
+
+        Centring costs two rows of the product dW, and no pass over the states::
+
+            dW = <v h'> - mu <h>' - (<v> - <1> mu) lambda'
+
+        Parameters
+        ----------
+        states : list of arrays of shape (n_rows + n_spare, n_l)
+            Used up: two spare rows or more, which are zero in the even layers, take the
+            offsets, and the even layers are weighted where they lie.
+        weight : array of shape (n_rows,)
+        offsets : sequence of arrays of shape (n_l,)
+
+        Returns
+        -------
+        Machine
+            The derivative of each parameter, in the place of that parameter.
+        """
+        n_rows = weight.shape[0]
+        weight_sum = sum_of(weight)
+        par = []
+        for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
+            rows = x[:n_rows, :]
+            mean = weight @ rows
+            unit = self.units[layer]
+            par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer]))
+            if layer % 2 == 0:
+                rows *= weight[:, None]
+                x[n_rows, :], x[n_rows + 1, :] = -offset, mean - weight_sum * offset
+            else:
+                x[n_rows, :], x[n_rows + 1, :] = mean, -offset
+        W = []
+        for layer, (below, above) in enumerate(itertools.pairwise(states)):
+            W.append(below.T @ above)
+            # dW lambda and dW' mu, without another pass over dW.
+            lower, upper = par[layer][0, :], par[layer + 1][0, :]
+            lower -= below.T @ (above @ offsets[layer + 1])
+            upper -= above.T @ (below @ offsets[layer])
+        return Machine(self.units, par, W)
+
+    def centred(
+        self, sums: Machine, total: float, push: Sequence[Any], offsets: Sequence[Array]
+    ) -> Machine:
+        """`gradient` with ``offsets``, from that of the same rows without.
+
+        Without offsets it is a sum over rows, whose parts may come from anywhere. Second
+        moments of real-valued units are taken as they are: visible ones have their offset at
+        0, and the parameters of hidden ones stay.
+
+        Parameters
+        ----------
+        sums : Machine
+            Used up.
+        total : float
+            Sum of the weights of the rows.
+        push : sequence of arrays of shape (n_l,), or of 0
+            What to add to all states of a layer.
+        offsets : sequence of arrays of shape (n_l,)
+        """
+        par, W = sums.par, sums.W
+        means = [x[0, :] + 0 for x in par]
+        for x, up in zip(par, push, strict=True):
+            x[0, :] += total * up
+        for layer, dW in enumerate(W):
+            # A push of the states is a push of the offsets the other way.
+            mu, lam = offsets[layer] - push[layer], offsets[layer + 1] - push[layer + 1]
+            dW -= mu[:, None] * means[layer + 1]
+            dW -= (means[layer] - total * mu)[:, None] * lam
+            par[layer][0, :] -= dW @ offsets[layer + 1]
+            par[layer + 1][0, :] -= offsets[layer] @ dW
+        return sums
+
+    def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
+        """Shorten, in place, the parts of a gradient step that would overshoot."""
+        for layer, unit in enumerate(self.units):
+            if not unit.continuous:
+                continue
+            # Biases follow the weights about the offsets, whatever becomes of their own step.
+            follow = 0.0 * offsets[layer]
+            if layer > 0:
+                follow = follow - offsets[layer - 1] @ step.W[layer - 1]
+            if layer < len(self.W):
+                follow = follow - step.W[layer] @ offsets[layer + 1]
+            dpar = step.par[layer]
+            dpar[0, :] -= follow
+            unit.precondition(dpar, self.par[layer], offsets[layer], layer > 0)
+            dpar[0, :] += follow
+
+    def project(self) -> None:
+        """Move the parameters, in place, to where the distribution exists.
+
+        Between two layers of real-valued units it exists while the energy is convex in both:
+        while the weights, each divided by the root of both curvatures, have a spectral norm
+        below 1. In a row of n such layers it surely exists below 1 / (2 cos(pi / (n + 1))),
+        the norm of n numbers that each add their neighbours. All other weights are allowed.
+        """
+        for unit, par in zip(self.units, self.par, strict=True):
+            unit.project(par)
+        for layer, W in enumerate(self.W):
+            below, above = self.units[layer], self.units[layer + 1]
+            if below.continuous and above.continuous:
+                left = below.curvature(self.par[layer]) ** -0.5
+                right = above.curvature(self.par[layer + 1]) ** -0.5
+                scale = left[:, None] * right
+                most = _CONVEX / (2 * math.cos(math.pi / (self._n_continuous(layer) + 1)))
+                for _ in range(_DEFLATIONS):
+                    norm, x, y = largest_singular(scale * W)
+                    if norm <= most:
+                        break
+                    # The other directions stay as they are.
+                    W -= (norm - most) * x[:, None] * y / scale
+                else:
+                    W *= min(1.0, most / largest_singular(scale * W)[0])
+
+    def _n_continuous(self, layer: int) -> int:
+        """How many layers of real-valued units there are in a row about ``layer``."""
+        first = last = layer
+        while first > 0 and self.units[first - 1].continuous:
+            first -= 1
+        while last + 1 < len(self.units) and self.units[last + 1].continuous:
+            last += 1
+        return last - first + 1
+
+    def rescale(self, shift: Array, scale: Array) -> Machine:
+        """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""
+        xp = namespace(scale)
+        unit, par, W = self.units[0], self.par[0], self.W[0] / scale[:, None]
+        upper = xp.asarray(self.par[1], copy=True)
+        upper[0, :] -= shift @ W
+        return replace(
+            self,
+            par=[unit.rescale(par, shift, scale), upper, *self.par[2:]],
+            W=[W, *self.W[1:]],
+        )
+
+
+@dataclass
+class Unchanging(Machine):
+    """A machine whose weights stay as they are.
+
+    Their transposes are laid out in memory once, since a product with a transposed view takes
+    up to a fifth longer.
+    """
+
+    def __post_init__(self) -> None:
+        self._back = []
+        for W in self.W:
+            back = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
+            back[:, :] = W.T
+            self._back.append(back)
+
+    def from_above(self, layer: int, above: Array) -> Array:
+        return above @ self._back[layer]

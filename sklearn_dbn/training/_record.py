@@ -1,0 +1,116 @@
+"""What each pass of a training leaves in its history."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._array_api import Array, namespace
+from ..machine import Machine, free_energy_bound, settle
+
+# Two units are redundant where their means have a correlation beyond this over the rows
+# compared: not from fewer than the least, where it may be chance, nor from more than the most,
+# which take as long as a pass over few rows where layers are wide.
+_SAME = 0.99
+
+
+_LEAST_COMPARED, _MOST_COMPARED = 10, 128
+
+
+# Units that are compared with all before them at a time.
+_BLOCK_UNITS = 256
+
+
+# Chains do not mix where free energies swing by more nats than this, and by more than they
+# differ between rows, in the last half of so many passes or more.
+_SWING, _LEAST_PASSES = 5.0, 10
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Rows that the record of each pass is computed from, as means of the visible units."""
+
+    trained: Array
+    held_out: Array | None
+
+
+def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:
+    """The state of a machine on a few rows, for the history."""
+    v, validation = watched.trained, watched.held_out
+    xp = namespace(v)
+    states = machine.means(machine.odd, settle(machine, v, n_sweeps))
+    v_mean = machine.means([0], states)[0]
+    hidden = zip(machine.units, machine.par, states, strict=True)
+    idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
+    live = [~(dead | always) for dead, always in idle]
+    record = {
+        "reconstruction_error": xp.mean((v - v_mean) ** 2),
+        "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
+        "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
+        "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
+        "saturated_units": sum(xp.sum(xp.astype(always, v.dtype)) for _, always in idle),
+        "redundant_units": sum(map(_n_redundant, states[1:], live)),
+    }
+    if validation is not None:
+        held_out = free_energy_bound(machine, settle(machine, validation, n_sweeps))
+        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(
+            free_energy_bound(machine, states)
+        )
+    return {name: float(value) for name, value in record.items()}
+
+
+def free_energies(machine: Machine, watched: Watched, n_sweeps: int) -> Array:
+    """Of the training rows that are watched, shape (n_rows,)."""
+    return free_energy_bound(machine, settle(machine, watched.trained, n_sweeps))
+
+
+def deviation(x: Array) -> float:
+    """Standard deviation of the values of ``x``."""
+    xp = namespace(x)
+    return float(xp.sqrt(xp.mean((x - xp.mean(x)) ** 2)))
+
+
+def late_swing(swings: Sequence[float], free_energies: Array) -> float | None:
+    """Root mean square of the swings of the last half of the passes, where it is too large.
+
+    Parameters
+    ----------
+    swings : sequence of float
+        Standard deviation over the rows of the change of their free energies, for each pass.
+    free_energies : array of shape (n_rows,)
+        After the last pass.
+    """
+    if len(swings) < _LEAST_PASSES:
+        return None
+    swing = math.sqrt(statistics.fmean(x * x for x in swings[len(swings) // 2 :]))
+    return swing if swing > max(_SWING, deviation(free_energies)) else None
+
+
+def _n_redundant(means: Array, live: Array) -> int:
+    """How many units of a layer have the means of one before them, or of its negation.
+
+    Parameters
+    ----------
+    means : array of shape (n_rows, n_units)
+    live : bool array of shape (n_units,)
+        Which units are neither dead nor saturated; the others are not compared.
+    """
+    xp = namespace(means)
+    n_rows = min(_MOST_COMPARED, means.shape[0])
+    if n_rows < _LEAST_COMPARED:
+        return 0
+    means = means[:n_rows, :]
+    z = means - xp.mean(means, axis=0)
+    norm = xp.sqrt(xp.sum(z * z, axis=0))
+    # What is constant to rounding has no correlation with anything.
+    live = live & (norm > 1e-4 * xp.sqrt(xp.sum(means * means, axis=0)))
+    z = xp.where(live, z / xp.where(live, norm, xp.ones_like(norm)), xp.zeros_like(z))
+    n_found = 0
+    for begin in range(0, z.shape[1], _BLOCK_UNITS):
+        end = min(begin + _BLOCK_UNITS, z.shape[1])
+        same = xp.abs(z[:, begin:end].T @ z[:, :end]) > _SAME
+        before = xp.tril(xp.astype(same, z.dtype), k=begin - 1)
+        n_found += int(xp.sum(xp.max(before, axis=1)))
+    return n_found

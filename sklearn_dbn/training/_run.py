@@ -1,0 +1,374 @@
+"""The state of a training: how it starts, and how new rows change it."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .._array_api import Array, device, namespace, to_numpy
+from .._parameters import PlainParameters, plain
+from .._random import Stream, seed_of
+from ..data import Gaps, Moments, Rows, add_moments, standardised
+from ..likelihood import base_rates
+from ..machine import Machine
+from ..samplers import Chains
+from ..units import UNITS
+from ._common_factor import common_factor, divide, leading_direction, scatter
+from ._convergence import Course
+from ._early_stopping import EarlyStopping
+from ._settings import Settings
+
+# The automatic learning rate is a factor over the spread of the visible units, or over this.
+_LEAST_SPREAD = 10.0
+
+
+# That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
+# over larger batches then go as far, while noise and curvature allow. By whether the visible
+# units are real-valued, which need shorter steps, above all where entries are missing.
+_RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
+
+
+# For n hidden units on real-valued columns of which one direction has the share s of the
+# variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
+_PER_HIDDEN_UNIT = 2.5
+
+
+# A column whose running scale changes by this factor had too few rows to tell it.
+_SCALE_GUESS = 2.0
+
+
+# Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
+_INITIAL_FIELD = 1.0
+
+
+# The same for fields that come from hidden units. From 1 on, two layers of equal width would
+# hold one another in states that have nothing to do with the data, and units would die there.
+_INITIAL_UPPER_FIELD = 0.5
+
+
+@dataclass
+class Run:
+    """Everything that a training needs to go on where it stopped.
+
+    Attributes
+    ----------
+    machine : Machine
+        The moving parameters, for standardised columns.
+    average : Machine
+        Their average, for standardised columns.
+    chains : Chains
+    activity : list of arrays of shape (n_l,)
+        Mean of the visible columns; moving averages of the hidden means.
+    memory : Machine or None
+        What the update rule remembers.
+    moments : Moments
+        Of the visible columns.
+    shift, scale : arrays of shape (n_columns,) or None
+        How the visible columns are standardised.
+    rng : Stream
+    rest : float
+        Share of the variance of the visible units that a common factor of them leaves; 1
+        without one.
+    least_divisor : float
+        A lower bound on what the automatic learning rate is divided by: positive for
+        real-valued columns, whose leading direction all hidden units follow.
+    spread : float
+        Variance of the visible units as they are presented, summed over them and divided by
+        ``rest``; with several hidden layers, the largest of those that have another above them.
+    n_epochs : int
+        Passes over data so far.
+    gaps : Gaps or None
+        What is drawn for the missing entries of the rows, while the training goes on.
+    stopping : EarlyStopping or None
+        What the training is stopped by, while it goes on.
+    course : Course or None
+        How the weights have moved, while the training goes on.
+    """
+
+    machine: Machine
+    average: Machine
+    chains: Chains
+    activity: list[Array]
+    memory: Machine | None
+    moments: Moments
+    rng: Stream
+    shift: Array | None = None
+    scale: Array | None = None
+    rest: float = 1.0
+    least_divisor: float = 0.0
+    spread: float = 0.0
+    n_epochs: int = 0
+    history: dict[str, list] = field(default_factory=dict)
+    gaps: Gaps | None = None
+    stopping: EarlyStopping | None = None
+    course: Course | None = None
+
+    def copy(self) -> Run:
+        """The same run, to go on with while this one stays where it is."""
+        copied = copy.copy(self)
+        vars(copied).update(self.place())
+        copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
+        copied.history = {name: list(values) for name, values in self.history.items()}
+        copied.gaps = None if self.gaps is None else self.gaps.copy()
+        copied.stopping = None if self.stopping is None else self.stopping.copy()
+        copied.course = None if self.course is None else self.course.copy()
+        return copied
+
+    def place(self) -> dict[str, Any]:
+        """Copies of the parameters, and of what follows them from step to step."""
+        return {
+            "machine": self.machine.copy(),
+            "average": self.average.copy(),
+            "memory": None if self.memory is None else self.memory.copy(),
+            "chains": self.chains.copy(),
+            "activity": [_copied(x) for x in self.activity],
+        }
+
+    def without_rows(self) -> Run:
+        """The run without what is of the size of its rows, and of no use with others."""
+        return replace(self, gaps=None, stopping=None, course=None)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the rows that it is stopped by say that it is over."""
+        return self.stopping is not None and self.stopping.stalled
+
+    def take_best(self) -> None:
+        """Go back to the parameters and chains of the best pass, where one was looked for."""
+        if self.stopping is not None:
+            vars(self).update(self.stopping.kept, stopping=None)
+
+    def rate(self, settings: Settings) -> float:
+        """The learning rate to start with."""
+        if settings.learning_rate is not None:
+            return settings.learning_rate
+        real = self.machine.units[0].continuous
+        factor = min(settings.batch_size / _RATE_ROWS[real], _RATE_FACTOR[real])
+        rate = factor / max(self.spread, _LEAST_SPREAD)
+        return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
+
+    def result(self) -> Machine:
+        """The averaged machine over the columns as the user measures them."""
+        if self.scale is None:
+            return self.average
+        return self.average.rescale(self.shift, self.scale)
+
+    @property
+    def columns(self) -> tuple[Array, Array] | None:
+        """Shift and scale of the visible columns, where these are standardised."""
+        return None if self.scale is None else (self.shift, self.scale)
+
+    def standard(self, x: Array) -> Array:
+        """Rows as ``average`` takes them, from rows as the user measures them."""
+        return x if self.scale is None else standardised(x, self.shift, self.scale)
+
+    def measured(self, v: Array) -> Array:
+        """The way back from `standard`."""
+        return v if self.scale is None else v * self.scale + self.shift
+
+    def standard_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the columns as ``average`` takes them, in float64."""
+        mean, var = self.moments.mean, self.moments.var
+        if self.scale is None:
+            return mean, var
+        scale = np.asarray(to_numpy(self.scale), dtype=np.float64)
+        return (mean - to_numpy(self.shift)) / scale, var / scale**2
+
+    def base(self) -> Machine:
+        """Units without neighbours that have the moments of all layers."""
+        machine, hidden = self.average, self.activity[1:]
+        mean, var = (array_like(x, machine.par[0]) for x in self.standard_moments())
+        par = base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+        return Machine(machine.units, par, [0 * W for W in machine.W])
+
+    def log_scale(self) -> np.ndarray:
+        """What a log density loses by each column, in nats, on the way to `measured`."""
+        if self.scale is None:
+            return np.zeros(len(self.moments.mean))
+        return np.log(np.asarray(to_numpy(self.scale), dtype=np.float64))
+
+
+def start(
+    units: tuple,
+    sizes: list[int],
+    rows: Rows,
+    settings: Settings,
+    n_chains: int,
+    rng: Stream,
+    kind: type[Machine] = Machine,
+) -> Run:
+    """A run before its first step: random weights, biases that fit the mean row."""
+    like = rows.weight
+    xp = namespace(like)
+    moments = Moments(sizes[0])
+    rows.accumulate([moments], add_moments)
+    mean, var = array_like(moments.mean, like), array_like(moments.var, like)
+    shift = scale = None
+    if units[0].continuous:
+        shift, scale = mean, array_like(moments.scale(), like)
+        rows.standardize(shift, scale)
+        mean, var = mean - shift, var / (scale * scale)
+    means, variances = [mean], [var]
+    for unit, n in zip(units[1:], sizes[1:], strict=True):
+        means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
+        variances.append(xp.ones_like(means[-1]))
+    par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
+    W = []
+    for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
+        # Random features that already tell the rows apart: the fields have this spread.
+        field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
+        std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
+        shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
+        W.append(std * rng.normal(shape))
+    machine, factor = kind(units, par, W), None
+    presented = _spread(units[0], par[0])
+    direction = None
+    if units[1].support == (0, 1) and (presented > _LEAST_SPREAD or units[0].continuous):
+        direction = leading_direction(rows)
+    # Few columns have steps that suit many: no factor of theirs is too much for these.
+    if direction is not None and presented > _LEAST_SPREAD:
+        factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
+    left = 1.0 if factor is None else factor.rest
+    least_divisor = 0.0
+    if direction is not None and factor is None and units[0].continuous:
+        least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
+    spread = _widest(units, par, left)
+    if factor is not None:
+        divide(machine, means, factor)
+    rest = [mean[None, :] for mean in means]
+    for layer, x in enumerate(par):
+        # At rest, that is at the means, no unit hears of the weights.
+        x[0, :] -= machine.input(layer, rest)[0, :]
+    machine.project()
+    chains = settings.sampler.init(machine, n_chains, rng)
+    if factor is not None:
+        scatter(machine, chains.states, mean, factor, rng)
+    return Run(
+        machine=machine,
+        average=machine.copy(),
+        chains=chains,
+        activity=means,
+        memory=settings.update.start(machine),
+        moments=moments,
+        rng=rng,
+        shift=shift,
+        scale=scale,
+        rest=left,
+        least_divisor=least_divisor,
+        spread=spread,
+    )
+
+
+def observe(run: Run, rows: Rows) -> None:
+    """Take new rows into the mean and the scale of the columns; the model stays the same.
+
+    Except in columns whose scale turns out to have been a guess from too few rows: there the
+    standardised model stays, as the weights were made for columns of standard deviation 1.
+    """
+    like = rows.weight
+    guessed = run.moments.flat()
+    rows.accumulate([run.moments], add_moments)
+    mean = array_like(run.moments.mean, like)
+    var = array_like(run.moments.var, like)
+    visible = run.machine.units[0]
+    if run.scale is None:
+        run.activity[0] = mean
+        run.spread = _spread_with(run, visible.independent(mean, var))
+        return
+    scale = array_like(run.moments.scale(), like)
+    # An old standardised column is (new - back) / ratio of the new one.
+    back, ratio = (run.shift - mean) / scale, run.scale / scale
+    xp = namespace(like)
+    guessed = xp.asarray(guessed, device=device(like))
+    guessed = guessed | (ratio > _SCALE_GUESS) | (ratio < 1 / _SCALE_GUESS)
+    back, ratio = xp.where(guessed, 0 * back, back), xp.where(guessed, 0 * ratio + 1, ratio)
+    run.machine = run.machine.rescale(back, ratio)
+    run.average = run.average.rescale(back, ratio)
+    run.shift, run.scale = mean, scale
+    standard = visible.independent(mean - mean, var / (scale * scale))
+    run.spread = _spread_with(run, standard)
+    rows.standardize(mean, scale)
+
+
+def _spread(unit: Any, par: Array) -> float:
+    """Variance of units that have no neighbours, summed over them."""
+    return float(namespace(par).sum(unit.variance(unit.mean(par[:1, :], par), par)))
+
+
+def _widest(units: tuple, par: list[Array], rest: float) -> float:
+    """The largest spread of the layers that have another above them.
+
+    The weights above a layer bear a step of 1 over its spread, and all take the same one.
+    A common factor of the visible units leaves ``rest`` of their variance: steps that suit it
+    are too long by 1 / ``rest`` where it is known.
+    """
+    visible, *others = map(_spread, units[:-1], par[:-1])
+    return max([visible / rest, *others])
+
+
+def _spread_with(run: Run, visible: Array) -> float:
+    par, units = [visible], run.machine.units
+    for unit, x in zip(units[1:], run.machine.par[1:], strict=True):
+        rest = 0 * x[0, :]
+        par.append(unit.independent(rest + unit.neutral, rest + 1))
+    return _widest(units, par, run.rest)
+
+
+def _copied(x: Array | None) -> Array | None:
+    return None if x is None else namespace(x).asarray(x, copy=True)
+
+
+def array_like(x: np.ndarray, like: Array) -> Array:
+    xp = namespace(like)
+    return xp.asarray(x, dtype=like.dtype, device=device(like))
+
+
+def new_run(
+    rbm: Any,
+    rows: Rows,
+    settings: Settings,
+    hidden_sizes: Sequence[int],
+    random_state: Any,
+    kind: type[Machine] = Machine,
+) -> Run:
+    """A training of the units that ``rbm`` asks for, before its first step."""
+    rbm = PlainParameters(rbm)
+    visible = rows.lower[-1].units[1] if rows.lower else rows.unit
+    units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
+    sizes = [rows.n_columns, *map(plain, hidden_sizes)]
+    n_chains = rbm.n_chains or min(settings.batch_size, max(1, len(rows)))
+    return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
+
+
+def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
+    """A copy of a run, to go on with on other rows and as ``rbm`` now says."""
+    fitted = [unit.name for unit in run.machine.units[:2]]
+    for name, asked, unit in zip(
+        ("visible", "hidden"), (rbm.visible, rbm.hidden), fitted, strict=True
+    ):
+        if asked not in ("auto", unit):
+            raise ValueError(
+                f"{name}={asked!r}, but the fitted machine to go on with has {unit} "
+                f"{name} units: fit a clone, or set {name}={unit!r}."
+            )
+    # A copy, so that a failure leaves the fitted run as it was.
+    run = run.copy()
+    memory = settings.update.start(run.machine)
+    if run.memory is None or memory is None:
+        run.memory = memory
+    observe(run, rows)
+    return run
+
+
+def settings_attributes(run: Run, settings: Settings) -> dict[str, Any]:
+    """Fitted attributes: the values in a training of parameters that may be "auto"."""
+    return {
+        "learning_rate_": run.rate(settings),
+        "batch_size_": settings.batch_size,
+        "sparsity_target_": settings.sparsity and settings.sparsity.target,
+    }

@@ -1,0 +1,66 @@
+"""Settings of the training loop for small machines, and what a training takes."""
+
+import tracemalloc
+
+from sklearn_dbn.optim import SCHEDULES, Ascent
+from sklearn_dbn.samplers import SAMPLERS, Chains
+from sklearn_dbn.samplers._chains import stack
+from sklearn_dbn.training import Settings
+
+
+def make_settings(**changes):
+    """Plain settings, but for ``changes``."""
+    plain = {
+        "sampler": SAMPLERS["pcd"](1),
+        "update": Ascent(),
+        "schedule": SCHEDULES["constant"],
+        "learning_rate": 0.1,
+        "batch_size": 5,
+        "averaging": 1.0,
+        "centered": True,
+        "sparsity": None,
+    }
+    return Settings(**(plain | changes))
+
+
+class FixedChains:
+    """A sampler whose chains stand still."""
+
+    persistent = True
+
+    def __init__(self, states):
+        self.states = states
+
+    def init(self, machine, n_chains, rng):
+        return Chains(self.states)
+
+    def phases(self, machine, data, chains, rng):
+        return machine.means(machine.odd, stack(data, self.states)), chains
+
+
+class Callback:
+    """A callback of scikit-learn that does nothing."""
+
+    max_propagation_depth = None
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def peak_of(function):
+    """Bytes that a call holds at most, beside what was there before."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+from helpers import exact
+from helpers.training import make_settings
+
+from sklearn_dbn._random import Stream
+from sklearn_dbn.data import Rows
+from sklearn_dbn.optim import MomentumAscent, Sparsity
+from sklearn_dbn.samplers import SAMPLERS
+from sklearn_dbn.training import Diverged, start, train, watch
+from sklearn_dbn.training._run import observe
+from sklearn_dbn.units import UNITS
+
+RBM_KINDS = ["-".join(names) for names, _ in exact.PAIRS]
+kinds = pytest.mark.parametrize("kind", exact.KINDS)
+rbms = pytest.mark.parametrize("kind", RBM_KINDS)
+
+
+def make_run(kind, X, weight=None, **changes):
+    names, sizes = exact.KINDS[kind]
+    units = tuple(UNITS[name] for name in names)
+    rows = Rows(X, np.ones(len(X)) if weight is None else weight, units[0])
+    settings = make_settings(**changes)
+    return start(units, list(sizes), rows, settings, 20, Stream(0)), rows, settings
+
+
+def data_of(kind, n_rows=40, seed=1):
+    """Rows whose columns depend on one another: two noisy patterns, or a narrow normal."""
+    rng = np.random.default_rng(seed)
+    if kind.startswith("gaussian"):
+        return rng.normal(size=(n_rows, 1)) * [1.0, 2.0] + 0.5 * rng.normal(size=(n_rows, 2))
+    patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1]])[rng.integers(2, size=n_rows)]
+    return (patterns ^ (rng.uniform(size=patterns.shape) < 0.1)).astype(float)
+
+
+@kinds
+def test_at_the_start_no_unit_hears_of_the_weights_when_all_are_at_their_means(kind):
+    X = data_of(kind)
+    run, _, _ = make_run(kind, X)
+    states = [mean[None, :] for mean in run.activity]
+    for layer, unit in enumerate(run.machine.units):
+        mean = unit.mean(run.machine.field(layer, states), run.machine.par[layer])
+        np.testing.assert_allclose(mean, states[layer], atol=1e-12)
+        if layer > 0:
+            np.testing.assert_allclose(mean, unit.neutral, atol=1e-12)
+    expected = 0 if run.scale is not None else X.mean(axis=0)
+    np.testing.assert_allclose(run.activity[0], expected, atol=1e-12)
+
+
+def test_at_the_start_the_fields_of_hidden_units_have_standard_deviation_one():
+    X = (np.random.default_rng(0).uniform(size=(500, 60)) < 0.5).astype(float)
+    units = (UNITS["bernoulli"],) * 2
+    rows, settings = Rows(X, np.ones(500), units[0]), make_settings()
+    run = start(units, [60, 400], rows, settings, 5, Stream(0))
+    field = run.machine.field(1, [X, None])
+    assert np.sqrt(np.mean(field**2)) == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@rbms
+def test_training_raises_the_exact_likelihood(kind, sampler):
+    X = data_of(kind, 60)
+    changes = {"sampler": SAMPLERS[sampler](1), "learning_rate": 0.1}
+    run, rows, settings = make_run(kind, X, **changes)
+    before = exact.log_p(run.result(), X).mean()
+    for _ in train(run, rows, settings, 30, watch(run, rows)):
+        pass
+    assert exact.log_p(run.result(), X).mean() > before + 0.1
+
+
+@rbms
+def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
+    run, rows, settings = make_run(kind, data_of(kind), averaging=1.0)
+    passes = [
+        run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))
+    ]
+    for average, *values in zip(run.average.arrays(), *passes, strict=True):
+        np.testing.assert_allclose(average, np.mean(values, axis=0), atol=1e-12)
+
+
+def test_the_average_with_little_averaging_is_the_last_pass():
+    kind = RBM_KINDS[0]
+    run, rows, settings = make_run(kind, data_of(kind), averaging=1e-12)
+    for _ in train(run, rows, settings, 3, watch(run, rows)):
+        pass
+    for x, y in zip(run.average.arrays(), run.machine.arrays(), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RBM_KINDS if kind.startswith("gaussian")])
+def test_the_unit_of_measurement_of_the_data_does_not_matter(kind):
+    X = data_of(kind)
+    scale, shift = np.array([10.0, 0.01]), np.array([-3.0, 5.0])
+
+    def fit(X):
+        run, rows, settings = make_run(kind, X)
+        for _ in train(run, rows, settings, 3, watch(run, rows)):
+            pass
+        return run.result()
+
+    np.testing.assert_allclose(
+        exact.log_p(fit(X * scale + shift), X * scale + shift),
+        exact.log_p(fit(X), X) - np.log(scale).sum(),
+        rtol=1e-6,
+    )
+
+
+@rbms
+def test_taking_note_of_new_rows_leaves_the_distribution(kind):
+    X, other = data_of(kind), data_of(kind, seed=2)
+    run, rows, settings = make_run(kind, X)
+    for _ in train(run, rows, settings, 2, watch(run, rows)):
+        pass
+    expected = exact.log_p(run.result(), X)
+
+    def moving():
+        return run.machine if run.scale is None else run.machine.rescale(run.shift, run.scale)
+
+    expected_moving = exact.log_p(moving(), X)
+    observe(run, Rows(other, np.ones(len(other)), run.machine.units[0]))
+    np.testing.assert_allclose(exact.log_p(run.result(), X), expected)
+    np.testing.assert_allclose(exact.log_p(moving(), X), expected_moving)
+    both = np.concatenate([X, other])
+    if run.scale is None:
+        np.testing.assert_allclose(run.activity[0], both.mean(axis=0))
+    else:
+        np.testing.assert_allclose(run.shift, both.mean(axis=0))
+        np.testing.assert_allclose(run.scale, both.std(axis=0))
+
+
+def test_moving_averages_of_the_hidden_means_follow_the_data():
+    kind = RBM_KINDS[0]
+    X = np.repeat(np.array([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]), [9, 1], axis=0)
+    run, rows, settings = make_run(kind, X, learning_rate=1e-9, batch_size=10)
+    target = run.machine.means([1], [X, None])[1].mean(axis=0)
+    for _ in train(run, rows, settings, 1, watch(run, rows)):
+        pass
+    share = (run.activity[1] - 0.5) / (target - 0.5)
+    np.testing.assert_allclose(share, 0.01, rtol=1e-6)
+    for _ in train(run, rows, settings, 500, watch(run, rows)):
+        pass
+    np.testing.assert_allclose(run.activity[1], target, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli-gaussian", "gaussian-gaussian"])
+def test_real_valued_hidden_units_keep_their_variance(kind):
+    run, rows, settings = make_run(kind, data_of(kind))
+    for _ in train(run, rows, settings, 3, watch(run, rows)):
+        pass
+    np.testing.assert_array_equal(run.result().par[1][1], 0)
+
+
+def test_sparsity_brings_the_mean_activity_near_its_target():
+    kind = RBM_KINDS[0]
+    X = data_of(kind, 50)
+    activities = []
+    for sparsity in (None, Sparsity(0.1, 2.0)):
+        run, rows, settings = make_run(kind, X, sparsity=sparsity)
+        for _ in train(run, rows, settings, 100, watch(run, rows)):
+            pass
+        activities.append(run.machine.means([1], [X, None])[1].mean(axis=0))
+    free, pushed = np.abs(np.array(activities) - 0.1)
+    assert pushed.mean() < free.mean() / 2
+
+
+@pytest.mark.parametrize("n_columns", [10, 200])
+def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_columns):
+    X = (np.random.default_rng(0).uniform(size=(300, n_columns)) < 0.5).astype(float)
+    units, weight = (UNITS["bernoulli"],) * 2, np.ones(300)
+    settings = make_settings(learning_rate=None)
+    run = start(units, [n_columns, 3], Rows(X, weight, units[0]), settings, 5, Stream(0))
+    # At most 0.1, so that a few columns do not make for long steps.
+    spread = X.var(axis=0).sum()
+    assert run.rate(settings) == pytest.approx(min(1 / spread, 0.1), rel=1e-6)
+
+
+@rbms
+def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
+    run, rows, settings = make_run(kind, data_of(kind), update=MomentumAscent(0.5))
+    next(train(run, rows, settings, 1, watch(run, rows)))
+
+    def everything(run):
+        memory, moments = run.memory.arrays(), [run.moments.mean, run.moments.var]
+        machines = [*run.machine.arrays(), *run.average.arrays()]
+        return [*machines, *memory, *moments, *run.activity, *run.chains.states]
+
+    before = [x.copy() for x in everything(run)]
+    first, second = run.copy(), run.copy()
+    next(train(first, rows, settings, 1, watch(first, rows)))
+    observe(first, Rows(data_of(kind, seed=2), np.ones(40), run.machine.units[0]))
+    for x, y in zip(everything(run), before, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert run.n_epochs == len(run.history["weight_norm"]) == 1
+    rows.standardize(run.shift, run.scale)
+    next(train(second, rows, settings, 1, watch(second, rows)))
+    assert second.history == first.history
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_training_that_leaves_the_range_of_the_dtype_is_reported():
+    kind = RBM_KINDS[0]
+    run, rows, settings = make_run(kind, data_of(kind), learning_rate=1e308)
+    with pytest.raises(Diverged):
+        list(train(run, rows, settings, 5, watch(run, rows)))
+
+
+@rbms
+def test_each_pass_adds_one_record_to_the_history(kind):
+    run, rows, settings = make_run(kind, data_of(kind))
+    held_out = rows.hold_out(0.2, run.rng)
+    for n_epochs, _ in enumerate(
+        train(run, rows, settings, 3, watch(run, rows, held_out)), start=1
+    ):
+        assert run.n_epochs == n_epochs
+        assert {len(values) for values in run.history.values()} == {n_epochs}
+    assert "free_energy_gap" in run.history
+    W = run.average.W[0]
+    assert run.history["weight_norm"][-1] == pytest.approx(np.linalg.norm(W))
+
+
+def test_free_energy_gap_is_the_likelihood_that_held_out_rows_lack():
+    kind = RBM_KINDS[0]
+    X = data_of(kind, 30)
+    run, rows, settings = make_run(kind, X)
+    held_out = rows.hold_out(0.3, run.rng)
+    for _ in train(run, rows, settings, 2, watch(run, rows, held_out)):
+        pass
+    log_p = exact.log_p(run.average, X)
+    gap = log_p[rows.index].mean() - log_p[held_out].mean()
+    assert run.history["free_energy_gap"][-1] == pytest.approx(gap)
