@@ -17,8 +17,8 @@ RESULTS = Path(__file__).parent / "results"
 
 # What the networks of benchmarks on MNIST are trained without, unless they say otherwise.
 PLAIN_NETWORK = {
-    "adversarial": 0,
-    "virtual_adversarial": 0,
+    "adversarial_eps": 0,
+    "virtual_adversarial_eps": 0,
     "centered": False,
     "label_smoothing": 0.0,
 }

@@ -43,7 +43,7 @@ GENERATORS = (
 NETWORKS = (
     {},
     {"centered": False},
-    {"adversarial": 0},
+    {"adversarial_eps": 0},
     {"label_smoothing": 0.0},
     {"learning_rate": 0.003},
     {"n_iter": 15},

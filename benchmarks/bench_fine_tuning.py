@@ -35,15 +35,15 @@ DROPOUT = {"dropout": 0.2, "hidden_dropout": 0.2}
 PLAIN = [{"n_iter": 30, "learning_rate": 1e-3, "label_smoothing": 0.1}]
 DROPPED = [{"n_iter": 60, "learning_rate": 1e-3, **DROPOUT}]
 ADVERSARIAL = [
-    {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 1.0},
-    {"n_iter": 20, "learning_rate": 1e-3, "adversarial": 2.0},
-    {"n_iter": 30, "learning_rate": 1e-3, "adversarial": 1.0, **DROPOUT},
+    {"n_iter": 20, "learning_rate": 1e-3, "adversarial_eps": 1.0},
+    {"n_iter": 20, "learning_rate": 1e-3, "adversarial_eps": 2.0},
+    {"n_iter": 30, "learning_rate": 1e-3, "adversarial_eps": 1.0, **DROPOUT},
 ]
-LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial": 2.0}
+LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial_eps": 2.0}
 LONGER = [LONG, {**LONG, **DROPOUT}, {**LONG, "n_iter": 200, **DROPOUT}]
 # Without the second input of the augmented network.
 ALONE = [
-    {**LONG, "n_iter": n_iter, "learning_rate": rate, **DROPOUT, "augment": False}
+    {**LONG, "n_iter": n_iter, "learning_rate": rate, **DROPOUT, "top_down_input": False}
     for rate, n_iter in product((1e-3, 3e-3), (80, 200))
 ]
 BOTH = [
@@ -51,10 +51,16 @@ BOTH = [
     for rate, n_iter in product((1e-3, 3e-3), (40, 80))
 ]
 CENTRED = [{**settings, "centered": True} for settings in BOTH]
-CENTRED_ALONE = [{**settings, "augment": False} for settings in CENTRED]
+CENTRED_ALONE = [{**settings, "top_down_input": False} for settings in CENTRED]
 EITHER = [
-    {**LONG, "n_iter": n_iter, "learning_rate": 3e-3, **DROPOUT, "augment": augment}
-    for augment, n_iter in product((True, False), (40, 80))
+    {
+        **LONG,
+        "n_iter": n_iter,
+        "learning_rate": 3e-3,
+        **DROPOUT,
+        "top_down_input": top_down_input,
+    }
+    for top_down_input, n_iter in product((True, False), (40, 80))
 ]
 # What trainings of the DBM's network outside this repository had in common where they made the
 # fewest errors on the validation rows, as docs/decisions/fine-tuning.md has it.
@@ -64,14 +70,19 @@ MILDER = [
         "learning_rate": 2e-3,
         "fine_tune": [0.3, 1.0],
         "weight_decay": 0.01,
-        "adversarial": 1.25,
+        "adversarial_eps": 1.25,
         "hidden_dropout": 0.3,
-        "augment": False,
+        "top_down_input": False,
     }
     for n_iter in (60, 120)
 ]
 VIRTUAL = [
-    {"n_iter": 60, "learning_rate": rate, "virtual_adversarial": 2.0, "augment": False}
+    {
+        "n_iter": 60,
+        "learning_rate": rate,
+        "virtual_adversarial_eps": 2.0,
+        "top_down_input": False,
+    }
     for rate in (1e-3, 3e-3)
 ]
 FEW = [
@@ -85,7 +96,7 @@ FEW_VIRTUAL = {
             "n_iter": 100_000 // n_labels,
             "batch_size": 20,
             "learning_rate": rate,
-            "virtual_adversarial": 1.0,
+            "virtual_adversarial_eps": 1.0,
         }
         for rate in (1e-3, 3e-3)
     ]

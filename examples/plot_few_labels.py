@@ -38,7 +38,7 @@ counts = [10, 20, 50, 100, 1437]
 # %%
 # Rows of label -1 have none: they train the generator, which ``memory`` keeps, so that it is
 # trained once for each fold. In fine-tuning they teach the network to say the same in the
-# surroundings of a row (``virtual_adversarial``). Without a pass, the weights are random.
+# surroundings of a row (``virtual_adversarial_eps``). Without a pass, the weights are random.
 cache = TemporaryDirectory()
 kept = {"memory": cache.name, "random_state": 0}
 pretrained = DBNTransformer((128, 128), **kept)

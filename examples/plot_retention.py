@@ -5,7 +5,7 @@ What does fine-tuning do to the generator?
 A network that was trained to generate digits is fine-tuned to tell them apart. Its weights are
 still those of a generator: how probable does it find digits now, and what does it draw?
 ``generative_weight`` mixes the gradient of the likelihood into that of the task, and asks both
-of the same weights; ``generative="untied"`` tunes a copy of them. Here is the curve that they
+of the same weights; ``tie_weights=False`` tunes a copy of them. Here is the curve that they
 trace, error against log-likelihood, on digits that training never saw.
 
 Run it as ``python examples/plot_retention.py``; the figure goes to ``plot_retention.png``
@@ -39,7 +39,7 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 # machines ``generative_retention`` gives an estimate from either side.
 weights = [0.0, 0.001, 0.01, 0.1, 1.0]
 cases = {f"{weight:g}": {"generative_weight": weight} for weight in weights}
-cases["untied"] = {"generative": "untied"}
+cases["untied"] = {"tie_weights": False}
 error, nats, before, shown = {}, {}, [], {}
 for train, test in folds.split(X, y):
     rbm = RBMTransformer(20, random_state=0).fit(X[train])
@@ -75,7 +75,7 @@ for names, colour, marker in ((tied, "tab:blue", "o"), (["untied"], "tab:orange"
     for name in names:
         ax.plot(error[name], nats[name], marker, color=colour, ms=4, alpha=0.35, mec="none")
     x, y_ = (np.array([np.mean(of[name]) for name in names]) for of in (error, nats))
-    label = "generative_weight" if names is tied else 'generative="untied"'
+    label = "generative_weight" if names is tied else "tie_weights=False"
     ax.plot(x, y_, f"{marker}-", color=colour, ms=9, label=label)
 for name in tied:
     at = np.mean(error[name]), np.mean(nats[name])

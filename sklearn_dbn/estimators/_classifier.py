@@ -38,10 +38,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Its `memory` keeps the fine-tuned network too, where `random_state` is an int and
         `warm_start` is not set; a fine-tuning that was killed goes on from there.
 
-    fine_tune : {"all", "head", "none"}, int or sequence of float, default="all"
-        Which hidden layers are trained beside the head: all, or none of them ("head" and
-        "none" are the same), or the last so many; or a factor on the learning rate for each
-        layer, the first one first. A layer of factor 0 stays as it is to the bit.
+    fine_tune : {"all", "head"}, int or sequence of float, default="all"
+        Which hidden layers are trained beside the head: all, none of them ("head"), or the
+        last so many; or a factor on the learning rate for each layer, the first one first. A layer of factor 0 stays as it is to the bit.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
@@ -51,7 +50,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
         "auto" is 0.01 with Adam and 0.003 with momentum.
 
-    schedule : {"linear", "cosine", "constant"}, default="linear"
+    learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
 
     momentum : float, default=0.9
@@ -72,15 +71,15 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     hidden_dropout : float, default=0.0
         The same for the units of hidden layers.
 
-    adversarial : float or "auto", default="auto"
+    adversarial_eps : float or "auto", default="auto"
         Length of the step by which each row is moved, to where its loss grows fastest, before
         the network learns it [5]_; in the units of the columns, or in standard deviations for
-        Gaussian visible units. That takes another way forward and back. What the layers hear
-        from above, with `augment`, stays that of the row as it is. For minibatches alone.
+        Gaussian visible units. That takes another way forward and back. The input of
+        `top_down_input` stays that of the row as it is. For minibatches alone.
         "auto" is a fifth of the distance of a row to the nearest other one, the median over 500
-        rows, where all rows have a label, and else 0; `adversarial_` says what it took.
+        rows, where all rows have a label, and else 0; `adversarial_eps_` says what it took.
 
-    virtual_adversarial : float or "auto", default="auto"
+    virtual_adversarial_eps : float or "auto", default="auto"
         Length of another step, as long for each row, to where the network says most else than
         of the row as it is; there it learns to say the same [6]_. No label is asked for:
         each update looks at `batch_size` of all rows, those without one included. That takes
@@ -120,20 +119,20 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         loss: it keeps the network a good generator. That of each machine of the stack is
         estimated with persistent chains.
 
-    generative : {"tied", "untied"}, default="tied"
-        "tied": the network and `fine_tuned_transformer_` share their weights. "untied": the
+    tie_weights : bool, default=True
+        Whether the network and `fine_tuned_transformer_` share their weights. `False`: the
         weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
         scores as `transformer_` does.
 
     unlabeled : label, "auto" or None, default=None
         Which rows have no label: they train the generator, but the network only with
-        `generative_weight` or `virtual_adversarial`. A label, for instance -1 or NaN (which
+        `generative_weight` or `virtual_adversarial_eps`. A label, for instance -1 or NaN (which
         stands for all that is missing): the rows that have it. "auto": rows whose label is
         missing (None, NaN, NA or NaT) and, among integers and objects, -1; among strings and
         floats only what is missing. `None`: no rows, and a label that is missing is an error.
         A label that is the text "auto" marks no rows; write None in its place.
 
-    augment : bool, default=True
+    top_down_input : bool, default=True
         For a `DBMTransformer`: whether each layer hears from the one above as well, by the
         posterior that the pre-trained machine gives it [2]_, so that the network starts at an
         update of the mean field. False: from below alone, twice; with adversarial rows, whose
@@ -172,8 +171,14 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     n_iter_ : int
         Passes made over rows, in all calls that continued one another.
 
-    learning_rate_, batch_size_, adversarial_, virtual_adversarial_ : float, int, float, float
-        What the last training took.
+    learning_rate_ : float
+        The learning rate that the last training started with.
+
+    batch_size_ : int
+        Rows for each update in the last training.
+
+    adversarial_eps_, virtual_adversarial_eps_ : float
+        The lengths of the steps in the last training.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -231,14 +236,14 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         fine_tune: str | int | Sequence[float] = "all",
         solver: str = "adam",
         learning_rate: float | str = "auto",
-        schedule: str = "linear",
+        learning_rate_schedule: str = "linear",
         momentum: float = 0.9,
         batch_size: int | str = "auto",
         n_iter: int | str = "auto",
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
-        adversarial: float | str = "auto",
-        virtual_adversarial: float | str = "auto",
+        adversarial_eps: float | str = "auto",
+        virtual_adversarial_eps: float | str = "auto",
         centered: bool | str = "auto",
         max_norm: float | None = None,
         weight_decay: float = 0.0,
@@ -248,9 +253,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         generative_weight: float = 0.0,
-        generative: str = "tied",
+        tie_weights: bool = True,
         unlabeled: Any = None,
-        augment: bool = True,
+        top_down_input: bool = True,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
@@ -259,14 +264,14 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         self.fine_tune = fine_tune
         self.solver = solver
         self.learning_rate = learning_rate
-        self.schedule = schedule
+        self.learning_rate_schedule = learning_rate_schedule
         self.momentum = momentum
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.dropout = dropout
         self.hidden_dropout = hidden_dropout
-        self.adversarial = adversarial
-        self.virtual_adversarial = virtual_adversarial
+        self.adversarial_eps = adversarial_eps
+        self.virtual_adversarial_eps = virtual_adversarial_eps
         self.centered = centered
         self.max_norm = max_norm
         self.weight_decay = weight_decay
@@ -276,9 +281,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.generative_weight = generative_weight
-        self.generative = generative
+        self.tie_weights = tie_weights
         self.unlabeled = unlabeled
-        self.augment = augment
+        self.top_down_input = top_down_input
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -135,7 +135,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
     visible_variance_ : ndarray of shape (n_features,) or None
         Conditional variance of Gaussian visible units.
 
-    visible_units_, hidden_units_ : str
+    visible_type_, hidden_type_ : str
         The types of units that were used.
 
     selected_layers_ : ndarray of int
@@ -352,7 +352,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         dtype = self.weights_[0].dtype if go_on else None
         X = self._check_rows(X, reset=not go_on, dtype=dtype)
         weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_units_ if go_on else None
+        fitted = self.visible_type_ if go_on else None
         return rbm, sizes, X, visible_unit(self, rbm.visible, X, weight, fitted), weight
 
     def _default_template(self, name: str) -> RBMTransformer:

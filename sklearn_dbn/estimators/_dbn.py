@@ -303,7 +303,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         self.rbms_, self._statistics = [], []
-        known = fitted[0].visible_units_ if fitted else None
+        known = fitted[0].visible_type_ if fitted else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
         weight = weight / weight[weight > 0].mean()
         for layer, rbm in enumerate(rbms):
@@ -311,7 +311,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 rbm = continued_layer(fitted[layer], rbm)
             rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
-                rbm.set_params(visible=self.rbms_[-1].hidden_units_)
+                rbm.set_params(visible=self.rbms_[-1].hidden_type_)
             lower, columns = (self._stack, self._bottom_run.columns) if layer else ((), None)
             rows = rows_of(X, weight, unit, lower, rbm, columns)
             if not layer:
@@ -368,14 +368,14 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
-        known = rbms[0].visible_units_ if started else None
+        known = rbms[0].visible_type_ if started else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
         lower: list[Machine] = []
         for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
             if layer:
-                rbm.set_params(visible=rbms[layer - 1].hidden_units_)
+                rbm.set_params(visible=rbms[layer - 1].hidden_type_)
             columns = rbms[0]._run.columns if layer else None
             rows = rows_of(X, weight, unit, lower, rbm, columns)
             if not layer and not started:
@@ -460,7 +460,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         source._check_rows(X, reset=False)
         X = self._check_rows(X, reset=True)
         weight = self._check_weight(sample_weight, X)
-        known = source.rbms_[0].visible_units_
+        known = source.rbms_[0].visible_type_
         unit = visible_unit(self, None, X, weight, known)
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
         source = source._apart()

@@ -57,7 +57,7 @@ _ITERATIONS = 200
 
 # "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
 # nearest row, the median over so many rows.
-_SHARES_OF_DISTANCE = {"adversarial": 0.2, "virtual_adversarial": 0.5}
+_SHARES_OF_DISTANCE = {"adversarial_eps": 0.2, "virtual_adversarial_eps": 0.5}
 
 
 _DISTANCE_ROWS = 500
@@ -78,14 +78,17 @@ class FineTuned(TemplateParameters, BaseGenerator):
         "fine_tune": "no_validation",
         "solver": [StrOptions(set(SOLVERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "schedule": [StrOptions(set(SCHEDULES))],
+        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "hidden_dropout": [Interval(Real, 0, 1, closed="left")],
-        "adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "virtual_adversarial": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "adversarial_eps": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "virtual_adversarial_eps": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "centered": ["boolean", StrOptions({"auto"})],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -93,8 +96,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "generative_weight": [Interval(Real, 0, None, closed="left")],
-        "generative": [StrOptions({"tied", "untied"})],
-        "augment": ["boolean"],
+        "tie_weights": ["boolean"],
+        "top_down_input": ["boolean"],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -197,10 +200,10 @@ class FineTuned(TemplateParameters, BaseGenerator):
         return seed_of(self.random_state)
 
     def _check_options(self) -> None:
-        if self.generative_weight and self.generative == "untied":
+        if self.generative_weight and not self.tie_weights:
             raise ValueError(
                 f"generative_weight={self.generative_weight} draws tied weights to the "
-                "generator, and with generative='untied' it stays as it is anyway: set "
+                "generator, and with tie_weights=False it stays as it is anyway: set "
                 "generative_weight=0."
             )
         if self.solver not in FULL_BATCH:
@@ -208,8 +211,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
         neutral = {
             "dropout": 0,
             "hidden_dropout": 0,
-            "adversarial": 0,
-            "virtual_adversarial": 0,
+            "adversarial_eps": 0,
+            "virtual_adversarial_eps": 0,
             "centered": False,
             "generative_weight": 0,
             "max_norm": None,
@@ -224,7 +227,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
     def _factors(self, n_layers: int) -> tuple[float, ...]:
         """A factor on the learning rate for each hidden layer."""
         asked = self.fine_tune
-        if isinstance(asked, str) and asked in ("all", "head", "none"):
+        if isinstance(asked, str) and asked in ("all", "head"):
             return (1.0 if asked == "all" else 0.0,) * n_layers
         if isinstance(asked, Integral) and not isinstance(asked, bool):
             if 0 <= asked <= n_layers:
@@ -239,7 +242,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
                     )
                 return factors
         raise ValueError(
-            f"fine_tune={shown(asked)} must be 'all', 'head', 'none', the number of the last "
+            f"fine_tune={shown(asked)} must be 'all', 'head', the number of the last "
             f"hidden layers to train, up to {n_layers}, or {n_layers} factors on the learning "
             "rate."
         )
@@ -253,7 +256,11 @@ class FineTuned(TemplateParameters, BaseGenerator):
             rate = self._automatic_rates.get(self.solver, 0.0)
         lengths = {name: getattr(asked, name) for name in _SHARES_OF_DISTANCE}
         # Rows without a target have no adversarial rows but virtual ones.
-        chosen = "adversarial" if n_rows == np.count_nonzero(weight) else "virtual_adversarial"
+        chosen = (
+            "adversarial_eps"
+            if n_rows == np.count_nonzero(weight)
+            else "virtual_adversarial_eps"
+        )
         for name in [name for name, length in lengths.items() if length == "auto"]:
             lengths[name] = 0.0
             if name == chosen and self.solver not in FULL_BATCH:
@@ -264,7 +271,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
             solver=self.solver,
             learning_rate=rate,
             factors=self._factors(n_layers),
-            schedule=SCHEDULES["constant" if chunk else self.schedule],
+            schedule=SCHEDULES["constant" if chunk else self.learning_rate_schedule],
             momentum=asked.momentum,
             batch_size=batch_size_of(asked.batch_size, n_rows),
             dropout=asked.dropout,
@@ -388,7 +395,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
 
     def _started(self, targets: Targets) -> Tuning:
         machines = machines_of(self.transformer_._runs)
-        network = network_on(machines, self.augment, len(targets.base), targets.base)
+        network = network_on(machines, self.top_down_input, len(targets.base), targets.base)
         seed = layer_seed(self._seed(), 1)
         return Tuning(network, Stream(seed), machines)
 
@@ -551,7 +558,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
         moved = sorted({*tuning.moved, *settings.layers})
         tuning.moved = moved
         runs = self.transformer_._runs
-        if self.generative == "tied":
+        if self.tie_weights:
             runs = tuned_runs(runs, tuning.machines, moved)
         return {
             "_tuning": tuning,
@@ -560,8 +567,8 @@ class FineTuned(TemplateParameters, BaseGenerator):
             "n_iter_": tuning.n_epochs,
             "learning_rate_": settings.learning_rate,
             "batch_size_": settings.batch_size,
-            "adversarial_": settings.adversarial,
-            "virtual_adversarial_": settings.virtual_adversarial,
+            "adversarial_eps_": settings.adversarial_eps,
+            "virtual_adversarial_eps_": settings.virtual_adversarial_eps,
         }
 
     def _outputs(self, X: Any) -> np.ndarray:

@@ -165,8 +165,8 @@ class MachineGenerator(Generator):
             "visible_variance_": visible.variance(visible.mean(a[:1], a), a)[0]
             if visible.continuous
             else None,
-            "visible_units_": visible.name,
-            "hidden_units_": machine.units[1].name,
+            "visible_type_": visible.name,
+            "hidden_type_": machine.units[1].name,
             "history_": run.history,
             "n_iter_": run.n_epochs,
         }

@@ -42,7 +42,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     visible : {"auto", "bernoulli", "gaussian"}, default="auto"
         Type of the visible units. "auto" takes Bernoulli units when all values of `X` lie in
-        [0, 1], else Gaussian ones, and says which in `visible_units_`. Rows of weight 0 decide
+        [0, 1], else Gaussian ones, and says which in `visible_type_`. Rows of weight 0 decide
         nothing. Values outside [0, 1] by rounding, up to 1e-6, are clipped in all methods.
         Gaussian columns are standardised for training, and their noise variance is learnt.
 
@@ -73,16 +73,16 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         data and the layers of a stack get steps of their own. Steps are shorter where a single
         factor or direction says most of that variance; `learning_rate_` says what it took.
 
-    schedule : {"linear", "cosine", "constant"}, default="linear"
+    learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`, or that it does not.
 
     momentum : float, default=0.0
         Share of the last step that goes into the next one, in [0, 1). Steps add up: with
         momentum 0.9 the parameters move ten times as far as with none.
 
-    averaging : float, default=0.1
-        The fitted parameters are averages over about the last `averaging * passes` passes
-        of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
+    averaging_fraction : float, default=0.1
+        The fitted parameters are averages over about the last `averaging_fraction * passes`
+        passes of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates of a pass, where that leaves 10 to 50
@@ -157,7 +157,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     hidden_variance_ : ndarray of shape (n_components,) or None
         Conditional variance of Gaussian hidden units.
 
-    visible_units_, hidden_units_ : str
+    visible_type_, hidden_type_ : str
         The types of units that were used.
 
     history_ : dict of lists of float
@@ -237,9 +237,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
         "n_temperatures": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "schedule": [StrOptions(set(SCHEDULES))],
+        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
-        "averaging": [Interval(Real, 0, 1, closed="right")],
+        "averaging_fraction": [Interval(Real, 0, 1, closed="right")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "centered": ["boolean"],
@@ -271,9 +271,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         n_chains: int | None = None,
         n_temperatures: int = 10,
         learning_rate: float | str = "auto",
-        schedule: str = "linear",
+        learning_rate_schedule: str = "linear",
         momentum: float = 0.0,
-        averaging: float = 0.1,
+        averaging_fraction: float = 0.1,
         batch_size: int | str = "auto",
         n_iter: int | str = "auto",
         centered: bool = True,
@@ -297,9 +297,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.n_chains = n_chains
         self.n_temperatures = n_temperatures
         self.learning_rate = learning_rate
-        self.schedule = schedule
+        self.learning_rate_schedule = learning_rate_schedule
         self.momentum = momentum
-        self.averaging = averaging
+        self.averaging_fraction = averaging_fraction
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.centered = centered
@@ -352,7 +352,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         dtype = self.components_.dtype if go_on else None
         X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
         weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_units_ if go_on else None
+        fitted = self.visible_type_ if go_on else None
         unit = visible_unit(self, self.visible, X, weight, fitted)
         weight = weight / weight[weight > 0].mean()
         rows = rows_of(X, weight, unit, (), self)
@@ -421,7 +421,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         dtype = self.components_.dtype if go_on else None
         X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
         weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_units_ if go_on else None
+        fitted = self.visible_type_ if go_on else None
         unit = visible_unit(self, self.visible, X, weight, fitted)
         rows = rows_of(X, weight, unit, (), self)
         if not go_on:

@@ -19,11 +19,11 @@ def presented(
     is what the network says of them where they were.
     """
     v, above, target, weight = labelled
-    if settings.adversarial:
+    if settings.adversarial_eps:
         tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
         _, delta = settings.loss(tape.outputs, target)
-        v = v + _of_length(settings.adversarial, network.uphill(tape, delta))
-    if settings.virtual_adversarial:
+        v = v + _of_length(settings.adversarial_eps, network.uphill(tape, delta))
+    if settings.virtual_adversarial_eps:
         u, heard, share = free
         u, said = virtual_adversarial_rows(network, settings, u, heard, rng)
         v, target, weight = map(np.concatenate, ((v, u), (target, said), (weight, share)))
@@ -42,7 +42,7 @@ def virtual_adversarial_rows(
     a random place as far away as the step is long; next to the row, where they take it, it
     would be lost in rounding once the network is sure.
     """
-    loss, length = settings.loss, settings.virtual_adversarial
+    loss, length = settings.loss, settings.virtual_adversarial_eps
     outputs = network.outputs(v, above)
     # The derivative is what is said, less the target.
     _, said = loss(outputs, np.zeros_like(outputs))

@@ -42,7 +42,7 @@ def tuning_diverged(n_epochs: int, settings: Any, weight: np.ndarray) -> str:
 def _causes_of_tuning(rate: float, settings: Any, weight: np.ndarray) -> Iterator[str]:
     usual = _USUAL_TUNING[settings.solver]
     least, largest = min(rate, usual), max(settings.factors, default=0.0)
-    for name in ("adversarial", "virtual_adversarial"):
+    for name in ("adversarial_eps", "virtual_adversarial_eps"):
         if (length := getattr(settings, name)) > _FARTHEST:
             yield (
                 f"its cause is {name}={length:g}, which moves rows far from all data: try "

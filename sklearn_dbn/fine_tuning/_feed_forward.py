@@ -25,7 +25,7 @@ def machines_of(runs: Sequence[Run]) -> list[Machine]:
 
 
 def network_on(
-    machines: Sequence[Machine], augment: bool, n_outputs: int, base: Array
+    machines: Sequence[Machine], top_down_input: bool, n_outputs: int, base: Array
 ) -> Network:
     """A network whose hidden layers are those of a stack, and whose head says ``base``.
 
@@ -36,10 +36,10 @@ def network_on(
     # Only within one machine does a layer hear from above.
     hears = [i + 1 < len(machine.W) for machine in machines for i in range(len(machine.W))]
     A = [
-        np.array(W[i + 1].T, order="C") if hears_above and augment else None
+        np.array(W[i + 1].T, order="C") if hears_above and top_down_input else None
         for i, hears_above in enumerate(hears)
     ]
-    gain = [2.0 if hears_above and not augment else 1.0 for hears_above in hears]
+    gain = [2.0 if hears_above and not top_down_input else 1.0 for hears_above in hears]
     head = np.zeros((W[-1].shape[1], n_outputs), dtype=W[-1].dtype)
     return Network(units, par, W, gain, A, head, base.astype(head.dtype))
 

@@ -77,7 +77,7 @@ def _step(
         network.follow(network.forward(v, above), examples.weight[index])
     # What needs no target, of the rows as they are.
     free = v, above, examples.weight[index]
-    if examples.every is not None and (pulled or settings.virtual_adversarial):
+    if examples.every is not None and (pulled or settings.virtual_adversarial_eps):
         inputs, every = examples.every
         # A whole minibatch, however few rows have a target; together they weigh as much.
         n_drawn = min(settings.batch_size, len(every))

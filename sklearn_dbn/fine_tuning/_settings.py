@@ -32,8 +32,8 @@ class Settings:
     batch_size: int
     dropout: float
     hidden_dropout: float
-    adversarial: float
-    virtual_adversarial: float
+    adversarial_eps: float
+    virtual_adversarial_eps: float
     centered: bool
     max_norm: float | None
     weight_decay: float

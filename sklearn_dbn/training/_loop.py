@@ -82,7 +82,7 @@ def train(
             if run.gaps is not None:
                 run.gaps.end_pass()
             # The average reaches over a fixed share of the run so far, however long it gets.
-            rate = 1.0 / (1.0 + settings.averaging * (run.n_epochs - 1))
+            rate = 1.0 / (1.0 + settings.averaging_fraction * (run.n_epochs - 1))
             old, run.average = run.average, blend(run.average, run.machine, rate)
             record = record_of(run.average, watched, n_sweeps)
             if run.stopping is not None:

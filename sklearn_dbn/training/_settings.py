@@ -23,7 +23,7 @@ class Settings:
     schedule: Callable[[float], float]
     learning_rate: float | None
     batch_size: int
-    averaging: float
+    averaging_fraction: float
     centered: bool
     sparsity: Sparsity | None
     n_iter: int = 1
@@ -73,10 +73,10 @@ def settings_of(
         update=MomentumAscent(rbm.momentum, rbm.weight_decay)
         if rbm.momentum
         else Ascent(rbm.weight_decay),
-        schedule=SCHEDULES[schedule or rbm.schedule],
+        schedule=SCHEDULES[schedule or rbm.learning_rate_schedule],
         learning_rate=None if rbm.learning_rate == "auto" else rbm.learning_rate,
         batch_size=batch_size_of(rbm.batch_size, len(rows)),
-        averaging=rbm.averaging,
+        averaging_fraction=rbm.averaging_fraction,
         centered=rbm.centered,
         sparsity=None if target is None else Sparsity(target, rbm.sparsity_cost),
         n_iter=n_passes_of(rbm.n_iter, len(rows), _PRESENTATIONS, _PASSES),

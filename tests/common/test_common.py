@@ -25,7 +25,7 @@ INSTANCES = [
     RBMTransformer(6, n_iter=3, visible="gaussian", momentum=0.5),
     RBMTransformer(6, n_iter=3, hidden="gaussian", weight_decay=1e-3),
     RBMTransformer(6, n_iter=3, visible="gaussian", hidden="gaussian"),
-    RBMTransformer(6, n_iter=3, sampler="cd", n_gibbs_steps=2, schedule="cosine"),
+    RBMTransformer(6, n_iter=3, sampler="cd", n_gibbs_steps=2, learning_rate_schedule="cosine"),
     RBMTransformer(6, n_iter=3, sampler="tempering", n_temperatures=3),
     RBMTransformer(6, n_iter=3, validation_fraction=0.2, n_chains=3, batch_size=7),
     RBMTransformer(6, n_iter=3, sparsity_target=0.2, centered=False, sample_inputs=False),
@@ -36,7 +36,9 @@ INSTANCES = [
     DBNTransformer((6, 5, 4), rbm=RBM, layers=(0, -1), units=SelectKBest(f_classif, k=3)),
     DBNTransformer((6, 5, 4), rbm=RBM, layers=slice(1, None), output="binary"),
     DBNTransformer((6, 5), rbm=[RBM, RBMTransformer(n_iter=1)], unit_score="variance", units=2),
-    DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging=1.0)),
+    DBNTransformer(
+        (6, 5), rbm=RBMTransformer(n_iter=1, hidden="gaussian", averaging_fraction=1.0)
+    ),
     DBMTransformer(6, rbm=RBM),
     DBMTransformer((6, 5), rbm=RBM, layers=0, units=3, output="logit"),
     DBMTransformer(
@@ -50,25 +52,34 @@ INSTANCES = [
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, generative_weight=1e-3, fine_tune=1),
-    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, adversarial=0.1),
-    DBNClassifier(DBM, n_iter=40, learning_rate=0.02, virtual_adversarial=0.1, unlabeled=-9),
+    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, adversarial_eps=0.1),
+    DBNClassifier(
+        DBM, n_iter=40, learning_rate=0.02, virtual_adversarial_eps=0.1, unlabeled=-9
+    ),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02, dropout=0.1, hidden_dropout=0.1),
     DBNClassifier(DBM, n_iter=40, learning_rate=0.02, centered=True, dropout=0.1),
-    DBNClassifier(DBM, solver="lbfgs", generative="untied", weight_decay=1e-4),
+    DBNClassifier(DBM, solver="lbfgs", tie_weights=False, weight_decay=1e-4),
     DBNClassifier(
         RBMTransformer(16, n_iter=2), n_iter=40, solver="sgd", learning_rate=0.1, max_norm=4.0
     ),
     DBNClassifier(
-        DBM, n_iter=40, learning_rate=0.02, augment=False, label_smoothing=0.1, unlabeled=-9
+        DBM,
+        n_iter=40,
+        learning_rate=0.02,
+        top_down_input=False,
+        label_smoothing=0.1,
+        unlabeled=-9,
     ),
-    DBNClassifier(DBN, n_iter=60, learning_rate=0.02, early_stopping=True, schedule="cosine"),
+    DBNClassifier(
+        DBN, n_iter=60, learning_rate=0.02, early_stopping=True, learning_rate_schedule="cosine"
+    ),
     DBNRegressor(DBN, learning_rate=0.02),
     DBNRegressor(DBM, learning_rate=0.02, generative_weight=1e-3),
     DBNRegressor(RBMTransformer(16, n_iter=2), solver="cg", fine_tune="head"),
     DBNRegressor(DBN, learning_rate=0.02, fine_tune=(0.0, 0.5), early_stopping=True),
     DBNRegressor(DBN, learning_rate=0.02, centered=True, generative_weight=1e-3),
-    DBNRegressor(DBM, solver="sgd", learning_rate=0.01, augment=False, max_norm=5.0),
-    DBNRegressor(DBN, learning_rate=0.02, virtual_adversarial=0.1),
+    DBNRegressor(DBM, solver="sgd", learning_rate=0.01, top_down_input=False, max_norm=5.0),
+    DBNRegressor(DBN, learning_rate=0.02, virtual_adversarial_eps=0.1),
     DBNRegressor(DBN, learning_rate=0.02, dropout=0.1, weight_decay=1e-3, batch_size=5),
 ]
 WEIGHTS = "sample_weight is not equivalent to removing/repeating samples."

@@ -113,31 +113,31 @@ def test_a_network_says_what_it_took():
     distance = nearest_distance(X)
     clf = DBNClassifier(FrozenEstimator(RBM), random_state=0).fit(X, y)
     assert (clf.learning_rate_, clf.batch_size_, clf.n_iter_) == (0.01, 10, 100)
-    assert clf.adversarial_ == pytest.approx(0.2 * distance)
-    assert clf.virtual_adversarial_ == 0
+    assert clf.adversarial_eps_ == pytest.approx(0.2 * distance)
+    assert clf.virtual_adversarial_eps_ == 0
     asked = {
         "learning_rate": 0.01,
         "batch_size": 10,
         "n_iter": 100,
-        "adversarial": clf.adversarial_,
-        "virtual_adversarial": 0,
+        "adversarial_eps": clf.adversarial_eps_,
+        "virtual_adversarial_eps": 0,
         "centered": True,
     }
     same = DBNClassifier(FrozenEstimator(RBM), random_state=0, **asked).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), same.predict_proba(X))
     some = np.where(np.arange(200) < 50, y, -1)
     clf = DBNClassifier(FrozenEstimator(RBM), unlabeled=-1, n_iter=1).fit(X, some)
-    assert clf.virtual_adversarial_ == pytest.approx(0.5 * distance)
-    assert clf.adversarial_ == 0
+    assert clf.virtual_adversarial_eps_ == pytest.approx(0.5 * distance)
+    assert clf.adversarial_eps_ == 0
     regressor = DBNRegressor(FrozenEstimator(RBM)).fit(X, y)
-    took = regressor.learning_rate_, regressor.n_iter_, regressor.adversarial_
+    took = regressor.learning_rate_, regressor.n_iter_, regressor.adversarial_eps_
     assert took == (0.001, 30, 0)
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
 def test_full_batch_solvers_take_what_they_have(solver):
     clf = DBNClassifier(FrozenEstimator(RBM), solver=solver, n_iter=3).fit(X, y)
-    assert (clf.adversarial_, clf.virtual_adversarial_) == (0, 0)
+    assert (clf.adversarial_eps_, clf.virtual_adversarial_eps_) == (0, 0)
     with pytest.raises(ValueError, match="centered=True needs minibatches"):
         clf.set_params(centered=True).fit(X, y)
 
@@ -147,7 +147,7 @@ def test_a_distance_is_that_of_standardised_columns():
     Z = np.random.default_rng(0).normal(size=(60, 3))
     rbm = RBMTransformer(4, n_iter=1, random_state=0)
     lengths = [
-        DBNClassifier(rbm, n_iter=1, random_state=0).fit(rows, y[:60] % 2).adversarial_
+        DBNClassifier(rbm, n_iter=1, random_state=0).fit(rows, y[:60] % 2).adversarial_eps_
         for rows in (Z, Z * scale + scale)
     ]
     assert lengths[0] == pytest.approx(lengths[1])

@@ -62,7 +62,7 @@ def test_it_learns(solver):
 @pytest.mark.parametrize("kind", FROZEN)
 def test_without_a_pass_the_features_are_those_of_the_generator(kind):
     generator = FROZEN[kind]
-    clf = classifier(generator, n_iter=0, augment=False).fit(X, y)
+    clf = classifier(generator, n_iter=0, top_down_input=False).fit(X, y)
     expected = generator.transform(X)
     if "dbm" in kind:
         swept = copy.copy(generator).set_params(inference="single_pass")
@@ -121,7 +121,6 @@ def test_what_the_tuned_generator_says_can_be_trained_further():
     [
         ("all", [True, True]),
         ("head", [False, False]),
-        ("none", [False, False]),
         (1, [False, True]),
         (0, [False, False]),
         ((1.0, 0.0), [True, False]),
@@ -156,7 +155,7 @@ def test_a_factor_is_one_on_the_learning_rate():
 
 
 def test_untied_weights_leave_the_generator_as_it_was():
-    clf = classifier(generative="untied").fit(X, y)
+    clf = classifier(tie_weights=False).fit(X, y)
     assert same(clf.fine_tuned_transformer_, DBN)
     assert not np.allclose(clf.transform(X), DBN.transform(X))
     tied = classifier().fit(X, y)
@@ -255,7 +254,7 @@ def test_rows_without_a_label_train_the_generator_alone():
     some = np.where(np.arange(len(y)) % 4, -1, y)
     rows = np.flatnonzero(some >= 0)
     dbn = DBNTransformer((24, 16), rbm=RBM, random_state=0)
-    none = {"adversarial": 0, "virtual_adversarial": 0}
+    none = {"adversarial_eps": 0, "virtual_adversarial_eps": 0}
     clf = DBNClassifier(dbn, unlabeled=-1, n_iter=4, random_state=0, **none).fit(X, some)
     assert list(clf.classes_) == list(range(10))
     assert same(clf.transformer_, DBN)
@@ -273,7 +272,7 @@ def test_rows_without_a_label_tell_where_to_say_the_same(seed):
     A = A.astype(float)
     some = np.where(np.arange(300) < 6, B, -1)
     rbm = RBMTransformer(16, n_iter=5, random_state=0).fit(A)
-    settings = {"n_iter": 300, "learning_rate": 0.01, "virtual_adversarial": 0.3}
+    settings = {"n_iter": 300, "learning_rate": 0.01, "virtual_adversarial_eps": 0.3}
     with_others = classifier(rbm, unlabeled=-1, **settings).fit(A, some)
     alone = classifier(rbm, **settings).fit(A[:6], B[:6])
     assert with_others.score(A, B) > alone.score(A, B) + 0.03
@@ -308,12 +307,12 @@ def test_the_best_pass_on_the_validation_part_is_kept():
     assert scipys.n_iter_ == len(scipys.history_["validation_score"])
 
 
-@pytest.mark.parametrize("option", ["virtual_adversarial", "generative_weight"])
+@pytest.mark.parametrize("option", ["virtual_adversarial_eps", "generative_weight"])
 def test_rows_to_stop_by_teach_nothing_without_their_label_either(option):
     few, some = X[:50], np.where(np.arange(50) < 40, y[:50] % 2, -1)
     settings = {"early_stopping": True, "validation_fraction": 0.25, "n_iter": 1}
     # An automatic length looks at all rows.
-    settings |= {"virtual_adversarial": 0, option: 0.3}
+    settings |= {"virtual_adversarial_eps": 0, option: 0.3}
     clf = classifier(unlabeled=-1, batch_size=5, **settings)
     learned = clf.fit(few, some).predict_proba(X)
     n_deaf = 0
@@ -336,7 +335,7 @@ def test_features_follow_the_selection_of_the_transformer():
 
 
 def test_warm_start_goes_on():
-    clf = classifier(warm_start=True, schedule="constant").fit(X, y)
+    clf = classifier(warm_start=True, learning_rate_schedule="constant").fit(X, y)
     first = clf.history_["loss"][-1]
     clf.fit(X, y)
     assert clf.n_iter_ == 8
@@ -478,12 +477,12 @@ BAD = {
         "dropout=0.5 needs minibatches",
     ),
     "adversarial without batches": (
-        lambda c: c.set_params(adversarial=0.5, solver="lbfgs").fit(X, y),
+        lambda c: c.set_params(adversarial_eps=0.5, solver="lbfgs").fit(X, y),
         ValueError,
-        "adversarial=0.5 needs minibatches",
+        "adversarial_eps=0.5 needs minibatches",
     ),
     "virtual without bounds": (
-        lambda c: c.set_params(virtual_adversarial=1e30).fit(X, y),
+        lambda c: c.set_params(virtual_adversarial_eps=1e30).fit(X, y),
         ValueError,
         "diverged in pass 1",
     ),
@@ -493,9 +492,9 @@ BAD = {
         "centered=True needs minibatches",
     ),
     "virtual without batches": (
-        lambda c: c.set_params(virtual_adversarial=0.5, solver="cg").fit(X, y),
+        lambda c: c.set_params(virtual_adversarial_eps=0.5, solver="cg").fit(X, y),
         ValueError,
-        "virtual_adversarial=0.5 needs minibatches",
+        "virtual_adversarial_eps=0.5 needs minibatches",
     ),
     "several labels for none": (
         lambda c: c.set_params(unlabeled=[-1, -2]).fit(X, y),
@@ -508,7 +507,7 @@ BAD = {
         "y is of uint8, which has no unlabeled=-1, and holds 255 in its place",
     ),
     "untied pull": (
-        lambda c: c.set_params(generative_weight=1, generative="untied").fit(X, y),
+        lambda c: c.set_params(generative_weight=1, tie_weights=False).fit(X, y),
         ValueError,
         "generative_weight=1 draws tied weights",
     ),

@@ -90,9 +90,9 @@ def test_a_layer_does_not_hear_of_those_above(dbn):
 
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
-def test_the_units_of_a_layer_are_the_visible_units_of_the_next(dbn, hidden):
+def test_the_units_of_a_layer_are_the_visible_type_of_the_next(dbn, hidden):
     dbn.set_params(rbm=clone(RBM).set_params(hidden=hidden)).fit(X * 2)
-    assert [rbm.visible_units_ for rbm in dbn.rbms_] == ["gaussian", hidden, hidden]
+    assert [rbm.visible_type_ for rbm in dbn.rbms_] == ["gaussian", hidden, hidden]
     assert np.isfinite(dbn.transform(X)).all()
 
 
@@ -389,7 +389,9 @@ def test_training_parameters_may_change_between_chunks(dbn):
     dbn.partial_fit(X)
     before = dbn.transform(X)
     # A step of next to nothing leaves the features where they were.
-    dbn.set_params(rbm=RBMTransformer(learning_rate=1e-12, averaging=1e-9)).partial_fit(X)
+    dbn.set_params(
+        rbm=RBMTransformer(learning_rate=1e-12, averaging_fraction=1e-9)
+    ).partial_fit(X)
     moved = np.abs(dbn.transform(X) - before).max()
     dbn.set_params(rbm=RBMTransformer(learning_rate=0.1)).partial_fit(X)
     assert np.abs(dbn.transform(X) - before).max() > 10 * moved

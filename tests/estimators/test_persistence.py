@@ -57,8 +57,10 @@ FORMS = {
     "frozen": DBNClassifier(FROZEN, n_iter=2, solver="sgd", fine_tune=(0.0, 0.5)),
     "full batch": DBNClassifier(DBM, n_iter=2, solver="lbfgs"),
     "unlabeled": DBNClassifier(RBM, n_iter=2, unlabeled=9, class_weight={1: 2.0}),
-    "regressor": DBNRegressor(DBM, n_iter=2, generative="untied"),
-    "regressor untied": DBNRegressor(DBN, n_iter=2, generative_weight=0.1, augment=False),
+    "regressor": DBNRegressor(DBM, n_iter=2, tie_weights=False),
+    "regressor untied": DBNRegressor(
+        DBN, n_iter=2, generative_weight=0.1, top_down_input=False
+    ),
 }
 # What is not of this package and skops asks about all the same.
 OF_OTHERS = {"sklearn.feature_selection._univariate_selection.f_classif"}

@@ -36,7 +36,7 @@ def accuracy(H, n_train=1300):
     ("scale", "units"), [(1, "bernoulli"), (1.01, "gaussian"), (-1, "gaussian")]
 )
 def test_auto_takes_bernoulli_units_for_values_in_the_unit_interval(rbm, X, scale, units):
-    assert rbm.fit(X * scale).visible_units_ == units
+    assert rbm.fit(X * scale).visible_type_ == units
 
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
@@ -131,7 +131,12 @@ def test_warm_start_goes_on(rbm, X):
 
 @pytest.mark.parametrize(
     "change",
-    [{"momentum": 0.5}, {"sampler": "cd"}, {"batch_size": 7}, {"schedule": "constant"}],
+    [
+        {"momentum": 0.5},
+        {"sampler": "cd"},
+        {"batch_size": 7},
+        {"learning_rate_schedule": "constant"},
+    ],
 )
 def test_training_parameters_may_change_on_the_way(rbm, X, change):
     for go_on in (
@@ -154,12 +159,12 @@ def test_the_kind_of_units_stays_when_going_on(rbm, X):
     for go_on in (clone(rbm).partial_fit, clone(rbm).set_params(warm_start=True).fit):
         go_on(X * 2)
         # These alone would be taken for grey levels.
-        assert go_on(X).visible_units_ == "gaussian"
+        assert go_on(X).visible_type_ == "gaussian"
 
 
 def test_partial_fit_does_not_hear_of_the_schedule(rbm, X):
     fitted = [
-        clone(rbm).set_params(schedule=schedule).partial_fit(X).components_
+        clone(rbm).set_params(learning_rate_schedule=schedule).partial_fit(X).components_
         for schedule in ("linear", "cosine", "constant")
     ]
     assert np.array_equal(fitted[0], fitted[1])
@@ -177,7 +182,7 @@ def test_a_new_fit_forgets_the_last_one(rbm, X):
     fresh = clone(rbm).fit(X)
     assert np.array_equal(used.components_, fresh.components_)
     assert used.history_ == fresh.history_
-    assert (used.n_iter_, used.visible_units_) == (3, "bernoulli")
+    assert (used.n_iter_, used.visible_type_) == (3, "bernoulli")
 
 
 def test_a_pickled_machine_goes_on_as_if_it_had_stayed(rbm, X):

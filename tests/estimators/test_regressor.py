@@ -43,7 +43,7 @@ def test_a_deep_boltzmann_machine_hears_from_above():
     dbm = DBMTransformer((16, 8), rbm=RBM, random_state=0)
     model = DBNRegressor(dbm, n_iter=20, learning_rate=0.02, random_state=0)
     assert model.fit(X, y).score(X, y) > 0.3
-    other = clone(model).set_params(augment=False).fit(X, y)
+    other = clone(model).set_params(top_down_input=False).fit(X, y)
     assert not np.allclose(model.predict(X), other.predict(X))
 
 

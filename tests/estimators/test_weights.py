@@ -52,7 +52,7 @@ ESTIMATORS = {
         DBN, n_iter=2, early_stopping=True, class_weight="balanced", random_state=0
     ),
     "virtual": DBNClassifier(
-        DBN, n_iter=2, virtual_adversarial=0.1, generative_weight=0.1, random_state=0
+        DBN, n_iter=2, virtual_adversarial_eps=0.1, generative_weight=0.1, random_state=0
     ),
     "regressor": DBNRegressor(
         clone(DBN).set_params(units=2), n_iter=2, early_stopping=True, random_state=0

@@ -48,7 +48,12 @@ def flipped(network):
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_centred_training_does_not_mind_which_bit_is_called_one(solver):
-    regular = {"dropout": 0.3, "hidden_dropout": 0.2, "adversarial": 0.1, "weight_decay": 0.1}
+    regular = {
+        "dropout": 0.3,
+        "hidden_dropout": 0.2,
+        "adversarial_eps": 0.1,
+        "weight_decay": 0.1,
+    }
     for centered in (True, False):
         settings = make_settings(
             solver=solver, centered=centered, max_norm=1.5, **regular, learning_rate=0.05
@@ -86,11 +91,11 @@ def test_inputs_rest_at_their_running_mean():
 
 def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
     length, losses = 1e-3, []
-    for adversarial in (0.0, length):
+    for eps in (0.0, length):
         network = make_network()
         data = make_examples(network)
         tuning = Tuning(network, Stream(0), [])
-        settings = make_settings(adversarial=adversarial, learning_rate=1e-12)
+        settings = make_settings(adversarial_eps=eps, learning_rate=1e-12)
         run(tuning, settings, data, 1)
         losses.append(tuning.history["loss"][0])
     v, above = data.inputs.take(slice(None))
@@ -111,7 +116,7 @@ def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, sai
     network.head = network.head[:, : 2 if isinstance(loss, Softmax) else 1].copy()
     network.intercept = network.intercept[: network.head.shape[1]]
     v, above = make_examples(network).inputs.take(slice(None))
-    settings = make_settings(loss=loss, virtual_adversarial=1e-4)
+    settings = make_settings(loss=loss, virtual_adversarial_eps=1e-4)
     moved, target = virtual_adversarial_rows(network, settings, v, above, Stream(0))
     tape = network.forward(v, above)
     options = {"axis": 1} if isinstance(loss, Softmax) else {}
@@ -128,7 +133,7 @@ def test_a_wavering_row_diverges_more_than_one_moved_at_random():
     network, loss, rng = make_network(), Softmax(), Stream(0)
     v, above = make_examples(network).inputs.take(slice(None))
     length = 1.0
-    settings = make_settings(virtual_adversarial=length)
+    settings = make_settings(virtual_adversarial_eps=length)
     moved, said = virtual_adversarial_rows(network, settings, v, above, rng)
 
     def divergence(rows):
@@ -141,8 +146,8 @@ def test_a_wavering_row_diverges_more_than_one_moved_at_random():
 
 
 @pytest.mark.parametrize("free", [False, True])
-@pytest.mark.parametrize("adversarial", [0.0, 0.2])
-def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(adversarial, free):
+@pytest.mark.parametrize("eps", [0.0, 0.2])
+def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(eps, free):
     network = make_network(augmented=True)
     data = make_examples(network)
     more = make_examples(network, seed=2)
@@ -154,8 +159,8 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(adversarial, free):
         solver="sgd",
         momentum=0.0,
         batch_size=N_ROWS,
-        adversarial=adversarial,
-        virtual_adversarial=0.3,
+        adversarial_eps=eps,
+        virtual_adversarial_eps=0.3,
     )
     before, rng = copy.deepcopy(network), Stream(0)
     n_rows = len(data.target)
@@ -199,7 +204,7 @@ def test_rows_without_a_target_are_no_part_of_the_recorded_loss():
     for length in (0.0, 0.3):
         network = make_network()
         tuning = Tuning(network, Stream(0), [])
-        settings = make_settings(virtual_adversarial=length, learning_rate=1e-12)
+        settings = make_settings(virtual_adversarial_eps=length, learning_rate=1e-12)
         run(tuning, settings, make_examples(network), 1)
         losses.append(tuning.history["loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)

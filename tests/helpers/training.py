@@ -16,7 +16,7 @@ def make_settings(**changes):
         "schedule": SCHEDULES["constant"],
         "learning_rate": 0.1,
         "batch_size": 5,
-        "averaging": 1.0,
+        "averaging_fraction": 1.0,
         "centered": True,
         "sparsity": None,
     }

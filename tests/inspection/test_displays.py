@@ -421,5 +421,5 @@ def test_seeds_fix_what_is_drawn(display):
 @displays
 def test_real_valued_data_can_be_drawn(display):
     rbm = RBMTransformer(6, n_iter=2, random_state=0).fit(10 * DIGITS)
-    assert rbm.visible_units_ == "gaussian"
+    assert rbm.visible_type_ == "gaussian"
     display.from_estimator(rbm).figure_.draw_without_rendering()

@@ -62,7 +62,7 @@ def test_both_ways_of_annealing_are_told(generator):
 
 
 def test_untied_weights_cost_nothing():
-    model = DBNClassifier(RBM, n_iter=2, generative="untied", random_state=0).fit(X, y)
+    model = DBNClassifier(RBM, n_iter=2, tie_weights=False, random_state=0).fit(X, y)
     kept = generative_retention(model, X)
     assert kept.after.log_likelihood == kept.before.log_likelihood
     assert np.array_equal(kept.after.samples, kept.before.samples)

@@ -90,14 +90,16 @@ def last_of(told):
 
 
 INTERRUPTED = {
-    "rbm": RBMTransformer(12, n_iter=10**6, schedule="constant"),
+    "rbm": RBMTransformer(12, n_iter=10**6, learning_rate_schedule="constant"),
     "dbm": DBMTransformer(
-        (12, 10), rbm=RBMTransformer(n_iter=10**6, schedule="constant"), pretrain=None
+        (12, 10),
+        rbm=RBMTransformer(n_iter=10**6, learning_rate_schedule="constant"),
+        pretrain=None,
     ),
     "classifier": DBNClassifier(
         DBNTransformer((12,), rbm=RBMTransformer(n_iter=2)),
         n_iter=10**6,
-        schedule="constant",
+        learning_rate_schedule="constant",
         dropout=0.2,
     ),
 }
@@ -151,7 +153,7 @@ def test_what_was_done_before_is_not_done_again(error, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
 def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
-    settings = {"n_iter": 9, "schedule": "constant"}
+    settings = {"n_iter": 9, "learning_rate_schedule": "constant"}
     if kind is RBMTransformer:
         estimator = RBMTransformer(12, random_state=0, **settings)
         part = clone(estimator).set_params(n_iter=4)
@@ -165,7 +167,9 @@ def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
 
 
 def test_the_user_may_stop_a_fine_tuning():
-    clf = clone(ESTIMATORS["pulled"]).set_params(random_state=0, n_iter=9, schedule="constant")
+    clf = clone(ESTIMATORS["pulled"]).set_params(
+        random_state=0, n_iter=9, learning_rate_schedule="constant"
+    )
     part = clone(clf).set_params(n_iter=4).fit(X, y)
     generator = FrozenEstimator(part.transformer_)
     stopped = clone(clf).set_params(transformer=generator)
@@ -206,7 +210,7 @@ def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
 
 
 def test_in_the_middle_of_a_pass_it_goes_back_to_the_last_whole_one(monkeypatch):
-    rbm = RBMTransformer(12, n_iter=9, schedule="constant", random_state=0)
+    rbm = RBMTransformer(12, n_iter=9, learning_rate_schedule="constant", random_state=0)
     whole, n_steps = clone(rbm).set_params(n_iter=3).fit(X), 0
     original = np.tanh
 

@@ -152,15 +152,15 @@ def test_folds_that_were_scaled_have_units_of_one_type(scale, shift, seed, dtype
     rbm = clone(RBM).set_params(n_iter=0)
     for fold, _ in KFold(3).split(table):
         scaled = MinMaxScaler().fit_transform(table[fold])
-        assert rbm.fit(scaled).visible_units_ == "bernoulli"
-        assert rbm.set_params(visible="bernoulli").fit(scaled).visible_units_ == "bernoulli"
+        assert rbm.fit(scaled).visible_type_ == "bernoulli"
+        assert rbm.set_params(visible="bernoulli").fit(scaled).visible_type_ == "bernoulli"
         rbm.set_params(visible="auto")
 
 
 @pytest.mark.parametrize(("end", "units"), [(1 + 2e-6, "gaussian"), (-2e-6, "gaussian")])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_more_than_rounding_makes_real_numbers(end, units, dtype):
-    assert clone(RBM).fit(beyond(end).astype(dtype)).visible_units_ == units
+    assert clone(RBM).fit(beyond(end).astype(dtype)).visible_type_ == units
 
 
 def beyond(value, column=0):
@@ -328,15 +328,15 @@ def test_stored_values_of_one_cell_are_added_up(name):
 def test_small_real_values_are_no_rounding_errors(make):
     X = np.random.default_rng(0).normal(size=(2000, 3)) * 1e-9
     rbm = RBMTransformer(2, n_iter=1, random_state=0)
-    assert rbm.fit(make(X)).visible_units_ == "gaussian"
+    assert rbm.fit(make(X)).visible_type_ == "gaussian"
     # Nor beside a column of grey levels; but for a column that is always the same they are.
     X[:, 0] = np.random.default_rng(1).random(2000)
-    assert rbm.fit(make(X)).visible_units_ == "gaussian"
+    assert rbm.fit(make(X)).visible_type_ == "gaussian"
     X[:, 1:] = -1e-9
-    assert rbm.fit(make(X)).visible_units_ == "bernoulli"
+    assert rbm.fit(make(X)).visible_type_ == "bernoulli"
     # A row of weight 0 makes no column wide.
     X[:, 1] = np.linspace(-1e-9, 1e-9, 2000)
     X[0, 1] = 1
     weight = np.arange(2000) > 0
-    assert rbm.fit(make(X), sample_weight=weight).visible_units_ == "gaussian"
-    assert rbm.fit(make(X)).visible_units_ == "bernoulli"
+    assert rbm.fit(make(X), sample_weight=weight).visible_type_ == "gaussian"
+    assert rbm.fit(make(X)).visible_type_ == "bernoulli"

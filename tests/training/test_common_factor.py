@@ -183,7 +183,7 @@ def test_few_columns_start_from_random_weights():
     assert begun(X[:, :11])[0].rest < 0.5
 
 
-def test_three_hidden_units_have_none_to_spare():
+def test_three_hidden_type_have_none_to_spare():
     rows = standard(one_factor()[0])
     assert factor_of(rows, 3) is None
     assert factor_of(rows, 4).n_units == 1
@@ -236,7 +236,7 @@ def few_columns(n_rows=150):
     return rng.normal(size=(n_rows, 1)) + 0.5 * rng.normal(size=(n_rows, 4))
 
 
-def test_steps_on_few_real_columns_shrink_with_the_hidden_units_that_follow_one_direction():
+def test_steps_on_few_real_columns_shrink_with_the_hidden_type_that_follow_one_direction():
     X = few_columns()
     settings = make_settings(learning_rate=None, batch_size=10)
     rates = [begun(X, n)[0].rate(settings) for n in (4, 256, 512)]
@@ -246,7 +246,7 @@ def test_steps_on_few_real_columns_shrink_with_the_hidden_units_that_follow_one_
     assert rates[2] == pytest.approx(rates[1] / 2)
 
 
-def test_many_hidden_units_on_few_real_columns_model_them():
+def test_many_hidden_type_on_few_real_columns_model_them():
     X = few_columns()
     normal = -0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.cov(X.T))[1]
     rbm = RBMTransformer(256, random_state=0).fit(X)

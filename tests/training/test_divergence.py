@@ -91,8 +91,8 @@ NETWORKS = {
         "its cause is generative_weight=1e.08",
     ),
     "far away": (
-        lambda: net(virtual_adversarial=1e30).fit(X, y),
-        "its cause is virtual_adversarial=1e.30",
+        lambda: net(virtual_adversarial_eps=1e30).fit(X, y),
+        "its cause is virtual_adversarial_eps=1e.30",
     ),
     "weights": (
         lambda: DBNRegressor(

@@ -100,7 +100,7 @@ def test_few_rows_are_better_modelled_by_the_machine_that_stopped(seed):
 
 
 def test_the_machine_is_the_average_after_the_best_pass():
-    rbm = RBMTransformer(**FEW, schedule="constant", random_state=0)
+    rbm = RBMTransformer(**FEW, learning_rate_schedule="constant", random_state=0)
     stopped = clone(rbm).set_params(early_stopping=True, n_iter_no_change=4).fit(BITS[:100])
     history = stopped.history_[NAME]
     best = int(np.argmax(history))

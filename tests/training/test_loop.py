@@ -47,7 +47,7 @@ def test_at_the_start_no_unit_hears_of_the_weights_when_all_are_at_their_means(k
     np.testing.assert_allclose(run.activity[0], expected, atol=1e-12)
 
 
-def test_at_the_start_the_fields_of_hidden_units_have_standard_deviation_one():
+def test_at_the_start_the_fields_of_hidden_type_have_standard_deviation_one():
     X = (np.random.default_rng(0).uniform(size=(500, 60)) < 0.5).astype(float)
     units = (UNITS["bernoulli"],) * 2
     rows, settings = Rows(X, np.ones(500), units[0]), make_settings()
@@ -70,7 +70,7 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
 
 @rbms
 def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
-    run, rows, settings = make_run(kind, data_of(kind), averaging=1.0)
+    run, rows, settings = make_run(kind, data_of(kind), averaging_fraction=1.0)
     passes = [
         run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))
     ]
@@ -80,7 +80,7 @@ def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
 
 def test_the_average_with_little_averaging_is_the_last_pass():
     kind = RBM_KINDS[0]
-    run, rows, settings = make_run(kind, data_of(kind), averaging=1e-12)
+    run, rows, settings = make_run(kind, data_of(kind), averaging_fraction=1e-12)
     for _ in train(run, rows, settings, 3, watch(run, rows)):
         pass
     for x, y in zip(run.average.arrays(), run.machine.arrays(), strict=True):
@@ -143,7 +143,7 @@ def test_moving_averages_of_the_hidden_means_follow_the_data():
 
 
 @pytest.mark.parametrize("kind", ["bernoulli-gaussian", "gaussian-gaussian"])
-def test_real_valued_hidden_units_keep_their_variance(kind):
+def test_real_valued_hidden_type_keep_their_variance(kind):
     run, rows, settings = make_run(kind, data_of(kind))
     for _ in train(run, rows, settings, 3, watch(run, rows)):
         pass

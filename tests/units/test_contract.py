@@ -252,7 +252,7 @@ def test_project_leaves_possible_parameters_and_makes_others_finite(name):
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if UNITS[n].continuous])
-def test_a_preconditioned_step_of_visible_units_is_shorter_and_not_turned_back(name):
+def test_a_preconditioned_step_of_visible_type_is_shorter_and_not_turned_back(name):
     unit, par = unit_and_par(name)
     before = np.random.default_rng(0).uniform(-1, 1, par.shape)
     step = before.copy()
