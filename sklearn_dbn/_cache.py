@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -30,25 +31,11 @@ from ._version import __version__
 
 # What an estimator takes as its `memory`.
 MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
-
-
 _DIGEST = 16
-
-
 # After the key of a training: files that are of no use once it is finished.
 _PART = ".part"
-
-
 # Saving takes at most this share of the time of a training.
 _SAVING = 0.05
-
-
-class DoNotKeep(Exception):
-    """Raised by a training whose result is not what its key promises; carries the result."""
-
-    def __init__(self, result: Any):
-        super().__init__()
-        self.result = result
 
 
 class Store:
@@ -151,13 +138,10 @@ class Progress:
         part._root, part._name = self._root, f"{self._name}.{name}"
         return part
 
-    def restore(self, state: Any) -> bool:
-        """Give ``state`` the attributes of the one that was saved last; whether any was."""
+    def load(self) -> Any:
+        """The state that was saved last; ``None`` where there is none."""
         store = self._root._store
-        saved = None if store is None else store.read(self._name)
-        if saved is not None:
-            vars(state).update(vars(saved))
-        return saved is not None
+        return None if store is None else store.read(self._name)
 
     def save(self, state: Any, now: bool = False) -> None:
         """Save ``state``; unless ``now``, only if there was no saving for a while."""
@@ -225,42 +209,79 @@ def store_of(memory: Any) -> Store | None:
     return Store(Path(location) / "sklearn_dbn") if isinstance(location, str | Path) else None
 
 
-def remembered(memory: Any, key: str, train: Callable[[Progress], Any]) -> Any:
-    """The result of ``train(progress)``, from ``memory`` if it is there under ``key``.
+class Entry:
+    """The result of one training in the cache, or the place for it.
+
+    Attributes
+    ----------
+    value : object
+        The result that was kept; ``None`` where it has to be made.
+    progress : Progress
+        Of the training that makes it.
+    """
+
+    def __init__(self, value: Any, progress: Progress, write: Callable[[Any], bool]):
+        self.value, self.progress, self._write = value, progress, write
+
+    def keep(self, value: Any) -> None:
+        """Keep the result of a whole training, which needs no checkpoints then."""
+        if self._write(value):
+            self.progress.forget()
+
+
+@contextmanager
+def cached(memory: Any, key: str) -> Iterator[Entry]:
+    """The result of the training that ``key`` stands for.
+
+    In a folder, other processes and threads that want it wait until the block ends.
 
     Parameters
     ----------
     memory : str, path, joblib.Memory, an object with the same ``cache``, or None
     key : str
         Stands for everything that the result depends on.
-    train : callable
-        May raise `DoNotKeep`, to give a result that is not kept.
     """
     store = store_of(memory)
-    try:
-        if store is None:
-            if memory is None:
-                return train(Progress())
-            return memory.cache(_call, ignore=["train"])(key, train)
+    if memory is None:
+        yield Entry(None, Progress(), lambda value: True)
+    elif store is None:
+        yield _entry_elsewhere(memory, key)
+    else:
         with store.lock(key) as held:
-            result = store.read(key)
-            if result is None and not held:
+            value = store.read(key)
+            if value is None and not held:
                 # The training that this is a part of keeps what both of them find.
-                return train(Progress())
+                yield Entry(None, Progress(), lambda value: True)
+                return
             progress = Progress(store, key)
-            if result is None:
-                result = train(progress)
-                if not store.write(key, result):
-                    # How far it had come may be all that there was room for.
-                    return result
-            progress.forget()
-            return result
-    except DoNotKeep as unfinished:
-        return unfinished.result
+            if value is not None:
+                progress.forget()
+            yield Entry(value, progress, partial(store.write, key))
 
 
-def _call(key: str, train: Callable[[Progress], Any]) -> Any:
-    return train(Progress())
+class _NotCached(Exception):
+    pass
+
+
+def _entry_elsewhere(memory: Any, key: str) -> Entry:
+    """The entry of a cache of functions, such as a `joblib.Memory` that is in no folder."""
+    function = memory.cache(_kept, ignore=["value"])
+
+    def write(value: Any) -> bool:
+        function(key, value)
+        return True
+
+    try:
+        value = function(key, None)
+    except _NotCached:
+        value = None
+    return Entry(value, Progress(), write)
+
+
+def _kept(key: str, value: Any) -> Any:
+    if value is None:
+        raise _NotCached
+    return value
 
 
 def _values_of(x: Any) -> Any:

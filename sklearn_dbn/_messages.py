@@ -7,17 +7,9 @@ from typing import Any
 
 # Characters of one value, and of one message.
 _VALUE, _MESSAGE = 70, 300
-
-
 _SHORT = reprlib.Repr()
-
-
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
-
-
 _SHORT.maxstring = _SHORT.maxlong = _VALUE
-
-
 # Spaces are still to go from these.
 _SHORT.maxother = 4 * _VALUE
 

@@ -7,7 +7,7 @@ the host, nor becomes a NumPy array unasked.
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 
 from sklearn_dbn._array_api import namespace, sigmoid, softplus, take, to_numpy
 from sklearn_dbn._random import Stream
@@ -15,7 +15,7 @@ from sklearn_dbn.data import Rows
 from sklearn_dbn.data._values import is_binary
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training import start, watch
 from sklearn_dbn.training._run import observe
 from sklearn_dbn.units import UNITS
 

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import sklearn_dbn.fine_tuning._loop as fine_tuning
@@ -109,7 +109,7 @@ def test_a_pass_of_training_limits_its_threads(n_hidden, most, own, monkeypatch)
     units = (UNITS["bernoulli"],) * 2
     run = training.start(units, [8, n_hidden], rows, settings, 10, Stream(0))
     watched = training.watch(run, rows)
-    for _ in training.train(run, rows, settings, 2, watched):
+    for _ in train(run, rows, settings, 2, watched):
         # Where callbacks are called.
         assert n_threads() == {own}
     assert seen == [{min(own, most)}] * 2

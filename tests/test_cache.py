@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers.caching import remembered
 from helpers.counting import CountedRBM, fit_stack, fit_together
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -26,7 +27,6 @@ from sklearn_dbn import (
     RBMTransformer,
     layer_subsets,
 )
-from sklearn_dbn._cache import remembered
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]

@@ -30,8 +30,6 @@ from ._rows import Rows
 # So many times in a row what workers were asked for is asked for again, where one of them died,
 # and so many seconds a new worker is waited for.
 _ATTEMPTS = 3
-
-
 _WAIT = 60
 
 

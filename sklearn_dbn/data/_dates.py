@@ -14,8 +14,6 @@ _KINDS = {
     "dates": (np.datetime64, datetime.date, datetime.time),
     "durations": (np.timedelta64, datetime.timedelta),
 }
-
-
 # What no library of frames has to be asked about: narwhals imports parts of itself for that.
 _NO_FRAMES = (np.ndarray, list, tuple, int, float)
 

@@ -28,13 +28,9 @@ from ..machine import Machine, States
 # Draws of up to so many bytes are kept between passes: there are two copies of them while a
 # pass goes on. Beyond that each pass starts chains of its own.
 _KEPT = 1 << 29
-
-
 # Sweeps of chains that start at rest, under a machine that is trained: while the training goes
 # on, where the chains of the model make as many, and under one that stays as it is.
 _MOVING_SWEEPS, _FIXED_SWEEPS = 5, 10
-
-
 # Values that are looked through together.
 _BLOCK_VALUES = 1 << 20
 

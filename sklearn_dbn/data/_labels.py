@@ -12,11 +12,7 @@ from sklearn.utils import check_array, column_or_1d
 
 # What pandas writes for a value that is missing, of types that need not be installed.
 _MISSING_TYPES = ("NAType", "NaTType")
-
-
 _FLOATING = (float, np.floating, np.datetime64, np.timedelta64)
-
-
 # Gives the places of the labels that pass a test.
 Where = Callable[[Callable[[Any], bool]], np.ndarray]
 

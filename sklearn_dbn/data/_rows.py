@@ -31,8 +31,6 @@ from ._values import (
 # Data of up to so many bytes are dealt in an order in which all rows are alike. Of more, blocks
 # of so many bytes are dealt, and then the rows of so many blocks as fill a window.
 _DEALT_WHOLE, _DEALT_BLOCK, _WINDOW = 1 << 30, 1 << 20, 1 << 27
-
-
 # Sweeps of the mean field that fills gaps where rows are wanted as means.
 _MEAN_SWEEPS = 10
 

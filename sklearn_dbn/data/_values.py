@@ -13,8 +13,6 @@ from .._array_api import Array, device, namespace, take, to_numpy
 
 # Rows are looked through in blocks of so many, and of so many values where they are dense.
 BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
-
-
 # Values that lie no further outside the support of their unit are there by rounding, as
 # MinMaxScaler leaves 1.0000000000000002 and float32 1.0000001, and are clipped.
 ROUNDING = 1e-6

@@ -1,4 +1,4 @@
-"""What every generator shares as a scikit-learn estimator."""
+"""What all estimators share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .._messages import short_message, shown
 from .._version import __version__
 from ..data import RowChecks
 
-# Attributes of the copy that is being fitted, and of no fitted estimator.
-_OF_A_FIT = ("_fit_of", "_interrupt")
+# Attribute of the copy that is being fitted, and of no fitted estimator.
+_FIT_OF = "_fit_of"
 
 
-class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    """Tags, persistence and callbacks of the generators."""
+class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Tags, persistence and callbacks of all estimators."""
 
     _doc_link_module = "sklearn_dbn"
 
@@ -49,11 +49,16 @@ class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstim
             # It shows the value, however long that is.
             raise type(error)(short_message(error)) from None
 
-    def __copy__(self) -> BaseGenerator:
+    def __copy__(self) -> BaseDeepEstimator:
         # All attributes as they are at one moment; those of another fit replace them at once.
         copied = type(self).__new__(type(self))
-        vars(copied).update(vars(self))
+        copied.__dict__ = dict(vars(self))
         return copied
+
+    def _assign(self, attributes: dict[str, Any]) -> None:
+        """Set fitted attributes, on the copy that is being fitted or on a view."""
+        for name, value in attributes.items():
+            setattr(self, name, value)
 
     @property
     def _original(self) -> Any:
@@ -61,7 +66,7 @@ class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstim
 
         Its attributes are those of the last fit until this one ends.
         """
-        return vars(self).get("_fit_of", self)
+        return vars(self).get(_FIT_OF, self)
 
     def _new_attributes(self) -> dict[str, Any]:
         """What this fit has set so far, for callbacks that ask for a fitted estimator."""
@@ -69,7 +74,7 @@ class BaseGenerator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstim
         changed = {k: x for k, x in vars(self).items() if k not in before or before[k] is not x}
         # To take an attribute away is not foreseen, and None says that there are no names.
         removed = {k: None for k in before if k.endswith("_") and k not in vars(self)}
-        return {k: x for k, x in (changed | removed).items() if k not in _OF_A_FIT}
+        return {k: x for k, x in (changed | removed).items() if k != _FIT_OF}
 
     def _init_callback_context(self, *args: Any, **kwargs: Any) -> Any:
         if self._original is not self:
@@ -144,20 +149,58 @@ def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
     return H
 
 
-def assigned_at_the_end(method: Callable[..., Any]) -> Callable[..., Any]:
+class FitInterrupted(KeyboardInterrupt):
+    """The user interrupted a fit that has set what it keeps.
+
+    Parameters
+    ----------
+    estimator : estimator
+    what : str
+        What it keeps.
+    cached : bool
+        Whether the cache keeps it too.
+    """
+
+    def __init__(self, estimator: Any, what: str, cached: bool):
+        how = "the same fit" if cached else "fit with warm_start=True"
+        super().__init__(
+            f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} goes on from "
+            "there."
+        )
+
+
+def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
+    """Raise `FitInterrupted` where the user interrupted the training of that ``outcome``.
+
+    ``outcome`` is ``None`` where the cache had the result.
+    """
+    if outcome is not None and outcome.interrupted:
+        kept = f"the {outcome.state.n_epochs} whole passes that it made"
+        raise FitInterrupted(estimator, kept, outcome.saved)
+
+
+def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
     """Let a method that fits work on a copy of the estimator, and assign all it sets at once.
 
     So another thread finds the last fit or this one, and nothing in between, and a call that
-    fails leaves the estimator as it was. What `interrupt` noted is raised in the end.
+    fails leaves the estimator as it was. `FitInterrupted` is raised after the assignment.
     """
 
     @wraps(method)
     def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
         new = copy.copy(estimator)
-        new._fit_of = estimator
+        setattr(new, _FIT_OF, estimator)
         before = dict(vars(new))
+
+        def call(_: Any) -> FitInterrupted | None:
+            try:
+                method(new, *args, **kwargs)
+            except FitInterrupted as interruption:
+                return interruption
+            return None
+
         try:
-            with_callbacks(lambda _: method(new, *args, **kwargs))(estimator)
+            interruption = with_callbacks(call)(estimator)
         except KeyboardInterrupt as error:
             if error.args:
                 raise
@@ -165,14 +208,13 @@ def assigned_at_the_end(method: Callable[..., Any]) -> Callable[..., Any]:
                 f"{type(estimator).__name__} was interrupted before there was a whole pass "
                 "to keep, and is as it was before."
             ) from None
-        noted = interrupted(new)
         after = vars(new)
         changed = {k: x for k, x in after.items() if k not in before or before[k] is not x}
         # What callbacks did to the estimator meanwhile stays.
         kept = {k: x for k, x in vars(estimator).items() if k in after or k not in before}
         estimator.__dict__ = kept | changed
-        if noted is not None:
-            raise noted
+        if interruption is not None:
+            raise KeyboardInterrupt(*interruption.args) from None
         return estimator
 
     return fit
@@ -186,23 +228,6 @@ def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(copy.copy(estimator), *args, **kwargs)
 
     return call
-
-
-def interrupt(estimator: Any, what: str, remembered: bool) -> None:
-    """Note that the user wants to stop, and ``what`` the estimator keeps.
-
-    ``remembered``: and the folder of `memory` too.
-    """
-    how = "the same fit" if remembered else "fit with warm_start=True"
-    estimator._interrupt = KeyboardInterrupt(
-        f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} goes on from "
-        "there."
-    )
-
-
-def interrupted(estimator: Any) -> KeyboardInterrupt | None:
-    """What `interrupt` noted, if anything, which is then forgotten."""
-    return vars(estimator).pop("_interrupt", None)
 
 
 def warn_unconverged(subject: str, n: str, why: str, cure: str) -> None:

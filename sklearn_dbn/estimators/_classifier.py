@@ -17,7 +17,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._messages import shown
 from ..data import labels_of
 from ..fine_tuning import Logistic, Softmax, Targets, joint_weight, rows_with_target
-from ._base import assigned_at_the_end, of_one_fit
+from ._base import of_one_fit, unchanged_on_failure
 from ._fine_tuned import FineTuned, has_minibatches
 
 
@@ -40,7 +40,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     fine_tune : {"all", "head"}, int or sequence of float, default="all"
         Which hidden layers are trained beside the head: all, none of them ("head"), or the
-        last so many; or a factor on the learning rate for each layer, the first one first. A layer of factor 0 stays as it is to the bit.
+        last so many; or a factor on the learning rate for each layer, the first one first. A
+        layer of factor 0 stays as it is to the bit.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
@@ -294,7 +295,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNClassifier:
         """Train the generator, unless it is frozen, and then the network.
 
@@ -324,7 +325,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> DBNClassifier:
@@ -353,7 +354,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         ValueError, TypeError
             As in `fit`.
         """
-        self._partial_fit(X, y, sample_weight, classes)
+        self._fit(X, y, sample_weight, chunk=True, classes=classes)
         return self
 
     def _loss(self) -> Any:

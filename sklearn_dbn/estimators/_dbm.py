@@ -16,27 +16,37 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from .._cache import MEMORY, Progress, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from .._messages import shown
 from .._random import seed_of
 from ..data import Rows, visible_unit
 from ..machine import MeanField, mean_field, means_below
-from ..selection import UnitStatistics, add_fields
+from ..selection import UnitStatistics, collect
 from ..training import (
     SCHEMES,
+    MachineLoop,
+    Outcome,
     Pretraining,
     Run,
+    adopt,
     chosen,
     continued,
+    drive,
     held_out_rows,
     new_run,
     settings_attributes,
     settings_of,
     training_parameters,
 )
-from ._base import assigned_at_the_end, layer_sizes, of_one_fit
-from ._machine_generator import MachineGenerator, given_to_callbacks, title_of, warn_unobserved
+from ._base import layer_sizes, of_one_fit, raise_if_interrupted, unchanged_on_failure
+from ._callbacks import PassTasks, given_to_callbacks
+from ._machine_generator import (
+    MachineGenerator,
+    title_of,
+    warn_unless_converged,
+    warn_unobserved,
+)
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
 from ._templates import TemplateParameters
@@ -266,7 +276,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Train the machine, then select layers and units.
 
@@ -305,7 +315,7 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Pass over `X` once, at the full learning rate, then select layers and units.
 
@@ -398,85 +408,92 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         if before is not None:
             training |= {"pretrain": before.key}
         key = key_of(memory, rows.X, rows.weight, training, seed)
-        inference = (self.inference, self.tol, self.max_mean_field_steps, self.damping)
-        scores = key_of(memory, key, inference)
         settings, given = settings_of(rbm, rows, **deep), given_to_callbacks(rows)
         n_subtasks = settings.n_iter + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
-
-        def train(progress: Progress) -> dict[str, Any]:
-            nonlocal memory
-            whole = True
-            if go_on:
-                run = continued(self._run, rbm, rows, settings)
-            else:
-                run = new_run(rbm, rows, settings, sizes, seed)
-            held_out = held_out_rows(rbm, rows, run)
-            if before is not None:
-                whole = self._pretrain(context, before, run, rows, seed, progress)
-            whole &= self._pass_over(
-                context,
-                run,
-                rows,
-                settings,
-                settings.n_iter,
-                progress,
-                held_out=held_out,
-                title=title_of(self, self.verbose, rbm.verbose),
-                attributes=partial(self._usable, rows=rows, y=y),
-                subject="The training",
-            )
-            run.take_best()
-            attributes = self._fitted_attributes(run) | settings_attributes(run, settings)
-            if not whole:
-                memory = None
-                raise DoNotKeep(attributes)
-            return attributes
-
-        vars(self).update(remembered(memory, key, train))
-        self._statistics = remembered(memory, scores, lambda _: self._taken_in(rows))
+        with cached(memory, key) as entry:
+            made, outcome = entry.value, None
+            if made is None:
+                if go_on:
+                    run = continued(self._run, rbm, rows, settings)
+                else:
+                    run = new_run(rbm, rows, settings, sizes, seed)
+                held_out = held_out_rows(rbm, rows, run)
+                whole = before is None or self._pretrain(
+                    context, before, run, rows, seed, entry.progress
+                )
+                loop = MachineLoop.of(run, rows, settings, settings.n_iter, held_out)
+                outcome = self._drive(
+                    context, run, loop, settings.n_iter, rbm, y, entry.progress
+                )
+                warn_unless_converged(outcome, loop, "The training")
+                run = outcome.state.best()
+                made = self._fitted_attributes(run) | settings_attributes(run, settings)
+                if outcome.whole and whole:
+                    entry.keep(made)
+                else:
+                    memory = None
+        self._assign(made)
+        # Which mean field the statistics are of is no part of the training.
+        with cached(memory, key_of(memory, key, self._inference)) as entry:
+            self._statistics = entry.value
+            if self._statistics is None:
+                self._statistics = self._statistics_of(rows)
+                entry.keep(self._statistics)
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y, rows.weight)
         context.call_on_fit_task_end(
             estimator=self._original, **given, reconstruction_attributes=self._new_attributes
         )
+        raise_if_interrupted(self, outcome)
 
     @with_callbacks
     def _partial_fit_rows(
         self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
     ) -> None:
+        """`partial_fit` once the rows are validated."""
         deep = self._deep_settings(None, go_on)
         settings = settings_of(rbm, rows, "constant", **deep)
+        statistics = None
         if go_on:
             run = continued(self._run, rbm, rows, settings)
             statistics = copy.deepcopy(self._statistics)
         else:
             run = new_run(rbm, rows, settings, sizes, self.random_state)
-            statistics = None
         given = given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self._original, **given)
-        usable = partial(self._usable, rows=rows, y=y)
-        self._pass_over(
-            context,
-            run,
-            rows,
-            settings,
-            1,
-            Progress(),
-            title=title_of(self, self.verbose, rbm.verbose),
-            attributes=usable,
-        )
-        vars(self).update(self._fitted_attributes(run) | settings_attributes(run, settings))
+        loop = MachineLoop.of(run, rows, settings, 1)
+        outcome = self._drive(context, run, loop, 1, rbm, y)
+        warn_unless_converged(outcome, loop, None)
+        run = outcome.state
+        self._assign(self._fitted_attributes(run) | settings_attributes(run, settings))
         for seen in statistics or []:
             seen.make_room(len(rows))
-        self._statistics = self._taken_in(rows, statistics)
+        self._statistics = self._statistics_of(rows, statistics)
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y, rows.weight)
         context.call_on_fit_task_end(
             estimator=self._original, **given, reconstruction_attributes=self._new_attributes
         )
+        raise_if_interrupted(self, outcome)
+
+    def _drive(
+        self,
+        context: Any,
+        run: Run,
+        loop: MachineLoop,
+        n_passes: int,
+        rbm: RBMTransformer,
+        y: Any,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Train all layers together."""
+        usable = partial(self._usable, rows=loop.rows, y=y)
+        tasks = PassTasks(context, self, given_to_callbacks(loop.rows), usable)
+        title = title_of(self, self.verbose, rbm.verbose)
+        return drive(run, loop.train, n_passes, tasks=tasks, progress=progress, title=title)
 
     def _pretraining(
         self, rbm: RBMTransformer, n_layers: int, go_on: bool
@@ -499,16 +516,28 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         progress: Progress,
     ) -> bool:
         """Let ``run`` start from what is trained before; whether no callback cut it short."""
-        whole, rbm = True, before.rbm
-        for layer, (alone, below, settings) in enumerate(before.runs(run, rows, seed)):
-            n_epochs = settings.n_iter
-            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_epochs)
+        whole, trained, settings = True, [], before.settings(rows)
+        n_passes = settings.n_iter
+        for layer in range(len(before.kinds)):
+            alone, below = before.layer(run, rows, settings, seed, trained)
+            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_passes)
             task.call_on_fit_task_begin(estimator=self._original, X=rows.X)
-            part = progress.part(f"layer {layer}")
-            title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-            how = task, alone, below, settings, n_epochs, part
-            whole &= self._pass_over(*how, title=title, task_name="pass")
-            whole &= not task.call_on_fit_task_end(estimator=self._original, X=rows.X)
+            loop = MachineLoop.of(alone, below, settings, n_passes)
+            outcome = drive(
+                alone,
+                loop.train,
+                n_passes,
+                tasks=PassTasks(task, self, given_to_callbacks(below), name="pass"),
+                progress=progress.part(f"layer {layer}"),
+                title=title_of(self, self.verbose, before.rbm.verbose, layer=layer),
+            )
+            if outcome.interrupted:
+                # Of one layer alone nothing can be kept on the estimator.
+                raise KeyboardInterrupt
+            trained.append(outcome.state.without_rows())
+            stopped = task.call_on_fit_task_end(estimator=self._original, X=rows.X)
+            whole = whole and outcome.whole and not stopped
+        adopt(run, trained)
         return whole
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
@@ -522,25 +551,35 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     def _usable(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
         """What an estimator in the middle of a training needs to transform."""
-        view = copy.copy(self)
-        vars(view).update(self._fitted_attributes(run))
-        view._statistics = view._taken_in(rows)
+        view, made = copy.copy(self), self._fitted_attributes(run)
+        view._assign(made)
+        view._statistics = view._statistics_of(rows)
         view._choose(rows.X, y, rows.weight)
         chosen = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
-        return self._fitted_attributes(run) | {name: vars(view)[name] for name in chosen}
+        return made | {name: vars(view)[name] for name in chosen}
 
-    def _taken_in(
+    def _statistics_of(
         self, rows: Rows, statistics: list[UnitStatistics] | None = None
     ) -> list[UnitStatistics]:
         """Statistics of the units of each layer, with the means on all rows added."""
         if statistics is None:
             statistics = [UnitStatistics(n) for n in self._sizes]
-        # `_fields` fills gaps, in standardised columns; training goes on with its own machine.
-        moving, rows.bottom = rows.bottom, None
-        for v, weight in rows.blocks():
-            add_fields(statistics, self._fields(v, len(statistics) - 1), weight)
-        rows.bottom = moving
+        run = self._run
+        collect(statistics, run.average, rows, run.columns, **self._inference)
         return statistics
+
+    @property
+    def _n_mean_field_steps(self) -> int:
+        return self.n_mean_field_steps
+
+    @property
+    def _inference(self) -> dict[str, Any]:
+        swept = self.inference == "mean_field"
+        return {
+            "tolerance": self.tol,
+            "max_sweeps": self.max_mean_field_steps if swept else 0,
+            "damping": self.damping,
+        }
 
     @of_one_fit
     def mean_field(self, X: Any) -> Bunch:
@@ -577,11 +616,9 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
         """The mean field of validated rows, block by block."""
-        swept, n_late = self.inference == "mean_field", 0
-        n_sweeps = self.max_mean_field_steps if swept else 0
+        n_late, inference = 0, self._inference
         for rows in self._blocks(X):
-            v = self._standard(X[rows])
-            found = mean_field(self._stack[0], v, self.tol, n_sweeps, self.damping)
+            found = mean_field(self._stack[0], self._standard(X[rows]), **inference)
             n_late += int(np.sum(found.residual > self.tol))
             yield rows, found
         if n_late:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import MEMORY, key_of, memory_of, remembered
+from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import _fit_context
 from .._messages import shown
 from .._random import layer_seed, seed_of
-from ..data import Partitions, clipped, has_outside, rows_of, visible_unit
+from ..data import Partitions, Rows, clipped, has_outside, rows_of, visible_unit
 from ..machine import Machine
-from ..selection import UnitStatistics, add_fields
-from ..training import Run, take_in, training_parameters
-from ._base import assigned_at_the_end, interrupt, interrupted, layer_sizes
-from ._layers import LayerTraining, continued_layer
+from ..selection import UnitStatistics, collect
+from ..training import Run, training_parameters
+from ._base import FitInterrupted, layer_sizes, unchanged_on_failure
 from ._machine_generator import title_of, warn_unobserved
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -193,7 +193,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
         """Train the layers that are not there yet, then select layers and units.
 
@@ -239,7 +239,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
         """Pass over `X` once with every layer, then select layers and units.
 
@@ -305,54 +305,70 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.rbms_, self._statistics = [], []
         known = fitted[0].visible_type_ if fitted else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
-        weight = weight / weight[weight > 0].mean()
+        weight, interruption = weight / weight[weight > 0].mean(), None
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
                 rbm = continued_layer(fitted[layer], rbm)
             rbm.set_params(random_state=layer_seed(seed, layer))
-            if layer:
-                rbm.set_params(visible=self.rbms_[-1].hidden_type_)
-            lower, columns = (self._stack, self._bottom_run.columns) if layer else ((), None)
-            rows = rows_of(X, weight, unit, lower, rbm, columns)
+            rows = self._rows_of_layer(rbm, X, weight, unit)
             if not layer:
                 warn_unobserved(self, rows)
-            task = context.subcontext(task_name=f"layer {layer}")
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-            trainer = LayerTraining(self._original, task, rbm, rows, title, layer)
+            task = context.subcontext(task_name=f"layer {layer}")
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
-                attributes, statistics = remembered(memory, key, trainer)
+                with cached(memory, key) as entry:
+                    made, outcome = entry.value, None
+                    # Callbacks that go to the layer end its task there, if it is trained.
+                    inside = task.propagate_callback_context(rbm)
+                    with inside if made is None else nullcontext():
+                        task.call_on_fit_task_begin(estimator=self._original, X=X)
+                        if made is None:
+                            how = entry.progress, title, f"The training of layer {layer}"
+                            attributes, outcome = rbm._fit_rows(rows, *how)
+                            made = attributes, statistics_of_layer(attributes["_run"], rows)
+                        stopped = task.call_on_fit_task_end(estimator=self._original, X=X)
+                    if outcome is not None and outcome.whole:
+                        entry.keep(made)
             except KeyboardInterrupt:
                 if not layer:
                     raise
-                interrupt(self, f"{layer} whole layers", memory is not None)
+                kept = f"{layer} whole layers"
+                interruption = FitInterrupted(self, kept, memory is not None)
                 break
-            vars(rbm).update(attributes)
-            if interrupted(rbm):
-                trainer.stop = True
-                kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
-                interrupt(self, kept, memory is not None)
-            if not trainer.ran:
-                task.call_on_fit_task_begin(estimator=self._original, X=X)
-                trainer.stop = task.call_on_fit_task_end(estimator=self._original, X=X)
+            rbm._assign(made[0])
             self.rbms_.append(rbm)
-            self._statistics.append(statistics)
-            if trainer.stop:
+            self._statistics.append(made[1])
+            if outcome is not None and outcome.interrupted:
+                kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
+                interruption = FitInterrupted(self, kept, memory is not None)
+            if stopped or interruption is not None:
                 break
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, so that what its callbacks see can transform.
         try:
             self._choose(_here(X), y, weight)
         except ValueError:
-            if interrupted(self):
-                raise KeyboardInterrupt(
-                    f"{type(self).__name__} was interrupted before it had all of layers="
-                    f"{shown(self.layers)}, and is as it was before fit."
-                ) from None
-            raise
+            if interruption is None:
+                raise
+            raise KeyboardInterrupt(
+                f"{type(self).__name__} was interrupted before it had all of layers="
+                f"{shown(self.layers)}, and is as it was before fit."
+            ) from None
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
         )
+        if interruption is not None:
+            raise interruption
+
+    def _rows_of_layer(
+        self, rbm: RBMTransformer, X: Any, weight: np.ndarray, unit: Any
+    ) -> Rows:
+        """The training rows of the next layer, whose visible type is set."""
+        if not self.rbms_:
+            return rows_of(X, weight, unit, (), rbm)
+        rbm.set_params(visible=self.rbms_[-1].hidden_type_)
+        return rows_of(X, weight, unit, self._stack, rbm, self._bottom_run.columns)
 
     @with_callbacks
     def _partial_fit_layers(
@@ -370,26 +386,27 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         known = rbms[0].visible_type_ if started else None
         unit = visible_unit(self, rbms[0].visible, X, weight, known)
-        lower: list[Machine] = []
+        self.rbms_ = []
         for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
-            if layer:
-                rbm.set_params(visible=rbms[layer - 1].hidden_type_)
-            columns = rbms[0]._run.columns if layer else None
-            rows = rows_of(X, weight, unit, lower, rbm, columns)
+            rows = self._rows_of_layer(rbm, X, weight, unit)
             if not layer and not started:
                 warn_unobserved(self, rows)
+            title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
                 task.call_on_fit_task_begin(estimator=self._original, X=X)
-                title = title_of(self, self.verbose, rbm.verbose, layer=layer)
-                vars(rbm).update(rbm._partial_fit_rows(rows, title))
+                made, outcome = rbm._fit_rows(rows, title=title, chunk=True)
                 task.call_on_fit_task_end(estimator=self._original, X=X)
+            if outcome.interrupted:
+                # The layers above have not seen these rows.
+                raise KeyboardInterrupt
+            rbm._assign(made)
             seen.make_room(len(rows))
-            take_in(seen, rbm._run, rows)
-            lower.append(rbm._machine if layer else rbm._run.average)
-        self.rbms_, self._statistics = rbms, statistics
+            statistics_of_layer(rbm._run, rows, seen)
+            self.rbms_.append(rbm)
+        self._statistics = statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(_here(X), y, weight)
@@ -465,8 +482,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
         source = source._apart()
         self.rbms_, self.history_ = source.rbms_, source.history_
-        self._statistics = [UnitStatistics(rbm.n_components) for rbm in source.rbms_]
-        add_fields(self._statistics, self._fields(X, len(source.rbms_) - 1), weight)
+        stack, columns, self._statistics = self._stack, self._bottom_run.columns, []
+        for layer, run in enumerate(self._runs):
+            rows = Rows(X, weight, unit, stack[:layer], columns=columns if layer else None)
+            self._statistics.append(statistics_of_layer(run, rows))
         return X, weight
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
@@ -509,6 +528,26 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     @property
     def _known(self) -> dict:
         return self.rbms_[-1]._known
+
+
+def statistics_of_layer(
+    run: Run, rows: Rows, statistics: UnitStatistics | None = None
+) -> UnitStatistics:
+    """Statistics of the units of the layer of ``run``, with those of ``rows`` added."""
+    if statistics is None:
+        statistics = UnitStatistics(run.average.W[0].shape[1])
+    if rows.lower:
+        collect([statistics], run.result(), rows)
+    else:
+        collect([statistics], run.average, rows, run.columns)
+    return statistics
+
+
+def continued_layer(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
+    """The fitted layer, ready to go on with the training parameters of ``template``."""
+    rbm = copy.copy(fitted)
+    asked = template.get_params() | {"random_state": fitted.random_state, "warm_start": True}
+    return rbm.set_params(**asked)
 
 
 def _here(X: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,63 +16,54 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import DoNotKeep, Progress, key_of, memory_of, remembered
+from .._cache import Progress, cached, key_of, memory_of
 from .._compat import Interval, StrOptions
 from .._messages import shown
-from .._parameters import PlainParameters, plain
+from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
 from ..data import clipped, has_gaps, has_outside, visible_unit
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
     Examples,
+    FineTuningSettings,
+    FullBatchLoop,
     Inputs,
     Network,
-    Settings,
+    NetworkLoop,
     Targets,
     Tuning,
     all_fields,
     all_outputs,
-    descend,
+    check_options,
     examples_of,
     machines_of,
+    n_passes,
     nearest_distance,
     network_on,
     parted,
-    passes,
     pull_of,
+    settings_of,
     tuned_runs,
-    tuning_diverged,
 )
 from ..optim import SCHEDULES
-from ..training import Diverged, Run, batch_size_of, n_passes_of, still_falls
-from ._base import BaseGenerator, interrupt, of_one_fit, warn_unconverged
-from ._dbm import DBMTransformer
+from ..training import Outcome, Run, drive, still_falls
+from ._base import BaseDeepEstimator, of_one_fit, raise_if_interrupted, warn_unconverged
+from ._callbacks import PassTasks
 from ._dbn import DBNTransformer
-from ._rbm import RBMTransformer
+from ._generator import Generator
 from ._templates import TemplateParameters
 
-# What `n_iter="auto"` stands for with a solver that looks at all rows at once.
-_ITERATIONS = 200
-
-
-# "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
-# nearest row, the median over so many rows.
-_SHARES_OF_DISTANCE = {"adversarial_eps": 0.2, "virtual_adversarial_eps": 0.5}
-
-
+# The distance to the nearest row is a median over so many rows.
 _DISTANCE_ROWS = 500
 
 
-_GENERATORS = (RBMTransformer, DBNTransformer, DBMTransformer)
+class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
+    """A generator under a linear head, trained on targets.
 
-
-# What of their parameters a network on a trained generator depends on.
-_INFERENCE = ("n_mean_field_steps", "inference", "tol", "max_mean_field_steps", "damping")
-
-
-class FineTuned(TemplateParameters, BaseGenerator):
-    """A generator under a linear head, trained on targets."""
+    It is no generator, but has one: `transformer_`. It uses what `Generator` documents for
+    fine-tuning.
+    """
 
     _parameter_constraints: dict = {
         "transformer": "no_validation",
@@ -105,7 +97,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
 
     _template_names = ("transformer",)
 
-    # What "auto" stands for: learning rates of the solvers that have one; presentations of rows
+    # The values of "auto": learning rates of the solvers that have one; presentations of rows
     # with a target in `fit`, and passes at least and at most.
     _automatic_rates: dict[str, float]
     _presentations: int
@@ -133,19 +125,12 @@ class FineTuned(TemplateParameters, BaseGenerator):
         tags.target_tags.required = True
         return tags
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        go_on = self.warm_start and hasattr(self, "_tuning")
-        self._prepare(X, y, sample_weight, go_on, chunk=False)
-
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> None:
-        go_on = hasattr(self, "_tuning")
-        self._prepare(X, y, sample_weight, go_on, chunk=True, classes=classes)
-
-    def _prepare(
-        self, X: Any, y: Any, sample_weight: Any, go_on: bool, chunk: bool, classes: Any = None
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, chunk: bool = False, classes: Any = None
     ) -> None:
-        """Check everything that can be checked before the first step."""
-        self._check_options()
+        """`fit`, or `partial_fit` of a ``chunk``: check all that can be checked, and train."""
+        go_on = hasattr(self, "_tuning") and (chunk or self.warm_start)
+        check_options(self)
         transformer, fitted = self._source()
         fitted |= go_on
         if go_on:
@@ -176,7 +161,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
             asked = self._default_template("transformer")
         frozen = isinstance(asked, FrozenEstimator)
         transformer = asked.estimator if frozen else asked
-        if not isinstance(transformer, _GENERATORS):
+        if not isinstance(transformer, Generator):
             raise TypeError(
                 "transformer must be an RBMTransformer, a DBNTransformer, a DBMTransformer or "
                 f"FrozenEstimator(one of them, fitted), got {shown(asked)}."
@@ -199,98 +184,21 @@ class FineTuned(TemplateParameters, BaseGenerator):
     def _seed(self) -> int:
         return seed_of(self.random_state)
 
-    def _check_options(self) -> None:
-        if self.generative_weight and not self.tie_weights:
-            raise ValueError(
-                f"generative_weight={self.generative_weight} draws tied weights to the "
-                "generator, and with tie_weights=False it stays as it is anyway: set "
-                "generative_weight=0."
-            )
-        if self.solver not in FULL_BATCH:
-            return
-        neutral = {
-            "dropout": 0,
-            "hidden_dropout": 0,
-            "adversarial_eps": 0,
-            "virtual_adversarial_eps": 0,
-            "centered": False,
-            "generative_weight": 0,
-            "max_norm": None,
-        }
-        for name, value in neutral.items():
-            if (asked := getattr(self, name)) not in (value, "auto"):
-                raise ValueError(
-                    f"{name}={asked} needs minibatches, which solver={self.solver!r} has not: "
-                    f"set solver='adam', or {name}={value}."
-                )
-
-    def _factors(self, n_layers: int) -> tuple[float, ...]:
-        """A factor on the learning rate for each hidden layer."""
-        asked = self.fine_tune
-        if isinstance(asked, str) and asked in ("all", "head"):
-            return (1.0 if asked == "all" else 0.0,) * n_layers
-        if isinstance(asked, Integral) and not isinstance(asked, bool):
-            if 0 <= asked <= n_layers:
-                return (0.0,) * (n_layers - asked) + (1.0,) * int(asked)
-        elif isinstance(asked, Sequence | np.ndarray) and not isinstance(asked, str):
-            if len(asked) == n_layers and all(isinstance(x, Real) and x >= 0 for x in asked):
-                factors = tuple(float(x) for x in asked)
-                if self.solver in FULL_BATCH and not set(factors) <= {0.0, 1.0}:
-                    raise ValueError(
-                        f"fine_tune={shown(asked)} gives learning rates to layers, and "
-                        f"solver={self.solver!r} has none: use factors of 0 and 1 alone."
-                    )
-                return factors
-        raise ValueError(
-            f"fine_tune={shown(asked)} must be 'all', 'head', the number of the last "
-            f"hidden layers to train, up to {n_layers}, or {n_layers} factors on the learning "
-            "rate."
-        )
-
-    def _settings(self, X: Any, weight: np.ndarray, targets: Targets, chunk: bool) -> Settings:
+    def _settings(
+        self, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
+    ) -> FineTuningSettings:
         """How the network on `transformer_` is trained on the rows."""
-        asked, n_rows = PlainParameters(self), len(targets.rows)
         n_layers = sum(len(run.average.W) for run in self.transformer_._runs)
-        rate = asked.learning_rate
-        if rate == "auto":
-            rate = self._automatic_rates.get(self.solver, 0.0)
-        lengths = {name: getattr(asked, name) for name in _SHARES_OF_DISTANCE}
-        # Rows without a target have no adversarial rows but virtual ones.
-        chosen = (
-            "adversarial_eps"
-            if n_rows == np.count_nonzero(weight)
-            else "virtual_adversarial_eps"
+        return settings_of(
+            self,
+            self._loss(),
+            self._automatic_rates.get(self.solver, 0.0),
+            n_layers,
+            len(targets.rows),
+            len(targets.rows) < np.count_nonzero(weight),
+            partial(self._distance_of_rows, X, weight),
+            chunk,
         )
-        for name in [name for name, length in lengths.items() if length == "auto"]:
-            lengths[name] = 0.0
-            if name == chosen and self.solver not in FULL_BATCH:
-                distance = self._distance_of_rows(X, weight)
-                lengths[name] = _SHARES_OF_DISTANCE[name] * distance
-        return Settings(
-            loss=self._loss(),
-            solver=self.solver,
-            learning_rate=rate,
-            factors=self._factors(n_layers),
-            schedule=SCHEDULES["constant" if chunk else self.learning_rate_schedule],
-            momentum=asked.momentum,
-            batch_size=batch_size_of(asked.batch_size, n_rows),
-            dropout=asked.dropout,
-            hidden_dropout=asked.hidden_dropout,
-            **lengths,
-            centered=self.solver not in FULL_BATCH
-            if self.centered == "auto"
-            else self.centered,
-            max_norm=asked.max_norm,
-            weight_decay=asked.weight_decay,
-            generative_weight=asked.generative_weight,
-        )
-
-    def _n_passes(self, n_rows: int) -> int:
-        """Passes over ``n_rows`` with a target, or iterations at most."""
-        asked = plain(self.n_iter)
-        if self.solver in FULL_BATCH:
-            return _ITERATIONS if asked == "auto" else asked
-        return n_passes_of(asked, n_rows, self._presentations, self._passes)
 
     def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
         """How far rows are from the nearest other one, as the network takes them."""
@@ -311,9 +219,10 @@ class FineTuned(TemplateParameters, BaseGenerator):
         data: tuple[Any, Any, Any, np.ndarray],
         targets: Targets,
     ) -> None:
-        """`fit` and `partial_fit` once the rows are validated."""
+        """`_fit` once the rows are validated."""
         given, X, y, weight = data
-        n_epochs = 1 if chunk else self._n_passes(len(targets.rows))
+        n_rows, auto = len(targets.rows), (self._presentations, self._passes)
+        n_epochs = 1 if chunk else n_passes(self, n_rows, *auto)
         told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
         context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
         context.call_on_fit_task_begin(estimator=self._original, **told)
@@ -325,33 +234,47 @@ class FineTuned(TemplateParameters, BaseGenerator):
                 task.call_on_fit_task_end(estimator=self._original, **told)
         self.transformer_ = transformer
         settings = self._settings(X, weight, targets, chunk)
-
-        def train(progress: Progress) -> Tuning:
-            tuning = self._continued(targets) if go_on else self._started(targets)
-            if settings.generative_weight and tuning.pull is None:
-                n_sweeps = getattr(transformer, "n_mean_field_steps", 0)
-                tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
-            if not settings.centered:
-                tuning.network.rest = {}
-            examples, validation = self._examples(tuning, X, weight, targets, chunk)
-            whole = self._epochs(
-                context, tuning, settings, examples, validation, n_epochs, told, progress
-            )
-            if whole and not chunk and tuning.n_stalled < self.n_iter_no_change:
-                self._warn_unconverged(tuning, settings, examples, targets, n_epochs)
-            if validation is not None:
-                tuning.restore()
-            if not whole:
-                raise DoNotKeep(tuning)
-            return tuning
-
         # Where the generator keeps its trainings.
         memory = None if go_on or chunk else memory_of(self, transformer)
-        tuning = remembered(memory, self._key(memory, X, weight, targets), train)
-        vars(self).update(self._fitted(tuning, settings))
+        with cached(memory, self._key(memory, X, weight, targets)) as entry:
+            tuning, outcome = entry.value, None
+            if tuning is None:
+                tuning = self._continued(targets) if go_on else self._started(targets)
+                self._prepare(tuning, settings)
+                examples, validation = self._examples(tuning, X, weight, targets, chunk)
+                full_batch = self.solver in FULL_BATCH
+                loop = (FullBatchLoop if full_batch else NetworkLoop)(
+                    settings, examples, validation
+                )
+                outcome = drive(
+                    tuning,
+                    loop.train,
+                    n_epochs,
+                    tasks=PassTasks(context, self, told, partial(self._fitted, settings)),
+                    # The state of a full-batch solver cannot be saved.
+                    progress=Progress() if full_batch else entry.progress,
+                    title=f"[{type(self).__name__}] " if self.verbose else None,
+                )
+                tuning = outcome.state
+                if not chunk:
+                    self._warn_unless_converged(outcome, loop, targets)
+                tuning.take_best()
+                if outcome.whole:
+                    entry.keep(tuning)
+        self._assign(self._fitted(settings, tuning))
         context.call_on_fit_task_end(
             estimator=self._original, **told, reconstruction_attributes=self._new_attributes
         )
+        raise_if_interrupted(self, outcome)
+
+    def _prepare(self, tuning: Tuning, settings: FineTuningSettings) -> None:
+        """Give the state of a training what its settings need."""
+        if settings.generative_weight and tuning.pull is None:
+            transformer = self.transformer_
+            n_sweeps = transformer._n_mean_field_steps
+            tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+        if not settings.centered:
+            tuning.network.rest = {}
 
     def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
         """Stands for all that a fine-tuning depends on."""
@@ -360,7 +283,7 @@ class FineTuned(TemplateParameters, BaseGenerator):
             for k, x in self.get_params(deep=False).items()
             if k not in ("transformer", "verbose")
         }
-        generator = {k: x for k, x in vars(self.transformer_).items() if k in _INFERENCE}
+        generator = self.transformer_._n_mean_field_steps, self.transformer_._inference
         runs = [
             (run.average.arrays(), run.chains.states, run.activity, run.shift, run.scale)
             for run in self.transformer_._runs
@@ -404,7 +327,6 @@ class FineTuned(TemplateParameters, BaseGenerator):
         tuning = self._tuning.copy()
         if targets.moved is not None:
             tuning.convert_outputs(*targets.moved)
-        tuning.best, tuning.kept, tuning.n_stalled = None, {}, 0
         return tuning
 
     def _examples(
@@ -448,111 +370,25 @@ class FineTuned(TemplateParameters, BaseGenerator):
             return self._inputs(clipped(X, support), network)
         return replace(self._inputs(X, network), support=support)
 
-    def _epochs(
-        self,
-        context: Any,
-        tuning: Tuning,
-        settings: Settings,
-        examples: Examples,
-        validation: Examples | None,
-        n_epochs: int,
-        told: dict[str, Any],
-        progress: Progress,
-    ) -> bool:
-        """Drive the training, pass by pass, with a callback task for each.
-
-        Returns whether neither a callback nor the user cut it short.
-        """
-        first, stopped = tuning.n_epochs, False
-
-        def begin() -> Any:
-            epoch = context.subcontext(task_name="epoch")
-            epoch.call_on_fit_task_begin(estimator=self._original, **told)
-            return epoch
-
-        def ended(epoch: Any) -> bool:
-            nonlocal stopped
-            if self.verbose:
-                record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in tuning.history.items())
-                print(f"[{type(self).__name__}] pass {tuning.n_epochs}: {record}")
-            stop = epoch.call_on_fit_task_end(
-                estimator=self._original,
-                **told,
-                reconstruction_attributes=lambda: (
-                    self._new_attributes() | self._fitted(tuning, settings)
-                ),
-            )
-            stopped = bool(stop) and tuning.n_epochs < first + n_epochs
-            return bool(stop) or tuning.n_stalled >= self.n_iter_no_change
-
-        # The fine-tuning as it was after its last whole pass.
-        whole = tuning
-        try:
-            if self.solver in FULL_BATCH:
-                # scipy does not say before an iteration whether there will be one.
-                tuning.limited = descend(
-                    tuning, settings, examples, n_epochs, validation, lambda: ended(begin())
-                )
-                return not stopped
-            if progress.restore(tuning) and self.verbose:
-                n, name = tuning.n_epochs, type(self).__name__
-                print(f"[{name}] goes on after pass {n}, where it was cut short")
-            n_done = tuning.n_epochs - first
-            training = passes(tuning, settings, examples, n_epochs, validation, n_done)
-            for _ in range(n_epochs - n_done):
-                if tuning.n_stalled >= self.n_iter_no_change:
-                    break
-                epoch = begin()
-                whole = tuning.copy() if tuning.n_epochs > first else None
-                next(training)
-                whole = tuning
-                progress.save(tuning)
-                if ended(epoch):
-                    break
-        except Diverged:
-            progress.forget()
-            raise ValueError(
-                tuning_diverged(tuning.n_epochs, settings, examples.weight)
-            ) from None
-        except BaseException as error:
-            if whole is None or whole.n_epochs == first:
-                raise
-            vars(tuning).update(vars(whole))
-            if self.solver not in FULL_BATCH:
-                progress.save(tuning, now=True)
-            if not isinstance(error, KeyboardInterrupt):
-                raise
-            kept = f"the {tuning.n_epochs} whole passes that it made"
-            interrupt(self, kept, progress.kept and self.solver not in FULL_BATCH)
-            return False
-        if stopped:
-            progress.forget()
-        return not stopped
-
-    def _warn_unconverged(
-        self,
-        tuning: Tuning,
-        settings: Settings,
-        examples: Examples,
-        targets: Targets,
-        n_epochs: int,
-    ) -> None:
-        subject = "The fine-tuning"
-        if self.solver in FULL_BATCH:
-            if tuning.limited and n_epochs:
-                why = "scipy made all iterations that it may"
-                warn_unconverged(subject, f"{n_epochs} passes", why, "n_iter")
+    def _warn_unless_converged(self, outcome: Outcome, loop: Any, targets: Targets) -> None:
+        tuning, n_made = outcome.state, outcome.n_made
+        if not outcome.whole or not n_made or tuning.stalled:
             return
+        subject = "The fine-tuning"
+        if isinstance(loop, FullBatchLoop):
+            if tuning.limited:
+                why = "scipy made all iterations that it may"
+                warn_unconverged(subject, f"{n_made} passes", why, "n_iter")
+            return
+        settings, examples = loop.settings, loop.examples
         base = np.repeat(targets.base[None, :], len(examples.target), axis=0)
         losses, _ = settings.loss(base.astype(examples.target.dtype), examples.target)
         base_loss = float(np.average(losses, weights=examples.weight))
-        made = tuning.history["loss"][-n_epochs:] if n_epochs else []
-        if still_falls(made, base_loss):
-            why = "its loss still falls"
+        if still_falls(tuning.history["loss"][-n_made:], base_loss):
             cure = "n_iter or learning_rate"
-            warn_unconverged(subject, f"{n_epochs} passes", why, cure)
+            warn_unconverged(subject, f"{n_made} passes", "its loss still falls", cure)
 
-    def _fitted(self, tuning: Tuning, settings: Settings) -> dict[str, Any]:
+    def _fitted(self, settings: FineTuningSettings, tuning: Tuning) -> dict[str, Any]:
         """What a user of the fitted estimator finds."""
         # What an earlier training moved stays moved when a later one freezes it.
         moved = sorted({*tuning.moved, *settings.layers})

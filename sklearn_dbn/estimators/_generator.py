@@ -32,32 +32,22 @@ from ..likelihood import (
 )
 from ..machine import Machine, fill_in, mean_field, means_below
 from ..training import Run
-from ._base import BaseGenerator, check_parameters, of_one_fit
+from ._base import BaseDeepEstimator, check_parameters, of_one_fit
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
-
-
 # Values of the widest layer that are computed together; no result depends on it.
 _BLOCK_VALUES = 1 << 19
-
-
 # Bits cannot have more than 0 nats, but their partition function is known to a few tenths.
 _SURE_NATS = 1.0
-
-
 # What parameters of methods take.
 _N_STEPS = [Interval(Integral, 1, None, closed="left")]
-
-
 _TWO_OR_MORE = Interval(Integral, 2, None, closed="left")
-
-
 # The first share of the sweeps, in which a chain forgets where it started.
 _BURN_IN = 0.2
 
 
-class Generator(BaseGenerator, ABC):
+class Generator(BaseDeepEstimator, ABC):
     """Likelihood in nats, samples and missing values, for a stack of machines.
 
     A subclass says how its machines were trained (`_runs`). `_known` is emptied by every
@@ -65,6 +55,11 @@ class Generator(BaseGenerator, ABC):
 
     Everything is computed in standardised columns, as training is, and converted at the end:
     so no result depends on the columns' units, and float32 is exact enough far from 0 and 1.
+
+    Fine-tuning uses `_runs` and `_with_runs`, `_stack`, `_bottom_run`, `_apart`; of rows
+    `_check_rows`, `_blocks`, `_complete`, `_posterior`, `_features`; what the posterior depends
+    on, `_n_mean_field_steps` and `_inference`; and of a generator that selects, `_choose` and
+    `_sees_rows`.
     """
 
     _known: dict
@@ -89,6 +84,16 @@ class Generator(BaseGenerator, ABC):
         The lowest is over standardised columns, the others over the states of the layer below.
         """
         return [run.average for run in self._runs]
+
+    @property
+    def _n_mean_field_steps(self) -> int:
+        """Sweeps of the mean field in training."""
+        return 0
+
+    @property
+    def _inference(self) -> dict[str, Any]:
+        """Parameters of the mean field of the posterior, where it needs sweeps."""
+        return {}
 
     def _base(self) -> list[Any]:
         """Parameters of units without neighbours that have the moments of the top machine."""

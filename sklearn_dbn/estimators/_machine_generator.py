@@ -1,39 +1,24 @@
-"""Generators that are one machine, and how their passes are driven."""
+"""Generators that are one machine, and warnings about their trainings."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from .._cache import Progress
 from .._messages import shown
-from .._parameters import plain
 from ..data import Rows
 from ..machine import Machine
-from ..training import (
-    Course,
-    Diverged,
-    Run,
-    Settings,
-    Watched,
-    begin_stopping,
-    free_energies,
-    late_swing,
-    machine_diverged,
-    train,
-    watch,
-)
-from ._base import interrupt, warn_unconverged
+from ..training import MachineLoop, Outcome, Run, free_energies, late_swing
+from ._base import warn_unconverged
 from ._generator import Generator
 
 
 def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | None:
-    """What the lines of each pass begin with; ``None`` where nobody is ``verbose``."""
+    """What the lines of each pass begin with; ``None`` where none is ``verbose``."""
     if not any(verbose):
         return None
     start = f"[{type(estimator).__name__}] "
@@ -60,94 +45,6 @@ class MachineGenerator(Generator):
 
     _run: Run
     _machine: Machine
-
-    def _pass_over(
-        self,
-        context: Any,
-        run: Run,
-        rows: Rows,
-        settings: Settings,
-        n_epochs: int,
-        progress: Progress,
-        *,
-        held_out: Any = None,
-        title: str | None = None,
-        task_name: str = "epoch",
-        attributes: Callable[[Run], dict[str, Any]] | None = None,
-        subject: str | None = None,
-    ) -> bool:
-        """Drive the training loop, pass by pass, with a callback task for each.
-
-        ``title`` is what the line of each pass begins with; ``None``: no lines. ``attributes``
-        makes of the run what a fitted estimator has, for callbacks that ask. ``subject`` is
-        what a warning is about where it has not converged; ``None``: no warning.
-        Returns whether it was ended by itself, and by neither a callback nor the user.
-        """
-        given, n_epochs = given_to_callbacks(rows), plain(n_epochs)
-        first, last = run.n_epochs, run.n_epochs + n_epochs
-        watched = watch(run, rows, held_out)
-        if held_out is not None and settings.n_iter_no_change is not None:
-            begin_stopping(run, rows, held_out, settings.n_iter_no_change)
-        if subject is not None:
-            run.course = Course(n_epochs, run.machine.copy().W)
-        if progress.restore(run) and title is not None:
-            print(f"{title}goes on after pass {run.n_epochs}, where it was cut short")
-        epochs = train(run, rows, settings, n_epochs, watched, run.n_epochs - first)
-        # The run as it was after its last whole pass.
-        whole = run
-        try:
-            while run.n_epochs < last and not run.stalled:
-                epoch = context.subcontext(task_name=task_name)
-                epoch.call_on_fit_task_begin(estimator=self._original, **given)
-                # Nobody goes back to before the first pass: chunks are passed over once, and
-                # a copy takes as long as a minibatch.
-                before = whole = run.copy() if run.n_epochs > first else None
-                next(epochs)
-                whole = run
-                if run.course is not None:
-                    run.course.end_pass(before and before.machine, run.machine)
-                progress.save(run)
-                if title is not None:
-                    record = ", ".join(f"{k} {v[-1]:.4g}" for k, v in run.history.items())
-                    print(f"{title}pass {run.n_epochs}: {record}")
-                fitted = (
-                    {}
-                    if attributes is None
-                    else {
-                        "reconstruction_attributes": lambda: (
-                            self._new_attributes() | attributes(run)
-                        )
-                    }
-                )
-                if epoch.call_on_fit_task_end(estimator=self._original, **given, **fitted):
-                    break
-        except Diverged:
-            progress.forget()
-            raise ValueError(machine_diverged(run, settings, rows)) from None
-        except BaseException as error:
-            if whole is None or whole.n_epochs == first:
-                raise
-            vars(run).update(vars(whole))
-            progress.save(run, now=True)
-            if not isinstance(error, KeyboardInterrupt) or attributes is None:
-                raise
-            interrupt(self, f"the {run.n_epochs} whole passes that it made", progress.kept)
-            return False
-        if run.n_epochs < last and not run.stalled:
-            # A callback had its way; the key of the memory speaks of the parameters alone.
-            progress.forget()
-            return False
-        progress.save(run, now=True)
-        n_made = run.n_epochs - first
-        swings = attributes is not None and not rows.lower
-        if swings and _warn_of_swings(run, n_made, watched, settings):
-            return True
-        n_steps = run.n_epochs * -(-len(rows) // settings.batch_size)
-        if n_made and subject is not None and not run.stalled:
-            if run.course.goes_on(run.machine, n_steps):
-                why = "its weights still move in one direction"
-                warn_unconverged(subject, f"{n_made} passes", why, "n_iter or learning_rate")
-        return True
 
     @abstractmethod
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
@@ -177,18 +74,22 @@ class MachineGenerator(Generator):
 
     def _with_runs(self, runs: list[Run]) -> MachineGenerator:
         view = copy.copy(self)
-        vars(view).update(self._fitted_attributes(*runs))
+        view._assign(self._fitted_attributes(*runs))
         return view
 
 
-def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Settings) -> bool:
-    """Say that the persistent chains of a training do not mix, where that is seen."""
-    if not (n_epochs and settings.sampler.persistent):
-        return False
-    swing = late_swing(
-        run.history["free_energy_swing"][-n_epochs:],
-        free_energies(run.machine, watched, settings.n_mean_field_steps),
-    )
+def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | None) -> None:
+    """Warn of chains that do not mix, or of weights that still move.
+
+    ``subject`` is what the second warning is about; ``None``: no second warning.
+    """
+    if not (outcome.whole and outcome.n_made):
+        return
+    run, settings, n_made = outcome.state, loop.settings, outcome.n_made
+    swing = None
+    if settings.sampler.persistent and not loop.rows.lower:
+        energies = free_energies(run.machine, loop.watched, settings.n_mean_field_steps)
+        swing = late_swing(run.history["free_energy_swing"][-n_made:], energies)
     if swing is not None:
         cure = "a lower learning_rate" if run.chains.hotter else "sampler='tempering'"
         warnings.warn(
@@ -198,11 +99,8 @@ def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Setting
             ConvergenceWarning,
             stacklevel=2,
         )
-    return swing is not None
-
-
-def given_to_callbacks(rows: Rows) -> dict[str, Any]:
-    """The data of a training as its callbacks are given it."""
-    # Called only by a callback that asks for the rows: a stack has to compute them.
-    X = (lambda: rows.means(rows.index)) if rows.lower else rows.X
-    return {"X": X, "metadata": {"sample_weight": rows.weight}}
+        return
+    n_steps = run.n_epochs * -(-len(loop.rows) // settings.batch_size)
+    if subject is not None and not run.stalled and run.course.goes_on(run.machine, n_steps):
+        why = "its weights still move in one direction"
+        warn_unconverged(subject, f"{n_made} passes", why, "n_iter or learning_rate")

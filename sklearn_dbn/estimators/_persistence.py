@@ -6,7 +6,7 @@ from .._random import Stream
 from ..data import Moments
 from ..fine_tuning import Network, Pull, TargetScale, Tuning
 from ..machine import Machine
-from ..optim import Joined, Memory
+from ..optim import Joined, RuleState
 from ..samplers import Chains
 from ..selection import UnitStatistics
 from ..training import Run
@@ -30,10 +30,10 @@ TRUSTED_TYPES = sorted(
         Chains,
         Joined,
         Machine,
-        Memory,
         Moments,
         Network,
         Pull,
+        RuleState,
         Run,
         Stream,
         TargetScale,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,15 +11,17 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import MEMORY, DoNotKeep, Progress, key_of, memory_of, remembered
+from .._cache import MEMORY, Progress, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from ..data import Rows, rows_of, visible_unit
 from ..optim import SCHEDULES
 from ..samplers import SAMPLERS
 from ..training import (
+    MachineLoop,
+    Outcome,
     Run,
-    Settings,
     continued,
+    drive,
     held_out_rows,
     new_run,
     settings_attributes,
@@ -28,8 +29,14 @@ from ..training import (
     training_parameters,
 )
 from ..units import UNITS
-from ._base import assigned_at_the_end, check_columns, of_one_fit
-from ._machine_generator import MachineGenerator, given_to_callbacks, title_of, warn_unobserved
+from ._base import check_columns, of_one_fit, raise_if_interrupted, unchanged_on_failure
+from ._callbacks import PassTasks, given_to_callbacks
+from ._machine_generator import (
+    MachineGenerator,
+    title_of,
+    warn_unless_converged,
+    warn_unobserved,
+)
 
 
 class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
@@ -316,7 +323,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
         """Train the machine on `X`.
 
@@ -359,40 +366,18 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         warn_unobserved(self, rows)
         memory = memory_of(self)
         key = key_of(memory, X, weight, training_parameters(self), self.random_state)
-        vars(self).update(remembered(memory, key, partial(self._trained, rows)))
+        with cached(memory, key) as entry:
+            made, outcome = entry.value, None
+            if made is None:
+                made, outcome = self._fit_rows(rows, entry.progress)
+                if outcome.whole:
+                    entry.keep(made)
+        self._assign(made)
+        raise_if_interrupted(self, outcome)
         return self
 
-    def _trained(
-        self,
-        rows: Rows,
-        progress: Progress,
-        title: str | None = None,
-        subject: str = "The training",
-    ) -> dict[str, Any]:
-        """Train on the rows; returns what that left, and none of the configuration.
-
-        ``title`` and ``subject`` are those of the stack that this is a layer of.
-        """
-        made, whole = self._fit_rows(rows, progress, title, subject)
-        if not whole:
-            raise DoNotKeep(made)
-        return made
-
-    @with_callbacks
-    def _fit_rows(
-        self, rows: Rows, progress: Progress, title: str | None, subject: str
-    ) -> tuple[dict[str, Any], bool]:
-        """`fit` once the rows are validated; returns the fitted attributes.
-
-        And whether neither a callback nor the user cut it short.
-        """
-        run, settings = self._prepare(rows, self.warm_start and hasattr(self, "_run"))
-        held_out = held_out_rows(self, rows, run)
-        n_epochs = settings.n_iter
-        return self._train(run, rows, settings, n_epochs, progress, held_out, title, subject)
-
     @_fit_context(prefer_skip_nested_validation=True)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
         """Pass over `X` once, at the full learning rate.
 
@@ -426,64 +411,61 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         rows = rows_of(X, weight, unit, (), self)
         if not go_on:
             warn_unobserved(self, rows)
-        vars(self).update(self._partial_fit_rows(rows))
+        made, outcome = self._fit_rows(rows, chunk=True)
+        self._assign(made)
+        raise_if_interrupted(self, outcome)
         return self
 
     @with_callbacks
-    def _partial_fit_rows(self, rows: Rows, title: str | None = None) -> dict[str, Any]:
-        run, settings = self._prepare(rows, hasattr(self, "_run"), schedule="constant")
-        return self._train(run, rows, settings, 1, Progress(), title=title)[0]
-
-    def _prepare(
-        self, rows: Rows, go_on: bool, schedule: str | None = None
-    ) -> tuple[Run, Settings]:
-        """The run to go on with, a new one unless ``go_on``, and how to train it."""
-        settings = settings_of(self, rows, schedule)
-        if not go_on:
-            sizes = [self.n_components]
-            return new_run(self, rows, settings, sizes, self.random_state), settings
-        n_fitted = self._run.machine.W[0].shape[1]
-        if self.n_components != n_fitted:
-            raise ValueError(
-                f"n_components={self.n_components}, but the fitted machine to go on with "
-                f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
-            )
-        return continued(self._run, self, rows, settings), settings
-
-    def _train(
+    def _fit_rows(
         self,
-        run: Run,
         rows: Rows,
-        settings: Settings,
-        n_epochs: int,
-        progress: Progress,
-        held_out: Any = None,
+        progress: Progress | None = None,
         title: str | None = None,
-        subject: str | None = None,
-    ) -> tuple[dict[str, Any], bool]:
-        given = given_to_callbacks(rows)
-        context = self._init_callback_context(max_subtasks=n_epochs)
+        subject: str = "The training",
+        chunk: bool = False,
+    ) -> tuple[dict[str, Any], Outcome]:
+        """`fit`, or `partial_fit` of a ``chunk``, once the rows are validated.
+
+        Returns the fitted attributes, and how the training ended. ``title`` and ``subject`` are
+        those of the stack that this is a layer of.
+        """
+        settings = settings_of(self, rows, "constant" if chunk else None)
+        if hasattr(self, "_run") and (chunk or self.warm_start):
+            self._check_n_components()
+            run = continued(self._run, self, rows, settings)
+        else:
+            run = new_run(self, rows, settings, [self.n_components], self.random_state)
+        held_out = None if chunk else held_out_rows(self, rows, run)
+        n_passes, given = 1 if chunk else settings.n_iter, given_to_callbacks(rows)
+        context = self._init_callback_context(max_subtasks=n_passes)
         context.call_on_fit_task_begin(estimator=self._original, **given)
-        whole = self._pass_over(
-            context,
+        loop = MachineLoop.of(run, rows, settings, n_passes, held_out)
+        outcome = drive(
             run,
-            rows,
-            settings,
-            n_epochs,
-            progress,
-            held_out=held_out,
+            loop.train,
+            n_passes,
+            tasks=PassTasks(context, self, given, self._fitted_attributes),
+            progress=progress,
             title=title or title_of(self, self.verbose),
-            attributes=self._fitted_attributes,
-            subject=subject,
         )
-        run.take_best()
+        warn_unless_converged(outcome, loop, None if chunk else subject)
+        run = outcome.state.best()
         made = self._fitted_attributes(run) | settings_attributes(run, settings)
         context.call_on_fit_task_end(
             estimator=self._original,
             **given,
             reconstruction_attributes=lambda: self._new_attributes() | made,
         )
-        return made, whole
+        return made, outcome
+
+    def _check_n_components(self) -> None:
+        n_fitted = self._run.machine.W[0].shape[1]
+        if self.n_components != n_fitted:
+            raise ValueError(
+                f"n_components={self.n_components}, but the fitted machine to go on with "
+                f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
+            )
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """What a user of the fitted estimator finds, in the notation of scikit-learn."""

@@ -14,7 +14,7 @@ from .._compat import _fit_context
 from .._messages import shown
 from ..data import dates_in
 from ..fine_tuning import Squared, Targets, TargetScale, joint_weight, rows_with_target
-from ._base import assigned_at_the_end, of_one_fit
+from ._base import of_one_fit, unchanged_on_failure
 from ._fine_tuned import FineTuned, has_minibatches
 
 # No prediction of a network of use is so much larger than this that it overflows.
@@ -40,7 +40,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     fine_tune : {"all", "head"}, int or sequence of float, default="all"
         Which hidden layers are trained beside the head: all, none of them ("head"), or the
-        last so many; or a factor on the learning rate for each layer, the first one first. A layer of factor 0 stays as it is to the bit.
+        last so many; or a factor on the learning rate for each layer, the first one first. A
+        layer of factor 0 stays as it is to the bit.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
@@ -262,7 +263,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
         """Train the generator, unless it is frozen, and then the network.
 
@@ -291,7 +292,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
-    @assigned_at_the_end
+    @unchanged_on_failure
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
         """Pass over the rows once, at the full learning rate.
 
@@ -318,7 +319,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         ValueError, TypeError
             As in `fit`.
         """
-        self._partial_fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, chunk=True)
         return self
 
     def _loss(self) -> Any:

@@ -1,6 +1,5 @@
 """The feed-forward view of a generator, trained on targets."""
 
-from ._divergence import tuning_diverged
 from ._examples import (
     Examples,
     Targets,
@@ -11,12 +10,19 @@ from ._examples import (
     rows_with_target,
 )
 from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
-from ._full_batch import descend
+from ._full_batch import FullBatchLoop
 from ._generative import Pull
-from ._loop import passes
+from ._loop import NetworkLoop
 from ._losses import Logistic, Softmax, Squared
 from ._network import Inputs, Network, all_fields, all_outputs
-from ._settings import FULL_BATCH, SOLVERS, Settings
+from ._settings import (
+    FULL_BATCH,
+    SOLVERS,
+    FineTuningSettings,
+    check_options,
+    n_passes,
+    settings_of,
+)
 from ._target_scale import TargetScale
 from ._tuning import Tuning
 
@@ -24,11 +30,13 @@ __all__ = [
     "FULL_BATCH",
     "SOLVERS",
     "Examples",
+    "FineTuningSettings",
+    "FullBatchLoop",
     "Inputs",
     "Logistic",
     "Network",
+    "NetworkLoop",
     "Pull",
-    "Settings",
     "Softmax",
     "Squared",
     "TargetScale",
@@ -36,16 +44,16 @@ __all__ = [
     "Tuning",
     "all_fields",
     "all_outputs",
-    "descend",
+    "check_options",
     "examples_of",
     "joint_weight",
     "machines_of",
+    "n_passes",
     "nearest_distance",
     "network_on",
     "parted",
-    "passes",
     "pull_of",
     "rows_with_target",
+    "settings_of",
     "tuned_runs",
-    "tuning_diverged",
 ]

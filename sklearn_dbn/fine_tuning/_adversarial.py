@@ -7,11 +7,11 @@ import numpy as np
 from .._array_api import Array
 from .._random import Stream
 from ._network import Network
-from ._settings import Settings
+from ._settings import FineTuningSettings
 
 
 def presented(
-    network: Network, settings: Settings, labelled: tuple, free: tuple, rng: Stream
+    network: Network, settings: FineTuningSettings, labelled: tuple, free: tuple, rng: Stream
 ) -> tuple[Array, list, Array, Array]:
     """Rows, what is heard from above, targets and weights, as the network learns them.
 
@@ -33,7 +33,7 @@ def presented(
 
 
 def virtual_adversarial_rows(
-    network: Network, settings: Settings, v: Array, above: list, rng: Stream
+    network: Network, settings: FineTuningSettings, v: Array, above: list, rng: Stream
 ) -> tuple[Array, Array]:
     """Rows moved to where the network says most else, and what it says of them unmoved.
 

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..training import SHRINK_EVERY, TOO_LARGE, decay_cause, momentum_cause, weight_cause
+from ..optim import DECAY_EVERY
+from ..training import TOO_LARGE, decay_cause, momentum_cause, weight_cause
 
 # Learning rates at which fine-tuning does not diverge by itself.
 _USUAL_TUNING = {"adam": 0.01, "sgd": 0.003}
-
-
 # The momentum that `solver="sgd"` has by default.
 _USUAL_MOMENTUM = 0.9
-
-
 # Rows that are moved by more are none of the kind of the data.
 _FARTHEST = 1e3
 
@@ -53,7 +50,7 @@ def _causes_of_tuning(rate: float, settings: Any, weight: np.ndarray) -> Iterato
             f"its cause is the factor {largest:g} of fine_tune on the learning rate: try "
             "factors of at most 1."
         )
-    yield from decay_cause(least * max(largest, 1.0) * SHRINK_EVERY, settings.weight_decay)
+    yield from decay_cause(least * max(largest, 1.0) * DECAY_EVERY, settings.weight_decay)
     if least * settings.generative_weight > 1:
         yield (
             f"its cause is generative_weight={settings.generative_weight:g}, next to which the "

@@ -77,6 +77,6 @@ def tuned_runs(
                 if np.array_equal(visible, run.result().par[0]):
                     # There and back again would be another number.
                     machine.par[0] = run.average.par[0]
-            found.append(replace(run, machine=machine, average=machine, memory=None))
+            found.append(replace(run, machine=machine, average=machine, velocity=None))
         first += n_layers
     return found

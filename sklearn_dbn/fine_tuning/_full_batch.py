@@ -3,87 +3,123 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
 from .._array_api import Array
-from ..training import Diverged
+from ..training import Diverged, Passes
+from ._divergence import tuning_diverged
 from ._examples import Examples
+from ._loop import end_pass
 from ._network import loss_and_gradient
-from ._settings import FULL_BATCH, Settings
+from ._settings import FULL_BATCH, FineTuningSettings
 from ._tuning import Tuning
 
-# The status by which it says that all iterations were made.
+# The status by which scipy says that it made all iterations.
 _LIMIT = 1
 
 
-def descend(
-    tuning: Tuning,
-    settings: Settings,
-    examples: Examples,
-    n_epochs: int,
-    validation: Examples | None,
-    stop: Callable[[], bool],
-) -> bool:
-    """Let scipy minimise the loss over all rows, weight decay included, for ``n_epochs``.
+@dataclass(frozen=True)
+class FullBatchLoop:
+    """The iterations of a solver on the loss over all rows, weight decay included.
 
-    ``stop`` is asked after each iteration. What cuts it short leaves the last one. Returns
-    whether ``n_epochs`` were too few.
-
-    Raises
-    ------
-    Diverged
-        When the loss is not finite, or beyond all use.
+    Parameters
+    ----------
+    settings : FineTuningSettings
+    examples : Examples
+    validation : Examples or None
+        Rows that early stopping looks at.
     """
-    parameters = tuning.network.parameters(settings.layers)
-    ends = np.cumsum([x.size for x in parameters.values()])
 
-    def put(flat: Array) -> None:
-        for x, part in zip(parameters.values(), np.split(flat, ends[:-1]), strict=True):
+    settings: FineTuningSettings
+    examples: Examples
+    validation: Examples | None = None
+
+    def train(self, tuning: Tuning, passes: Passes) -> None:
+        """Let scipy minimise the loss; an interruption leaves the last iterate.
+
+        Raises
+        ------
+        Diverged
+            When the loss is not finite, or beyond all use.
+        """
+        if not passes.n_passes:
+            return
+        problem = _Problem(tuning, self, passes)
+        method, options = FULL_BATCH[self.settings.solver], {"maxiter": passes.n_passes}
+        try:
+            # An overflow is reported below, in one sentence instead of many warnings.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found = minimize(
+                    problem.loss,
+                    problem.reached,
+                    jac=True,
+                    method=method,
+                    callback=problem.end_iteration,
+                    options=options,
+                )
+            problem.reached = found.x
+        finally:
+            # The parameters tried last are no iterate.
+            problem.put(problem.reached)
+        if not math.isfinite(found.fun):
+            # Then scipy gives up before the first iteration.
+            n_epochs, weight = tuning.n_epochs, self.examples.weight
+            raise Diverged(tuning_diverged(n_epochs, self.settings, weight))
+        tuning.limited = found.status == _LIMIT
+
+
+class _Problem:
+    """The loss as scipy takes it: a function of one vector, in float64.
+
+    Attributes
+    ----------
+    reached : array of shape (n_parameters,)
+        The last iterate.
+    """
+
+    def __init__(self, tuning: Tuning, loop: FullBatchLoop, passes: Passes):
+        self.tuning, self.loop, self.passes = tuning, loop, passes
+        self.parameters = tuning.network.parameters(loop.settings.layers)
+        self.reached = self.joined(self.parameters)
+
+    def joined(self, arrays: dict[str, Array]) -> Array:
+        flat = [arrays[name].ravel() for name in self.parameters]
+        return np.concatenate(flat).astype(np.float64)
+
+    def put(self, flat: Array) -> None:
+        """Set the parameters of the network."""
+        ends = np.cumsum([x.size for x in self.parameters.values()])
+        for x, part in zip(self.parameters.values(), np.split(flat, ends[:-1]), strict=True):
             x[...] = part.reshape(x.shape)
 
-    def objective(flat: Array) -> tuple[float, Array]:
-        put(flat)
+    def loss(self, flat: Array) -> tuple[float, Array]:
+        """The loss and its gradient."""
+        self.put(flat)
+        settings, examples = self.loop.settings, self.loop.examples
         value, gradient = loss_and_gradient(
-            tuning.network,
+            self.tuning.network,
             settings.loss,
             examples.inputs,
             examples.target,
             examples.weight,
             settings.layers,
         )
-        for name, x in parameters.items():
+        for name, x in self.parameters.items():
             if settings.weight_decay and x.ndim == 2:
                 value += 0.5 * settings.weight_decay * float(np.vdot(x, x))
                 gradient[name] += settings.weight_decay * x
-        flat = [gradient[name].ravel() for name in parameters]
-        return value, np.concatenate(flat).astype(np.float64)
+        return value, self.joined(gradient)
 
-    def after(intermediate_result: Any) -> None:
-        nonlocal reached
-        reached = intermediate_result.x.copy()
-        put(reached)
-        tuning.record(settings, float(intermediate_result.fun), validation)
-        if stop():
+    def end_iteration(self, intermediate_result: Any) -> None:
+        """What scipy calls after each iteration: it is a pass that began and ended."""
+        self.reached = intermediate_result.x.copy()
+        self.put(self.reached)
+        passes, loss = self.passes, float(intermediate_result.fun)
+        if passes.begin():
+            passes.end(end_pass(self.tuning, self.loop, loss))
+        if passes.stopped or self.tuning.stalled:
             raise StopIteration
-
-    start = np.concatenate([x.ravel() for x in parameters.values()]).astype(np.float64)
-    reached = start
-    method, options = FULL_BATCH[settings.solver], {"maxiter": n_epochs}
-    try:
-        # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            found = minimize(
-                objective, start, jac=True, method=method, callback=after, options=options
-            )
-        reached = found.x
-    finally:
-        # What was tried last is no iterate.
-        put(reached)
-    if not math.isfinite(found.fun):
-        # Then scipy gives up before the first iteration.
-        raise Diverged
-    return found.status == _LIMIT

@@ -2,67 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .._blas import blas_threads
-from ..optim import Descent
-from ..training import SHRINK_EVERY, Diverged
+from ..optim import Descent, LazyDecay
+from ..training import Diverged, Passes
 from ._adversarial import presented
+from ._divergence import tuning_diverged
 from ._examples import Examples
 from ._network import Network
-from ._settings import Settings
+from ._settings import FineTuningSettings
 from ._tuning import LARGEST_LOSS, Tuning
 
 
-def passes(
-    tuning: Tuning,
-    settings: Settings,
-    examples: Examples,
-    n_epochs: int,
-    validation: Examples | None = None,
-    n_done: int = 0,
-) -> Iterator[None]:
-    """Pass over ``examples`` in minibatches each time the iterator is advanced.
+@dataclass(frozen=True)
+class NetworkLoop:
+    """The loop over minibatches of a network.
 
-    ``n_done`` of the ``n_epochs`` passes ``tuning`` has behind it.
-
-    Raises
-    ------
-    Diverged
-        When the loss is not finite, or beyond all use.
+    Parameters
+    ----------
+    settings : FineTuningSettings
+    examples : Examples
+    validation : Examples or None
+        Rows that early stopping looks at.
     """
-    rule, n_rows = settings.rule, len(examples.target)
-    parameters = tuning.parameters(settings.layers)
-    if tuning.solver != settings.solver or tuning.memory.names != list(parameters):
-        tuning.memory, tuning.solver = rule.start(parameters), settings.solver
-    descent = Descent(rule, parameters, settings.factors_of(parameters), tuning.memory)
-    n_batches = -(-n_rows // settings.batch_size)
-    weights = [*tuning.network.W, tuning.network.head]
-    for epoch in range(n_done, n_epochs):
-        order, total, owed = tuning.rng.permutation(n_rows), 0.0, 0.0
-        # What overflows here is reported below, in one sentence instead of many warnings.
-        with (
-            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-            blas_threads(settings.batch_size, weights),
-        ):
-            for i in range(n_batches):
-                index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
-                progress = (epoch + i / n_batches) / n_epochs
-                rate = settings.learning_rate * settings.schedule(progress)
-                total += _step(tuning, settings, descent, examples, index, rate)
-                owed += rate
-                if (i + 1) % SHRINK_EVERY == 0 or i + 1 == n_batches:
-                    _shrink(tuning.network, settings, owed)
-                    owed = 0.0
-        tuning.record(settings, total / float(examples.weight.sum()), validation)
-        yield
+
+    settings: FineTuningSettings
+    examples: Examples
+    validation: Examples | None = None
+
+    def train(self, tuning: Tuning, passes: Passes) -> None:
+        """Pass over the examples in minibatches, as often as ``passes`` allows.
+
+        Raises
+        ------
+        Diverged
+            When the loss is not finite, or beyond all use.
+        """
+        settings, examples = self.settings, self.examples
+        rule, n_rows = settings.rule, len(examples.target)
+        parameters = tuning.parameters(settings.layers)
+        if tuning.solver != settings.solver or tuning.rule_state.names != list(parameters):
+            tuning.rule_state, tuning.solver = rule.start(parameters), settings.solver
+        factors = settings.factors_of(parameters)
+        descent = Descent(rule, parameters, factors, tuning.rule_state)
+        n_batches = -(-n_rows // settings.batch_size)
+        weights = [*tuning.network.W, tuning.network.head]
+        decay = LazyDecay(partial(_shrink, tuning.network, settings))
+        while passes.begin():
+            order, total = tuning.rng.permutation(n_rows), 0.0
+            # An overflow is reported below, in one sentence instead of many warnings.
+            with (
+                np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+                blas_threads(settings.batch_size, weights),
+            ):
+                for i in range(n_batches):
+                    index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
+                    rate = settings.learning_rate
+                    rate *= settings.schedule(passes.share(i / n_batches))
+                    total += _step(tuning, settings, descent, examples, index, rate)
+                    decay.add(rate)
+                decay.apply()
+            passes.end(end_pass(tuning, self, total / float(examples.weight.sum())))
+
+
+def end_pass(tuning: Tuning, loop: Any, loss: float) -> dict[str, float]:
+    """The record of a pass of ``loop``, whose mean ``loss`` is checked."""
+    if not loss < LARGEST_LOSS:
+        raise Diverged(tuning_diverged(tuning.n_epochs, loop.settings, loop.examples.weight))
+    return tuning.record(loop.settings, loss, loop.validation)
 
 
 def _step(
     tuning: Tuning,
-    settings: Settings,
+    settings: FineTuningSettings,
     descent: Descent,
     examples: Examples,
     index: np.ndarray,
@@ -89,7 +106,7 @@ def _step(
     n_rows = len(index)
     # The record of the pass is of the other rows alone.
     if len(losses) > n_rows and not losses[n_rows:].sum() < len(losses) * LARGEST_LOSS:
-        raise Diverged
+        raise Diverged(tuning_diverged(tuning.n_epochs, settings, examples.weight))
     scale = descent.scale(rate)
     delta *= (weight * (scale / n_rows))[:, None]
     gradient = descent.gradient
@@ -113,7 +130,7 @@ def _step(
     return float(losses[:n_rows] @ weight[:n_rows])
 
 
-def _shrink(network: Network, settings: Settings, step: float) -> None:
+def _shrink(network: Network, settings: FineTuningSettings, step: float) -> None:
     """Weight decay of several steps; apart from the gradient, which Adam would rescale."""
     if not settings.weight_decay:
         return

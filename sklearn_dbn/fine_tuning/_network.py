@@ -36,8 +36,6 @@ from ..machine import Machine
 
 # Rows that are computed together where no minibatch says how many.
 _BLOCK_ROWS = 1000
-
-
 # The running mean of inputs moves by this share; that of hidden units in a generator does too.
 _REST_RATE = 0.01
 

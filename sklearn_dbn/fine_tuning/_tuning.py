@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +11,49 @@ import numpy as np
 from .._array_api import Array
 from .._random import Stream
 from ..machine import Machine
-from ..training import Diverged
+from ..optim import RuleState
 from ._examples import Examples
 from ._generative import Pull
 from ._network import Network, all_outputs, hidden_layers
-from ._settings import Settings
+from ._settings import FineTuningSettings
 
 # Saturated units keep all else finite; no network of use is this wrong.
 LARGEST_LOSS = 1e6
-
-
 # A scale of the targets that changes by this factor was made of too few rows.
 _GUESS = 2.0
+
+
+@dataclass
+class BestPass:
+    """The best pass of a training, by rows that are held out.
+
+    Attributes
+    ----------
+    n_iter_no_change : int
+        Passes without a better one after which to stop.
+    value : tuple of float, or None
+        Score and minus the loss of the rows, after that pass.
+    parameters : dict of arrays
+        After that pass.
+    n_stalled : int
+        Passes since then.
+    """
+
+    n_iter_no_change: int
+    value: tuple[float, float] | None = None
+    parameters: dict[str, Array] = field(default_factory=dict)
+    n_stalled: int = 0
+
+    @property
+    def stalled(self) -> bool:
+        return self.n_stalled >= self.n_iter_no_change
+
+    def end_pass(self, value: tuple[float, float], parameters: dict[str, Array]) -> None:
+        """Compare a pass with the best one."""
+        self.n_stalled += 1
+        if self.value is None or value > self.value:
+            self.value, self.n_stalled = value, 0
+            self.parameters = {name: x.copy() for name, x in parameters.items()}
 
 
 @dataclass
@@ -39,17 +69,16 @@ class Tuning:
     pull : Pull or None
     moved : list of int
         The hidden layers that were trained so far.
-    memory : Memory or None
-        What the update rule of ``solver`` remembers.
+    rule_state : RuleState or None
+        State of the update rule of ``solver``.
     solver : str
-    best : tuple of float, or None
-        Score and minus the loss on the validation part, after the best pass so far.
-    kept : dict of arrays
-        The parameters after that pass.
-    n_stalled : int
-        Passes since then.
+    stopping : BestPass or None
+        The best pass so far, while a training with early stopping goes on.
     limited : bool
         Whether scipy made all the iterations that it may, and had not converged.
+    n_epochs : int
+        Passes over rows so far.
+    history : dict of lists of float
     """
 
     network: Network
@@ -57,17 +86,15 @@ class Tuning:
     machines: list[Machine]
     pull: Pull | None = None
     moved: list[int] = field(default_factory=list)
-    memory: Any = None
+    rule_state: RuleState | None = None
     solver: str = ""
-    best: tuple[float, float] | None = None
-    kept: dict[str, Array] = field(default_factory=dict)
-    n_stalled: int = 0
+    stopping: BestPass | None = None
     limited: bool = False
     n_epochs: int = 0
     history: dict[str, list] = field(default_factory=dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__ = dict(state)
         # joblib.dump writes a shared array once for each that shares it.
         _, self.network.par, self.network.W = hidden_layers(self.machines)
 
@@ -88,46 +115,44 @@ class Tuning:
         network.head *= ratio
         network.intercept *= ratio
         network.intercept += shift
-        if self.memory is None:
+        if self.rule_state is None:
             return
         if ratio.min() < 1 / _GUESS or ratio.max() > _GUESS:
-            # The errors that the rule remembers were of another size.
-            self.memory, self.solver = None, ""
+            # The state of the rule comes from errors of another size.
+            self.rule_state, self.solver = None, ""
         else:
-            # The memory of the other parameters fades faster than the scale moves.
-            for joined, factor in ((self.memory.first, ratio), (self.memory.second, ratio**2)):
+            # For the other parameters that state fades faster than the scale moves.
+            state = self.rule_state
+            for joined, factor in ((state.first, ratio), (state.second, ratio**2)):
                 if joined is not None:
-                    remembered = joined.views()
-                    remembered["head"] *= factor
-                    remembered["intercept"] *= factor
+                    views = joined.views()
+                    views["head"] *= factor
+                    views["intercept"] *= factor
 
-    def restore(self) -> None:
-        """Go back to the parameters of the best pass."""
-        own = self.parameters(list(range(len(self.network.W))))
-        for name, x in self.kept.items():
-            own[name][...] = x
+    @property
+    def stalled(self) -> bool:
+        """Whether early stopping ends the training here."""
+        return self.stopping is not None and self.stopping.stalled
+
+    def take_best(self) -> None:
+        """Go back to the parameters of the best pass, if early stopping has one."""
+        if self.stopping is not None:
+            own = self.parameters(list(range(len(self.network.W))))
+            for name, x in self.stopping.parameters.items():
+                own[name][...] = x
+        self.stopping = None
 
     def record(
-        self, settings: Settings, loss: float, validation: Examples | None
+        self, settings: FineTuningSettings, loss: float, validation: Examples | None
     ) -> dict[str, float]:
-        """Write down a pass, and keep its parameters where they are the best so far."""
+        """The record of a pass, whose parameters are kept where they are the best so far."""
         record = {"loss": loss}
-        if not loss < LARGEST_LOSS:
-            raise Diverged
         if validation is not None:
             outputs = all_outputs(self.network, validation.inputs)
             score = settings.loss.score(outputs.copy(), validation.target, validation.weight)
             losses, _ = settings.loss(outputs, validation.target)
             held_out = float(np.average(losses, weights=validation.weight))
             record |= {"validation_loss": held_out, "validation_score": score}
-            self.n_stalled += 1
-            if self.best is None or (score, -held_out) > self.best:
-                self.best, self.n_stalled = (score, -held_out), 0
-                own = self.parameters(settings.layers)
-                self.kept = {name: x.copy() for name, x in own.items()}
-        self.n_epochs += 1
-        # A pass without a validation part has no score; the lists stay of one length.
-        for name in {**self.history, **record}:
-            values = self.history.setdefault(name, [math.nan] * (self.n_epochs - 1))
-            values.append(record.get(name, math.nan))
+            self.stopping = self.stopping or BestPass(settings.n_iter_no_change)
+            self.stopping.end_pass((score, -held_out), self.parameters(settings.layers))
         return record

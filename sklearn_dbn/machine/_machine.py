@@ -34,13 +34,9 @@ from .._random import Stream
 from ._stability import largest_singular
 
 States = list[Any]
-
-
 # The largest spectral norm between real-valued layers. At 1 the variance is infinite; with less
 # of a margin the chains mix too slowly to tell the parameters so.
 _CONVEX = 0.8
-
-
 _DEFLATIONS = 4
 
 

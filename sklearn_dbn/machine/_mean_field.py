@@ -251,8 +251,6 @@ def _means(machine: Machine, fields: States) -> States:
 
 
 _TOLERANCE = 1e-4
-
-
 _MAX_SWEEPS = 500
 
 

@@ -1,20 +1,22 @@
 """How parameters move: update rules, learning-rate schedules, penalties, averaging."""
 
 from ._averaging import blend
-from ._descent import Adam, Descent, Joined, Memory, Momentum
-from ._penalties import Sparsity
+from ._descent import Adam, Descent, Joined, Momentum, RuleState
+from ._penalties import DECAY_EVERY, LazyDecay, Sparsity
 from ._schedules import SCHEDULES
 from ._updates import Ascent, MomentumAscent
 
 __all__ = [
+    "DECAY_EVERY",
     "SCHEDULES",
     "Adam",
     "Ascent",
     "Descent",
     "Joined",
-    "Memory",
+    "LazyDecay",
     "Momentum",
     "MomentumAscent",
+    "RuleState",
     "Sparsity",
     "blend",
 ]

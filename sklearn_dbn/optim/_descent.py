@@ -1,9 +1,9 @@
 """Update rules of a descent on minibatches, over parameters of any shape.
 
-``start(parameters)`` gives the memory of a rule, and ``update(blocks, rate, memory)`` moves the
+``start(parameters)`` gives the state of a rule, and ``update(blocks, rate, state)`` moves the
 parameters, in place and against the gradient, which it overwrites. `Descent` makes the blocks.
 
-The gradient comes multiplied by ``scale(rate, memory)``. That is a pass over the derivative of
+The gradient comes multiplied by ``scale(rate, state)``. That is a pass over the derivative of
 the loss by the outputs, a few numbers a row, instead of one over all weights.
 """
 
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._array_api import Array
+from ._momentum import accumulate
 
 Arrays = Mapping[str, Array]
 
@@ -52,8 +53,8 @@ class Joined:
 
 
 @dataclass
-class Memory:
-    """What a rule remembers of all parameters, and for how many steps."""
+class RuleState:
+    """The state of a rule over all parameters, and its number of steps."""
 
     first: Joined
     second: Joined | None = None
@@ -70,7 +71,7 @@ class Block(NamedTuple):
     Attributes
     ----------
     first, second : arrays of shape (n_values,)
-        What the rule remembers of them; ``second`` is ``None`` where it has no use.
+        The state of the rule for them; ``second`` is ``None`` where it has no use.
     gradient : array of shape (n_values,)
     parts : list of tuple
         Of each parameter: which of the values are its own, these values, and the factor on
@@ -86,7 +87,7 @@ class Block(NamedTuple):
 class Descent:
     """A rule and the arrays that it moves.
 
-    The gradients of all parameters lie in one array, as what the rule remembers does: a small
+    The gradients of all parameters lie in one array, as the state of the rule does: a small
     parameter then costs few calls of its own.
 
     Parameters
@@ -96,7 +97,7 @@ class Descent:
         Contiguous.
     factors : dict of float
         On the learning rate of each.
-    memory : Memory
+    state : RuleState
         Of these parameters.
 
     Attributes
@@ -106,12 +107,12 @@ class Descent:
     """
 
     def __init__(
-        self, rule: Any, parameters: Arrays, factors: Mapping[str, float], memory: Memory
+        self, rule: Any, parameters: Arrays, factors: Mapping[str, float], state: RuleState
     ):
-        self.rule, self.memory = rule, memory
+        self.rule, self.state = rule, state
         joined = Joined(parameters)
         self.gradient = joined.views()
-        columns = [x and x.values for x in (memory.first, memory.second, joined)]
+        columns = [x and x.values for x in (state.first, state.second, joined)]
         self._blocks = []
         for start in range(0, len(joined.values), _BLOCK):
             block = [x if x is None else x[start : start + _BLOCK] for x in columns]
@@ -128,15 +129,15 @@ class Descent:
 
     def scale(self, rate: float) -> float:
         """What the gradient of the next step is to be multiplied by."""
-        return self.rule.scale(rate, self.memory)
+        return self.rule.scale(rate, self.state)
 
     def step(self, rate: float) -> None:
         """Move the parameters."""
-        self.rule.update(self._blocks, rate, self.memory)
+        self.rule.update(self._blocks, rate, self.state)
 
 
 class Momentum:
-    """u = momentum u - rate gradient; x += u.
+    """u = momentum u + rate gradient; x -= u.
 
     Parameters
     ----------
@@ -146,22 +147,21 @@ class Momentum:
     def __init__(self, momentum: float):
         self.momentum = momentum
 
-    def start(self, parameters: Arrays) -> Memory:
-        return Memory(Joined(parameters))
+    def start(self, parameters: Arrays) -> RuleState:
+        return RuleState(Joined(parameters))
 
-    def scale(self, rate: float, memory: Memory) -> float:
+    def scale(self, rate: float, state: RuleState) -> float:
         return rate
 
-    def update(self, blocks: list[Block], rate: float, memory: Memory) -> None:
-        memory.n_steps += 1
+    def update(self, blocks: list[Block], rate: float, state: RuleState) -> None:
+        state.n_steps += 1
         for u, _, g, parts in blocks:
-            u *= self.momentum
             for part, _, factor in parts:
                 if factor != 1:
                     g[part] *= factor
-            u -= g
+            accumulate(u, g, self.momentum)
             for part, x, _ in parts:
-                x += u[part]
+                x -= u[part]
 
 
 class Adam:
@@ -182,21 +182,21 @@ class Adam:
         self.beta_1, self.beta_2 = beta_1, beta_2
         self._floor = epsilon**2 / (1 - beta_2)
 
-    def start(self, parameters: Arrays) -> Memory:
-        return Memory(Joined(parameters), Joined(parameters, self._floor))
+    def start(self, parameters: Arrays) -> RuleState:
+        return RuleState(Joined(parameters), Joined(parameters, self._floor))
 
-    def scale(self, rate: float, memory: Memory) -> float:
-        return self.beta_2 ** (-0.5 * (memory.n_steps % _RESCALE_EVERY + 1))
+    def scale(self, rate: float, state: RuleState) -> float:
+        return self.beta_2 ** (-0.5 * (state.n_steps % _RESCALE_EVERY + 1))
 
-    def update(self, blocks: list[Block], rate: float, memory: Memory) -> None:
-        if memory.n_steps and not memory.n_steps % _RESCALE_EVERY:
+    def update(self, blocks: list[Block], rate: float, state: RuleState) -> None:
+        if state.n_steps and not state.n_steps % _RESCALE_EVERY:
             down = self.beta_2**_RESCALE_EVERY
-            memory.first.values *= math.sqrt(down)
-            memory.second.values *= down
-            memory.second.values += (1 - down) * self._floor
-        memory.n_steps += 1
-        unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**memory.n_steps)
-        unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**memory.n_steps)
+            state.first.values *= math.sqrt(down)
+            state.second.values *= down
+            state.second.values += (1 - down) * self._floor
+        state.n_steps += 1
+        unbiased_1 = (1 - self.beta_1) / (1 - self.beta_1**state.n_steps)
+        unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**state.n_steps)
         decay = self.beta_1 / math.sqrt(self.beta_2)
         step = rate * unbiased_1 / math.sqrt(unbiased_2)
         for m, v, g, parts in blocks:

@@ -1,14 +1,15 @@
-"""Update rules: what a gradient does to the parameters.
+"""Update rules of machines: how a gradient moves the parameters.
 
-``start(machine)`` gives the rule's memory, ``update(machine, ascent, memory)`` moves the
-parameters in place, ``ascent`` being the gradient times the step, and ``shrink(machine, step)``
-takes the L2 penalty, on the weights only, for the steps since the last time.
+``start(machine)`` gives the velocity of a rule with momentum; ``update(machine, ascent,
+velocity)`` moves the parameters in place, where ``ascent`` is the gradient times the step; and
+``shrink(machine, step)`` applies the L2 penalty, on the weights only, of steps of that length.
 """
 
 from __future__ import annotations
 
 from .._array_api import Array, namespace
 from ..machine import Machine
+from ._momentum import accumulate
 
 
 class Ascent:
@@ -20,8 +21,8 @@ class Ascent:
     def start(self, machine: Machine) -> Machine | None:
         return None
 
-    def update(self, machine: Machine, ascent: Machine, memory: Machine | None) -> None:
-        moves = self.displacement(ascent, memory)
+    def update(self, machine: Machine, ascent: Machine, velocity: Machine | None) -> None:
+        moves = self.displacement(ascent, velocity)
         for x, dx in zip(machine.arrays(), moves, strict=True):
             x += dx
         machine.project()
@@ -31,16 +32,13 @@ class Ascent:
             for W in machine.W:
                 W *= 1.0 - step * self.decay
 
-    def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
+    def displacement(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
         """How far each parameter moves."""
         return ascent.arrays()
 
 
 class MomentumAscent(Ascent):
-    """u = momentum u + step gradient; x += u (Polyak 1964, doi:10.1016/0041-5553(64)90137-5).
-
-    The step is inside the sum, so that a momentum of 0.9 moves ten times as far as none.
-    """
+    """u = momentum u + step gradient; x += u."""
 
     def __init__(self, momentum: float, decay: float = 0.0):
         super().__init__(decay)
@@ -49,9 +47,6 @@ class MomentumAscent(Ascent):
     def start(self, machine: Machine) -> Machine:
         return machine.map(lambda x: namespace(x).zeros_like(x))
 
-    def displacement(self, ascent: Machine, memory: Machine | None) -> list[Array]:
-        velocity = memory.arrays()
-        for u, dx in zip(velocity, ascent.arrays(), strict=True):
-            u *= self.momentum
-            u += dx
-        return velocity
+    def displacement(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
+        pairs = zip(velocity.arrays(), ascent.arrays(), strict=True)
+        return [accumulate(u, dx, self.momentum) for u, dx in pairs]

@@ -1,13 +1,14 @@
 """Which layers, and which of their units, become features."""
 
+from ._collect import collect
 from ._layers import layer_subsets, resolve_layers
-from ._scores import SCORES, UnitStatistics, add_fields
+from ._scores import SCORES, UnitStatistics
 from ._units import resolve_units
 
 __all__ = [
     "SCORES",
     "UnitStatistics",
-    "add_fields",
+    "collect",
     "layer_subsets",
     "resolve_layers",
     "resolve_units",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,17 +62,6 @@ class UnitStatistics:
         """
         marginal = unit.marginal_entropy(self.mean, self.variance, par)
         return np.maximum(marginal - self.sums[2] / self.weight, 0.0)
-
-
-def add_fields(
-    statistics: Sequence[UnitStatistics],
-    fields: Iterable[tuple[slice, list[tuple]]],
-    weight: np.ndarray,
-) -> None:
-    """Take in the fields of all layers, block by block; ``weight`` is that of all rows."""
-    for rows, layers in fields:
-        for seen, (unit, par, field) in zip(statistics, layers, strict=True):
-            seen.add(unit, par, unit.mean(field, par), weight[rows])
 
 
 SCORES = {

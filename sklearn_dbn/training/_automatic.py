@@ -7,8 +7,6 @@ from __future__ import annotations
 
 # A pass is so many updates, where that leaves a batch within these bounds.
 _UPDATES_A_PASS = 40
-
-
 _BATCH_SIZES = (10, 50)
 
 

@@ -24,20 +24,12 @@ from ..machine import Machine, States, largest_singular
 # Rows that are looked at, of so many values together; from fewer rows than the least a factor
 # cannot be told from chance.
 _MOST_ROWS, _MOST_VALUES, _LEAST_ROWS = 256, 1 << 20, 10
-
-
 # Share of the variance of the means of all columns from which on a factor counts as common.
 _LEAST_SHARE = 0.5
-
-
 # Share of the hidden units that model the factor, at most.
 _MOST_UNITS = 0.25
-
-
 # From all of these units off to all on, the factor changes by this many standard deviations.
 _RANGE = 3.0
-
-
 # Columns start with no less noise than this share of their variance, and no factor leaves less.
 _LEAST_NOISE = 0.05
 

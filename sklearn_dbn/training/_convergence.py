@@ -19,12 +19,8 @@ from ..machine import Machine
 # Weights are on their way where the passes of the second half, end to end, come to more than
 # this share of their lengths, and to more than this share of the way of the first half.
 _STRAIGHT, _FURTHER = 0.65, 0.1
-
-
 # Fewer passes do not show how straight they are: then the number of steps decides.
 _FEW_PASSES, _MANY_STEPS = 8, 1000
-
-
 # A fine-tuning is on its way where the second half of its passes made more than this share of
 # the fall of its loss, and more than this share of the loss of the base rate.
 _SHARE, _LEAST_FALL = 0.15, 0.001

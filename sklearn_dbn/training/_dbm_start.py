@@ -15,7 +15,7 @@ the two RBMs that share a layer.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,15 +26,11 @@ from ..data import Rows
 from ..machine import Machine, States, settle
 from ..samplers import Chains
 from ._run import Run, new_run
-from ._settings import Settings, settings_of, training_parameters
+from ._settings import TrainingSettings, settings_of, training_parameters
 
 SCHEMES = ("auto", "doubled", "first_layer")
-
-
 # What the layers above the first say at first, as a share of what random weights would.
 _HUSHED = 0.2
-
-
 # Sweeps of the mean field where the chains start.
 _SWEEPS = 5
 
@@ -87,21 +83,22 @@ class Pretraining:
             for i in range(self.n_layers)
         ]
 
-    def runs(self, run: Run, rows: Rows, seed: int) -> Iterator[tuple[Run, Rows, Settings]]:
-        """Each in turn, to be trained before the next; in the end ``run`` starts from them."""
-        settings = settings_of(self.rbm, rows, sparse=self.scheme == "doubled")
-        runs, lower, columns = [], [], None
-        for layer, kind in enumerate(self.kinds):
-            how = lower, self.rbm.sample_inputs, columns
-            below = Rows(rows.X, rows.weight, rows.unit, *how)
-            below.index = rows.index
-            sizes = [run.machine.W[layer].shape[1]]
-            alone = new_run(self.rbm, below, settings, sizes, layer_seed(seed, layer), kind)
-            yield alone, below, settings
-            runs.append(alone.without_rows())
-            lower = [*lower, alone.result() if lower else alone.average]
-            columns = runs[0].columns
-        adopt(run, runs)
+    def settings(self, rows: Rows) -> TrainingSettings:
+        """How each is trained."""
+        return settings_of(self.rbm, rows, sparse=self.scheme == "doubled")
+
+    def layer(
+        self, run: Run, rows: Rows, settings: TrainingSettings, seed: int, below: Sequence[Run]
+    ) -> tuple[Run, Rows]:
+        """The RBM of the next layer and its rows, given the trained ones ``below`` it."""
+        layer = len(below)
+        lower = [alone.result() if i else alone.average for i, alone in enumerate(below)]
+        columns = below[0].columns if below else None
+        inputs = Rows(rows.X, rows.weight, rows.unit, lower, self.rbm.sample_inputs, columns)
+        inputs.index = rows.index
+        sizes = [run.machine.W[layer].shape[1]]
+        kind, seed = self.kinds[layer], layer_seed(seed, layer)
+        return new_run(self.rbm, inputs, settings, sizes, seed, kind), inputs
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._array_api import to_numpy
-from ._loop import SHRINK_EVERY
+from ..optim import DECAY_EVERY
 
 # Steps of so many times the usual size are too large by themselves.
 TOO_LARGE = 2.0
@@ -25,14 +25,14 @@ def machine_diverged(run: Any, settings: Any, rows: Any) -> str:
     cause = next(_causes_of_machine(rate, usual, settings, rows), None)
     if cause is None:
         cause = f"try learning_rate={min(rate / 10, usual):g}."
-    return f"Training with learning_rate={shown} diverged in pass {run.n_epochs}: {cause}"
+    return f"Training with learning_rate={shown} diverged in pass {run.n_epochs + 1}: {cause}"
 
 
 def _causes_of_machine(rate: float, usual: float, settings: Any, rows: Any) -> Iterator[str]:
     """The causes that are not the learning rate, the surest first."""
     # What diverges at the usual rate too is not the fault of a large rate.
     least, decay, sparsity = min(rate, usual), settings.update.decay, settings.sparsity
-    n_steps = min(SHRINK_EVERY, -(-len(rows) // settings.batch_size))
+    n_steps = min(DECAY_EVERY, -(-len(rows) // settings.batch_size))
     yield from decay_cause(least * n_steps, decay)
     if sparsity is not None and least * sparsity.cost > 1:
         yield (

@@ -26,8 +26,6 @@ from ..machine import Machine, States
 
 # Chains of the model.
 _N_CHAINS = 100
-
-
 # Where more steps than this would be needed, chains start anew from units without neighbours.
 # That takes one or two dozen steps, and errors of earlier passes are left behind.
 _FAR = 4

@@ -17,8 +17,6 @@ from ._run import Run
 # The record of each epoch is computed from at most so many rows, enough for two digits, and
 # from so many values.
 _MONITOR_ROWS, _MONITOR_VALUES = 256, 1 << 20
-
-
 # Rows that a training is stopped by have at most so many values.
 _HELD_OUT_VALUES = 1 << 20
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,94 +13,112 @@ from .._array_api import Array, device, namespace, sum_of
 from .._blas import blas_threads
 from ..data import Gaps, Rows
 from ..machine import settle
-from ..optim import blend
+from ..optim import LazyDecay, blend
+from ._convergence import Course
+from ._divergence import machine_diverged
+from ._driver import Diverged, Passes
+from ._held_out import begin_stopping, watch
 from ._record import Watched, deviation, free_energies, record_of
 from ._run import Run
-from ._settings import Settings
+from ._settings import TrainingSettings
 
 # The moving averages of the hidden means follow the data at this rate (Melchior et al. 2016).
 _ACTIVITY_RATE = 0.01
-
-
 # Saturated units keep all else finite; no machine of use has weights of this norm.
 _LARGEST_NORM = 1e6
 
 
-# Steps for which the weights pay their decay at once: it is a pass over all of them.
-SHRINK_EVERY = 10
+@dataclass(frozen=True)
+class MachineLoop:
+    """The loop over minibatches of a machine.
 
-
-class Diverged(ArithmeticError):
-    """The parameters ran away."""
-
-
-def train(
-    run: Run,
-    rows: Rows,
-    settings: Settings,
-    n_epochs: int,
-    watched: Watched,
-    n_done: int = 0,
-) -> Iterator[None]:
-    """Pass over ``rows`` each time the iterator is advanced, ``n_epochs`` times.
-
-    ``n_done`` of these passes ``run`` has behind it.
-
-    Raises
-    ------
-    Diverged
-        When what the pass recorded is not finite, or the weights are beyond all use.
+    Parameters
+    ----------
+    rows : Rows
+    settings : TrainingSettings
+    watched : Watched
+        Rows that the record of each pass is computed from.
     """
-    if not rows.lower:
-        rows.bottom = run.machine
-    n_batches = -(-len(rows) // settings.batch_size)
-    learning_rate = run.rate(settings)
-    if run.gaps is None:
-        run.gaps = rows.gaps(new=run.n_epochs == 0)
-    sampler = settings.sampler
-    n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
-    n_rows = settings.batch_size + run.chains.states[0].shape[0]
-    if persistent:
-        before = free_energies(run.machine, watched, n_sweeps)
-    for epoch in range(n_done, n_epochs):
-        # What overflows here is reported below, in one sentence instead of many warnings.
-        with np.errstate(over="ignore", invalid="ignore"), blas_threads(n_rows, run.machine.W):
-            owed = swapped = 0.0
-            settings = replace(settings, sampler=_keeping_up(sampler, run.gaps))
-            batches = rows.batches(settings.batch_size, run.rng, run.gaps)
-            for i, (v, weight) in enumerate(batches, 1):
-                progress = (epoch + (i - 1) / n_batches) / n_epochs
-                owed += _step(
-                    run, v, weight, rows, settings, learning_rate * settings.schedule(progress)
-                )
-                swapped += run.chains.swap_rate or 0.0
-                if i % SHRINK_EVERY == 0 or i == n_batches:
-                    settings.update.shrink(run.machine, owed)
-                    owed = 0.0
-            run.n_epochs += 1
-            if run.gaps is not None:
-                run.gaps.end_pass()
-            # The average reaches over a fixed share of the run so far, however long it gets.
-            rate = 1.0 / (1.0 + settings.averaging_fraction * (run.n_epochs - 1))
-            old, run.average = run.average, blend(run.average, run.machine, rate)
-            record = record_of(run.average, watched, n_sweeps)
-            if run.stopping is not None:
-                record["validation_log_likelihood"] = run.stopping.end_pass(old, run)
-            if persistent:
-                after = free_energies(run.machine, watched, n_sweeps)
-                record["free_energy_swing"] = deviation(after - before)
-                before = after
-            if run.chains.swap_rate is not None:
-                record["swap_rate"] = swapped / n_batches
-        if not (
-            record["weight_norm"] < _LARGEST_NORM and all(map(math.isfinite, record.values()))
-        ):
-            raise Diverged
-        # A pass without a validation part has no gap; the lists stay of one length.
-        for name in {**run.history, **record}:
-            values = run.history.setdefault(name, [math.nan] * (run.n_epochs - 1))
-            values.append(record.get(name, math.nan))
-        yield
+
+    rows: Rows
+    settings: TrainingSettings
+    watched: Watched
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        rows: Rows,
+        settings: TrainingSettings,
+        n_passes: int,
+        held_out: np.ndarray | None = None,
+    ) -> MachineLoop:
+        """The loop that trains ``run`` in ``n_passes`` passes, watched by some of the rows.
+
+        ``held_out`` are rows that are not trained on.
+        """
+        watched = watch(run, rows, held_out)
+        if held_out is not None and settings.n_iter_no_change is not None:
+            begin_stopping(run, rows, held_out, settings.n_iter_no_change)
+        run.course = Course(n_passes, run.machine.copy().W)
+        return cls(rows, settings, watched)
+
+    def train(self, run: Run, passes: Passes) -> None:
+        """Pass over the rows in minibatches, as often as ``passes`` allows.
+
+        Raises
+        ------
+        Diverged
+            When the record of a pass is not finite, or the weights are beyond all use.
+        """
+        rows, settings, watched = self.rows, self.settings, self.watched
+        if not rows.lower:
+            rows.bottom = run.machine
+        n_batches = -(-len(rows) // settings.batch_size)
+        learning_rate = run.rate(settings)
+        if run.gaps is None:
+            run.gaps = rows.gaps(new=run.n_epochs == 0)
+        n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
+        n_rows = settings.batch_size + run.chains.states[0].shape[0]
+        decay = LazyDecay(lambda step: settings.update.shrink(run.machine, step))
+        if persistent:
+            before = free_energies(run.machine, watched, n_sweeps)
+        while passes.begin():
+            # An overflow is reported below, in one sentence instead of many warnings.
+            with (
+                np.errstate(over="ignore", invalid="ignore"),
+                blas_threads(n_rows, run.machine.W),
+            ):
+                swapped = 0.0
+                sampler = _keeping_up(settings.sampler, run.gaps)
+                batches = rows.batches(settings.batch_size, run.rng, run.gaps)
+                for i, (v, weight) in enumerate(batches):
+                    rate = learning_rate * settings.schedule(passes.share(i / n_batches))
+                    decay.add(_step(run, v, weight, rows, settings, sampler, rate))
+                    swapped += run.chains.swap_rate or 0.0
+                decay.apply()
+                if run.gaps is not None:
+                    run.gaps.end_pass()
+                # The average is over a fixed share of the run so far, however long that is.
+                share = 1.0 / (1.0 + settings.averaging_fraction * run.n_epochs)
+                old, run.average = run.average, blend(run.average, run.machine, share)
+                record = record_of(run.average, watched, n_sweeps)
+                if run.stopping is not None:
+                    record["validation_log_likelihood"] = run.stopping.end_pass(old, run)
+                if persistent:
+                    after = free_energies(run.machine, watched, n_sweeps)
+                    record["free_energy_swing"] = deviation(after - before)
+                    before = after
+                if run.chains.swap_rate is not None:
+                    record["swap_rate"] = swapped / n_batches
+            if not (
+                record["weight_norm"] < _LARGEST_NORM
+                and all(map(math.isfinite, record.values()))
+            ):
+                raise Diverged(machine_diverged(run, settings, rows))
+            if run.course is not None:
+                run.course.end_pass(passes.before and passes.before.machine, run.machine)
+            passes.end(record)
 
 
 def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
@@ -114,7 +131,13 @@ def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
 
 
 def _step(
-    run: Run, v: Array, weight: Array, rows: Rows, settings: Settings, rate: float
+    run: Run,
+    v: Array,
+    weight: Array,
+    rows: Rows,
+    settings: TrainingSettings,
+    sampler: Any,
+    rate: float,
 ) -> float:
     """One minibatch: move the chains, follow the gradient; returns the length of the step.
 
@@ -127,7 +150,7 @@ def _step(
     # Asked for before the chains move, so that both go on at the same time.
     elsewhere = rows.sums(machine, settings.n_mean_field_steps)
     data = settle(machine, v, settings.n_mean_field_steps)
-    states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
+    states, run.chains = sampler.phases(machine, data, run.chains, run.rng)
     n_negative = run.chains.states[0].shape[0]
     if settings.partial_mean_field:
         model = [x[n_data : n_data + n_negative, :] for x in states]
@@ -162,5 +185,5 @@ def _step(
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)
-    settings.update.update(machine, ascent, run.memory)
+    settings.update.update(machine, ascent, run.velocity)
     return step

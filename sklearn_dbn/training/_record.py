@@ -14,15 +14,9 @@ from ..machine import Machine, free_energy_bound, settle
 # compared: not from fewer than the least, where it may be chance, nor from more than the most,
 # which take as long as a pass over few rows where layers are wide.
 _SAME = 0.99
-
-
 _LEAST_COMPARED, _MOST_COMPARED = 10, 128
-
-
 # Units that are compared with all before them at a time.
 _BLOCK_UNITS = 256
-
-
 # Chains do not mix where free energies swing by more nats than this, and by more than they
 # differ between rows, in the last half of so many passes or more.
 _SWING, _LEAST_PASSES = 5.0, 10

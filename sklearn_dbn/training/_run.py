@@ -21,31 +21,21 @@ from ..units import UNITS
 from ._common_factor import common_factor, divide, leading_direction, scatter
 from ._convergence import Course
 from ._early_stopping import EarlyStopping
-from ._settings import Settings
+from ._settings import TrainingSettings
 
 # The automatic learning rate is a factor over the spread of the visible units, or over this.
 _LEAST_SPREAD = 10.0
-
-
 # That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
 # over larger batches then go as far, while noise and curvature allow. By whether the visible
 # units are real-valued, which need shorter steps, above all where entries are missing.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
-
-
 # For n hidden units on real-valued columns of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
 _PER_HIDDEN_UNIT = 2.5
-
-
 # A column whose running scale changes by this factor had too few rows to tell it.
 _SCALE_GUESS = 2.0
-
-
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
-
-
 # The same for fields that come from hidden units. From 1 on, two layers of equal width would
 # hold one another in states that have nothing to do with the data, and units would die there.
 _INITIAL_UPPER_FIELD = 0.5
@@ -64,8 +54,8 @@ class Run:
     chains : Chains
     activity : list of arrays of shape (n_l,)
         Mean of the visible columns; moving averages of the hidden means.
-    memory : Machine or None
-        What the update rule remembers.
+    velocity : Machine or None
+        State of an update rule with momentum.
     moments : Moments
         Of the visible columns.
     shift, scale : arrays of shape (n_columns,) or None
@@ -94,7 +84,7 @@ class Run:
     average: Machine
     chains: Chains
     activity: list[Array]
-    memory: Machine | None
+    velocity: Machine | None
     moments: Moments
     rng: Stream
     shift: Array | None = None
@@ -110,21 +100,23 @@ class Run:
 
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
-        copied = copy.copy(self)
-        vars(copied).update(self.place())
-        copied.moments, copied.rng = copy.copy(self.moments), copy.deepcopy(self.rng)
-        copied.history = {name: list(values) for name, values in self.history.items()}
-        copied.gaps = None if self.gaps is None else self.gaps.copy()
-        copied.stopping = None if self.stopping is None else self.stopping.copy()
-        copied.course = None if self.course is None else self.course.copy()
-        return copied
+        return replace(
+            self,
+            **self.place(),
+            moments=copy.copy(self.moments),
+            rng=copy.deepcopy(self.rng),
+            history={name: list(values) for name, values in self.history.items()},
+            gaps=self.gaps and self.gaps.copy(),
+            stopping=self.stopping and self.stopping.copy(),
+            course=self.course and self.course.copy(),
+        )
 
     def place(self) -> dict[str, Any]:
         """Copies of the parameters, and of what follows them from step to step."""
         return {
             "machine": self.machine.copy(),
             "average": self.average.copy(),
-            "memory": None if self.memory is None else self.memory.copy(),
+            "velocity": self.velocity and self.velocity.copy(),
             "chains": self.chains.copy(),
             "activity": [_copied(x) for x in self.activity],
         }
@@ -138,12 +130,13 @@ class Run:
         """Whether the rows that it is stopped by say that it is over."""
         return self.stopping is not None and self.stopping.stalled
 
-    def take_best(self) -> None:
-        """Go back to the parameters and chains of the best pass, where one was looked for."""
-        if self.stopping is not None:
-            vars(self).update(self.stopping.kept, stopping=None)
+    def best(self) -> Run:
+        """The run with the parameters and chains of its best pass, with early stopping."""
+        if self.stopping is None:
+            return self
+        return replace(self, **self.stopping.kept, stopping=None)
 
-    def rate(self, settings: Settings) -> float:
+    def rate(self, settings: TrainingSettings) -> float:
         """The learning rate to start with."""
         if settings.learning_rate is not None:
             return settings.learning_rate
@@ -197,7 +190,7 @@ def start(
     units: tuple,
     sizes: list[int],
     rows: Rows,
-    settings: Settings,
+    settings: TrainingSettings,
     n_chains: int,
     rng: Stream,
     kind: type[Machine] = Machine,
@@ -253,7 +246,7 @@ def start(
         average=machine.copy(),
         chains=chains,
         activity=means,
-        memory=settings.update.start(machine),
+        velocity=settings.update.start(machine),
         moments=moments,
         rng=rng,
         shift=shift,
@@ -331,7 +324,7 @@ def array_like(x: np.ndarray, like: Array) -> Array:
 def new_run(
     rbm: Any,
     rows: Rows,
-    settings: Settings,
+    settings: TrainingSettings,
     hidden_sizes: Sequence[int],
     random_state: Any,
     kind: type[Machine] = Machine,
@@ -345,7 +338,7 @@ def new_run(
     return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
 
 
-def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
+def continued(run: Run, rbm: Any, rows: Rows, settings: TrainingSettings) -> Run:
     """A copy of a run, to go on with on other rows and as ``rbm`` now says."""
     fitted = [unit.name for unit in run.machine.units[:2]]
     for name, asked, unit in zip(
@@ -358,14 +351,14 @@ def continued(run: Run, rbm: Any, rows: Rows, settings: Settings) -> Run:
             )
     # A copy, so that a failure leaves the fitted run as it was.
     run = run.copy()
-    memory = settings.update.start(run.machine)
-    if run.memory is None or memory is None:
-        run.memory = memory
+    velocity = settings.update.start(run.machine)
+    if run.velocity is None or velocity is None:
+        run.velocity = velocity
     observe(run, rows)
     return run
 
 
-def settings_attributes(run: Run, settings: Settings) -> dict[str, Any]:
+def settings_attributes(run: Run, settings: TrainingSettings) -> dict[str, Any]:
     """Fitted attributes: the values in a training of parameters that may be "auto"."""
     return {
         "learning_rate_": run.rate(settings),

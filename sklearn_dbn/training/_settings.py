@@ -13,9 +13,16 @@ from ..samplers import SAMPLERS
 from ..units import UNITS
 from ._automatic import batch_size_of, n_passes_of
 
+# Presentations of rows in `fit`, all passes together, and passes at least and at most.
+_PRESENTATIONS, _PASSES = 200_000, (10, 50)
+# The mean activity that Bernoulli hidden units are pushed to, where the user names none.
+_SPARSITY_TARGET = 0.1
+# Parameters of a training that leave its result as it is.
+_NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
+
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How a machine is trained; the estimators fill it in from their parameters."""
 
     sampler: Any
@@ -32,18 +39,6 @@ class Settings:
     n_iter_no_change: int | None = None
 
 
-# Presentations of rows in `fit`, all passes together, and passes at least and at most.
-_PRESENTATIONS, _PASSES = 200_000, (10, 50)
-
-
-# The mean activity that Bernoulli hidden units are pushed to, where the user names none.
-_SPARSITY_TARGET = 0.1
-
-
-# Parameters of a training that leave its result as it is.
-_NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
-
-
 def training_parameters(rbm: Any) -> dict[str, Any]:
     """What of the parameters of ``rbm`` a trained machine depends on, its seed aside."""
     return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
@@ -51,7 +46,7 @@ def training_parameters(rbm: Any) -> dict[str, Any]:
 
 def settings_of(
     rbm: Any, rows: Rows, schedule: str | None = None, *, sparse: bool = True, **deep: Any
-) -> Settings:
+) -> TrainingSettings:
     """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train on ``rows``.
 
     ``sparse``: whether ``sparsity_target="auto"`` is a target and not `None`. ``deep`` holds
@@ -68,7 +63,7 @@ def settings_of(
             f"hidden={rbm.hidden!r} units are not on or off: set sparsity_target=None."
         )
     options = {"n_temperatures": rbm.n_temperatures} if rbm.sampler == "tempering" else {}
-    return Settings(
+    return TrainingSettings(
         sampler=SAMPLERS[rbm.sampler](rbm.n_gibbs_steps, **options),
         update=MomentumAscent(rbm.momentum, rbm.weight_decay)
         if rbm.momentum

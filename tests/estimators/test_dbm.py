@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from helpers import exact
-from helpers.training import FixedChains, make_settings
+from helpers.training import FixedChains, make_settings, train
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +20,7 @@ from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import settle
-from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training import drive, start, watch
 from sklearn_dbn.units import UNITS
 
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -37,13 +37,13 @@ def dbm():
 @pytest.fixture
 def made(monkeypatch):
     """The runs that a fit trains, one after the other."""
-    runs, original = [], DBMTransformer._pass_over
+    runs = []
 
-    def watching(self, context, run, *args, **options):
+    def watching(run, *args, **options):
         runs.append(run)
-        return original(self, context, run, *args, **options)
+        return drive(run, *args, **options)
 
-    monkeypatch.setattr(DBMTransformer, "_pass_over", watching)
+    monkeypatch.setattr("sklearn_dbn.estimators._dbm.drive", watching)
     return runs
 
 
@@ -377,13 +377,12 @@ def test_a_pickled_machine_goes_on_as_if_it_had_stayed(dbm):
 @pytest.mark.parametrize("inference", ["mean_field", "single_pass"])
 def test_a_machine_is_trained_once(dbm, inference, tmp_path, monkeypatch):
     trained = []
-    original = DBMTransformer._pass_over
 
-    def counting(self, *args, **options):
+    def counting(*args, **options):
         trained.append(1)
-        return original(self, *args, **options)
+        return drive(*args, **options)
 
-    monkeypatch.setattr(DBMTransformer, "_pass_over", counting)
+    monkeypatch.setattr("sklearn_dbn.estimators._dbm.drive", counting)
     dbm.set_params(memory=str(tmp_path), inference=inference, pretrain=None)
     pipe = make_pipeline(dbm, LogisticRegression(max_iter=300))
     grid = {"dbmtransformer__layers": [0, 1, "all"], "dbmtransformer__units": [None, 3]}

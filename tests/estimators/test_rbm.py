@@ -83,7 +83,7 @@ def test_float32_stays_float32(X, visible, hidden, sampler):
         arrays = [
             *run.machine.arrays(),
             *run.average.arrays(),
-            *run.memory.arrays(),
+            *run.velocity.arrays(),
             *run.activity,
             *run.chains.states,
             fitted.components_,

@@ -75,7 +75,7 @@ def test_what_the_solver_remembers_is_converted_with_the_head(solver):
     np.testing.assert_allclose(
         moved.network.intercept, tuning.network.intercept * ratio + shift
     )
-    old, new = tuning.memory, moved.memory
+    old, new = tuning.rule_state, moved.rule_state
     np.testing.assert_allclose(new.first.views()["head"], old.first.views()["head"] * ratio)
     if solver == "adam":
         steps = [
@@ -84,7 +84,7 @@ def test_what_the_solver_remembers_is_converted_with_the_head(solver):
         np.testing.assert_allclose(*steps)
     moved = tuning.copy()
     moved.convert_outputs(np.array([1.0, 1e-3]), shift)
-    assert moved.memory is None
+    assert moved.rule_state is None
 
 
 @pytest.mark.parametrize("first", [slice(0, 1), slice(0, 100)], ids=["one row", "constant"])

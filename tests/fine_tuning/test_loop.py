@@ -13,6 +13,7 @@ from helpers.networks import (
     make_examples,
     make_network,
     make_settings,
+    passes,
     run,
 )
 from scipy.special import expit, softmax
@@ -28,7 +29,6 @@ from sklearn_dbn.fine_tuning import (
     Tuning,
     examples_of,
     parted,
-    passes,
 )
 from sklearn_dbn.fine_tuning._adversarial import _of_length, presented, virtual_adversarial_rows
 from sklearn_dbn.fine_tuning._network import loss_and_gradient
@@ -339,12 +339,12 @@ def test_without_rows_for_it_the_generative_gradient_is_zero(solver):
     )
     epochs = passes(tuning, settings, data, 2)
     next(epochs)
-    before = tuning.memory.first.views()["a0"].copy()
+    before = tuning.rule_state.first.views()["a0"].copy()
     free[:] = 0
     next(epochs)
     # What the rule remembers fades.
     left = 0.9 / np.sqrt(0.999) if solver == "adam" else 0.5
-    np.testing.assert_allclose(tuning.memory.first.views()["a0"], left * before)
+    np.testing.assert_allclose(tuning.rule_state.first.views()["a0"], left * before)
     assert before.any()
 
 
@@ -388,10 +388,9 @@ def test_the_best_pass_comes_back():
         zip(tuning.history["validation_score"], tuning.history["validation_loss"], strict=True)
     )
     best = max((score, -loss) for score, loss in scores)
-    assert tuning.best == best
-    tuning.restore()
-    tuning.record(settings, 0.0, data)
-    assert tuning.history["validation_loss"][-1] == pytest.approx(-best[1])
+    assert tuning.stopping.value == best
+    tuning.take_best()
+    assert tuning.record(settings, 0.0, data)["validation_loss"] == pytest.approx(-best[1])
 
 
 def test_settings_are_told_from_each_other():

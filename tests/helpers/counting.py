@@ -14,9 +14,9 @@ FOLDER = "SKLEARN_DBN_COUNTED"
 class CountedRBM(RBMTransformer):
     """An RBM that writes down each training of its own."""
 
-    def _fit_rows(self, *how):
+    def _fit_rows(self, *args, **kwargs):
         Path(os.environ[FOLDER], uuid.uuid4().hex).touch()
-        return super()._fit_rows(*how)
+        return super()._fit_rows(*args, **kwargs)
 
 
 def fit_stack(cache, X):
@@ -30,8 +30,8 @@ def fit_stack(cache, X):
 class SlowRBM(CountedRBM):
     """An RBM whose training takes long enough for another process to want it too."""
 
-    def _fit_rows(self, *how):
-        made = super()._fit_rows(*how)
+    def _fit_rows(self, *args, **kwargs):
+        made = super()._fit_rows(*args, **kwargs)
         time.sleep(0.5)
         return made
 
@@ -52,8 +52,8 @@ def fit_together(cache, X, meeting, n_processes):
 class KillsItsWorker(CountedRBM):
     """An RBM that kills the process of its third small training, if the fuse is there."""
 
-    def _fit_rows(self, *how):
-        made = super()._fit_rows(*how)
+    def _fit_rows(self, *args, **kwargs):
+        made = super()._fit_rows(*args, **kwargs)
         folder = Path(os.environ[FOLDER])
         if self.n_components == 5:
             n_before = len(list(folder.parent.glob("small*")))

@@ -5,18 +5,20 @@ import itertools
 import numpy as np
 import pytest
 
+from helpers.training import pass_by_pass
 from sklearn_dbn.fine_tuning import (
     Examples,
+    FineTuningSettings,
+    FullBatchLoop,
     Inputs,
     Logistic,
     Network,
-    Settings,
+    NetworkLoop,
     Softmax,
     Squared,
-    descend,
-    passes,
 )
 from sklearn_dbn.optim import SCHEDULES
+from sklearn_dbn.training import drive
 from sklearn_dbn.units import UNITS
 
 SIZES = (5, 4, 6, 3)
@@ -69,7 +71,7 @@ def make_settings(**changes):
         "weight_decay": 0.0,
         "generative_weight": 0.0,
     }
-    return Settings(**(plain | changes))
+    return FineTuningSettings(**(plain | changes))
 
 
 def check_gradient(parameters, gradient, value, step=1e-6):
@@ -85,11 +87,15 @@ def check_gradient(parameters, gradient, value, step=1e-6):
 
 
 def run(tuning, settings, data, n_epochs, validation=None):
-    if settings.solver in ("adam", "sgd"):
-        for _ in passes(tuning, settings, data, n_epochs, validation):
-            pass
-    else:
-        descend(tuning, settings, data, n_epochs, validation, lambda: False)
+    """Train a network, and return the one that was trained."""
+    kind = NetworkLoop if settings.solver in ("adam", "sgd") else FullBatchLoop
+    loop = kind(settings, data, validation)
+    return drive(tuning, loop.train, n_epochs)
+
+
+def passes(tuning, settings, data, n_epochs):
+    """Make a pass in minibatches each time the iterator is advanced."""
+    yield from pass_by_pass(NetworkLoop(settings, data), tuning, n_epochs)
 
 
 def put_at_rest(network, seed=3):

@@ -5,7 +5,7 @@ import tracemalloc
 from sklearn_dbn.optim import SCHEDULES, Ascent
 from sklearn_dbn.samplers import SAMPLERS, Chains
 from sklearn_dbn.samplers._chains import stack
-from sklearn_dbn.training import Settings
+from sklearn_dbn.training import MachineLoop, Passes, TrainingSettings
 
 
 def make_settings(**changes):
@@ -20,7 +20,28 @@ def make_settings(**changes):
         "centered": True,
         "sparsity": None,
     }
-    return Settings(**(plain | changes))
+    return TrainingSettings(**(plain | changes))
+
+
+class OnePass(Passes):
+    """One of the passes of a training, after those that were made before."""
+
+    def begin(self):
+        return self.kept is not self.state and super().begin()
+
+
+def pass_by_pass(loop, state, n_passes):
+    """Make a pass of a loop each time the iterator is advanced."""
+    for n_done in range(n_passes):
+        passes = OnePass(state, n_passes, n_done)
+        passes.kept = None
+        loop.train(state, passes)
+        yield
+
+
+def train(run, rows, settings, n_passes, watched):
+    """Train a machine on rows, a pass each time the iterator is advanced."""
+    yield from pass_by_pass(MachineLoop(rows, settings, watched), run, n_passes)
 
 
 class FixedChains:

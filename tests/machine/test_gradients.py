@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import FixedChains, make_settings
+from helpers.training import FixedChains, make_settings, train
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training import start, watch
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.caching import remembered
 from helpers.counting import FOLDER, CountedRBM, KillsItsWorker
 from helpers.interrupted import state
 from helpers.training import Callback
@@ -29,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_dbn
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer, _locks
 from sklearn_dbn import _cache as cache
-from sklearn_dbn._cache import Progress, Store, remembered
+from sklearn_dbn._cache import Progress, Store
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]
@@ -344,8 +345,7 @@ def test_where_there_was_room_for_the_progress_alone_it_stays(tmp_path, monkeypa
     monkeypatch.setattr(Store, "write", lambda self, name, x: x != 2 and write(self, name, x))
     assert remembered(str(tmp_path), "key", train) == 2
     monkeypatch.undo()
-    found = types.SimpleNamespace(x=0)
-    assert Progress(cache.store_of(str(tmp_path)), "key").restore(found)
+    found = Progress(cache.store_of(str(tmp_path)), "key").load()
     assert found.x == 1
 
 

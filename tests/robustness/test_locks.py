@@ -9,11 +9,11 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers.caching import remembered
 from helpers.training import Callback
 from sklearn.base import clone
 
 from sklearn_dbn import DBNTransformer, RBMTransformer, _locks
-from sklearn_dbn._cache import remembered
 from sklearn_dbn._locks import hold
 
 X = np.round(np.random.default_rng(0).random((40, 6)))

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 from sklearn.datasets import load_digits
 
 from sklearn_dbn import RBMTransformer
@@ -13,7 +13,7 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import Chains, ParallelTempering, PersistentContrastiveDivergence
-from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training import start, watch
 from sklearn_dbn.units import UNITS
 
 kinds = pytest.mark.parametrize("kind", exact.KINDS)

@@ -5,14 +5,14 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from helpers.training import make_settings, peak_of
+from helpers.training import make_settings, peak_of, train
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.optim import Ascent, MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import start, train
+from sklearn_dbn.training import start
 from sklearn_dbn.training import watch as choose
 from sklearn_dbn.units import UNITS
 

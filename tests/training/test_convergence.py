@@ -18,7 +18,8 @@ from sklearn_dbn import (
     RBMTransformer,
 )
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import Course, still_falls
+from sklearn_dbn.training import still_falls
+from sklearn_dbn.training._convergence import Course
 from sklearn_dbn.units import UNITS
 
 DIGITS = load_digits().data / 16

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import exact
 from helpers.counting import CountedRBM
-from helpers.training import Callback, make_settings
+from helpers.training import Callback, make_settings, train
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 
@@ -15,8 +15,9 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.likelihood import exact_log_partition
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import begin_stopping, start, train, watch
+from sklearn_dbn.training import start, watch
 from sklearn_dbn.training._early_stopping import EarlyStopping
+from sklearn_dbn.training._held_out import begin_stopping
 from sklearn_dbn.units import UNITS
 
 KINDS = exact.KINDS | exact.DEEP_KINDS

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import Diverged, start, train, watch
+from sklearn_dbn.training import Diverged, start, watch
 from sklearn_dbn.training._run import observe
 from sklearn_dbn.units import UNITS
 
@@ -180,9 +180,9 @@ def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
     next(train(run, rows, settings, 1, watch(run, rows)))
 
     def everything(run):
-        memory, moments = run.memory.arrays(), [run.moments.mean, run.moments.var]
+        velocity, moments = run.velocity.arrays(), [run.moments.mean, run.moments.var]
         machines = [*run.machine.arrays(), *run.average.arrays()]
-        return [*machines, *memory, *moments, *run.activity, *run.chains.states]
+        return [*machines, *velocity, *moments, *run.activity, *run.chains.states]
 
     before = [x.copy() for x in everything(run)]
     first, second = run.copy(), run.copy()

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
@@ -13,8 +13,8 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import Watched, late_swing, start, train, watch
-from sklearn_dbn.training._record import record_of
+from sklearn_dbn.training import late_swing, start, watch
+from sklearn_dbn.training._record import Watched, record_of
 from sklearn_dbn.units import UNITS
 
 N_COLUMNS = 6

@@ -1,0 +1,235 @@
+"""The driver of a training: what surrounds each pass, and how the training ended.
+
+`drive` calls a loop, which makes passes while `Passes.begin` allows one more, and ends each
+with `Passes.end`. The loop knows what a pass is: minibatches of a machine or of a network, or
+an iteration of a solver. The driver knows the rest: callback tasks, history, printed lines,
+checkpoints, interruption and divergence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .._cache import Progress
+
+
+class Diverged(ValueError):
+    """The parameters are not finite, or beyond all use; the message names the cause."""
+
+
+class State(Protocol):
+    """What a training moves, and needs to go on where it stopped.
+
+    Attributes
+    ----------
+    n_epochs : int
+        Passes so far, in all calls that continued one another.
+    history : dict of lists of float
+        A value for each of them.
+    stalled : bool
+        Whether early stopping ends the training here.
+    """
+
+    n_epochs: int
+    history: dict[str, list]
+
+    @property
+    def stalled(self) -> bool: ...
+
+    def copy(self) -> State:
+        """The same state, which later passes do not change."""
+
+
+class Tasks(Protocol):
+    """Callback tasks, one for each pass."""
+
+    def begin(self) -> Any:
+        """Begin the task of a pass."""
+
+    def end(self, task: Any, state: State) -> bool:
+        """End the task; whether a callback stops the training."""
+
+
+class NoTasks:
+    """No callbacks."""
+
+    def begin(self) -> None: ...
+
+    def end(self, task: Any, state: State) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes
+    ----------
+    state : State
+        After its last whole pass.
+    end : {"whole", "stopped", "interrupted"}
+        It made all its passes, or early stopping ended it; a callback stopped it; the user
+        interrupted it.
+    n_made : int
+        Passes made in this training.
+    saved : bool
+        Whether the cache has a checkpoint, from which the same training goes on.
+    """
+
+    state: Any
+    end: str
+    n_made: int
+    saved: bool
+
+    @property
+    def whole(self) -> bool:
+        return self.end == "whole"
+
+    @property
+    def interrupted(self) -> bool:
+        return self.end == "interrupted"
+
+
+class Passes:
+    """The passes of one training.
+
+    Parameters
+    ----------
+    state : State
+    n_passes : int
+        To make in all.
+    n_done : int, default=0
+        Of these, the passes that ``state`` has behind it.
+    tasks : Tasks
+    progress : Progress
+        Where checkpoints go.
+    title : str or None
+        What the line of each pass begins with; ``None``: no lines.
+
+    Attributes
+    ----------
+    before : State or None
+        The state before the pass that has begun; ``None`` in the first one.
+    kept : State or None
+        The state after the last whole pass, where there is one.
+    stopped : bool
+        Whether a callback stopped the training.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        n_passes: int,
+        n_done: int = 0,
+        tasks: Tasks | None = None,
+        progress: Progress | None = None,
+        title: str | None = None,
+    ):
+        self.state, self.n_passes, self.title = state, n_passes, title
+        self._first = state.n_epochs - n_done
+        self._tasks, self._progress = tasks or NoTasks(), progress or Progress()
+        self._task: Any = None
+        self.before: State | None = None
+        self.kept: State | None = state if n_done else None
+        self.stopped = False
+
+    @property
+    def n_made(self) -> int:
+        return self.state.n_epochs - self._first
+
+    def share(self, of_pass: float) -> float:
+        """Share of the training that is over after the share ``of_pass`` of this pass."""
+        return (self.n_made + of_pass) / self.n_passes
+
+    def begin(self) -> bool:
+        """Begin a pass, if there is one more to make."""
+        if self.stopped or self.state.stalled or self.n_made >= self.n_passes:
+            return False
+        self._task = self._tasks.begin()
+        # A copy takes as long as a minibatch, and before the first pass nothing needs it.
+        self.before = self.kept = self.state.copy() if self.n_made else None
+        return True
+
+    def end(self, record: Mapping[str, float]) -> None:
+        """End a pass; ``record`` goes to the history."""
+        state = self.state
+        append(state.history, record, state.n_epochs)
+        state.n_epochs += 1
+        self.kept = state
+        self._progress.save(state)
+        if self.title is not None:
+            print(f"{self.title}pass {state.n_epochs}: {line_of(state.history)}")
+        stop = self._tasks.end(self._task, state)
+        self.stopped = bool(stop) and not state.stalled and self.n_made < self.n_passes
+
+
+def drive(
+    state: Any,
+    loop: Callable[[Any, Passes], None],
+    n_passes: int,
+    *,
+    tasks: Tasks | None = None,
+    progress: Progress | None = None,
+    title: str | None = None,
+) -> Outcome:
+    """Train, from the last checkpoint if there is one.
+
+    Parameters
+    ----------
+    state : State
+        Moved in place, unless a checkpoint replaces it.
+    loop : callable
+        ``loop(state, passes)`` makes the passes.
+    n_passes : int
+    tasks : Tasks or None
+    progress : Progress or None
+    title : str or None
+        As in `Passes`.
+
+    Raises
+    ------
+    Diverged
+    """
+    progress, first = progress or Progress(), state.n_epochs
+    saved = progress.load()
+    if saved is not None:
+        state = saved
+        if title is not None:
+            print(f"{title}goes on after pass {state.n_epochs}, where it was cut short")
+    passes = Passes(state, n_passes, state.n_epochs - first, tasks, progress, title)
+    try:
+        loop(state, passes)
+    except Diverged:
+        progress.forget()
+        raise
+    except BaseException as error:
+        kept = passes.kept
+        if kept is None:
+            raise
+        progress.save(kept, now=True)
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        return Outcome(kept, "interrupted", kept.n_epochs - first, progress.kept)
+    if passes.stopped:
+        # The key of the cache stands for the parameters, and not for what callbacks do.
+        progress.forget()
+        return Outcome(state, "stopped", passes.n_made, False)
+    progress.save(state, now=True)
+    return Outcome(state, "whole", passes.n_made, progress.kept)
+
+
+def append(history: dict[str, list], record: Mapping[str, float], n_before: int) -> None:
+    """Add the values of a pass, after ``n_before`` others.
+
+    All lists keep one length: NaN stands for a value that a pass does not have.
+    """
+    for name in {**history, **record}:
+        history.setdefault(name, [math.nan] * n_before).append(record.get(name, math.nan))
+
+
+def line_of(history: Mapping[str, list]) -> str:
+    """The last value of each list, for printing."""
+    return ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())

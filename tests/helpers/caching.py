@@ -1,0 +1,13 @@
+"""A training that the cache may keep."""
+
+from sklearn_dbn._cache import cached
+
+
+def remembered(memory, key, train):
+    """The result of ``train(progress)``, from the cache if it is there under ``key``."""
+    with cached(memory, key) as entry:
+        result = entry.value
+        if result is None:
+            result = train(entry.progress)
+            entry.keep(result)
+    return result
