@@ -7,7 +7,7 @@ from ._labels import labels_of
 from ._moments import Moments, add_moments
 from ._rows import Rows, complete, standardised
 from ._validation import RowChecks, visible_unit
-from ._values import clipped, has_gaps, has_outside
+from ._values import clipped, dense, has_gaps, has_outside
 
 __all__ = [
     "Gaps",
@@ -19,6 +19,7 @@ __all__ = [
     "clipped",
     "complete",
     "dates_in",
+    "dense",
     "has_gaps",
     "has_outside",
     "labels_of",

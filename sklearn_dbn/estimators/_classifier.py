@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._messages import shown
-from ..data import labels_of
-from ..fine_tuning import Logistic, Softmax, Targets, joint_weight, rows_with_target
+from ..fine_tuning import Logistic, Softmax, Targets
 from ._base import of_one_fit, unchanged_on_failure
+from ._class_targets import Classes, class_targets
 from ._fine_tuned import FineTuned, has_minibatches
 
 
@@ -363,132 +360,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     def _targets(
         self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
     ) -> Targets:
-        labels, known = labels_of(y, self.unlabeled)
-        if len(known) != X.shape[0]:
-            raise ValueError(
-                f"y has {len(known)} labels for the {X.shape[0]} rows of X: give one for each."
-            )
-        if chunk and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all labels at once: call fit, or give "
-                "partial_fit a dict of weights."
-            )
-        rows = rows_with_target(known, weight)
-        # It looks whether floats are whole numbers, and huge ones are no integers.
-        with np.errstate(invalid="ignore"):
-            kind = type_of_target(labels, input_name="y", raise_unknown=True)
-        if kind.startswith("continuous") or kind == "multiclass-multioutput":
-            raise ValueError(
-                f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "
-                "for each row or an indicator matrix of 0 and 1: use DBNRegressor for numbers."
-            )
-        several = kind == "multilabel-indicator"
-        if go_on and several != self._multilabel:
-            raise ValueError(
-                f"y is {kind}, and the fitted network to go on with was trained on "
-                f"{'several labels' if self._multilabel else 'one label'} for each row: fit a "
-                "clone."
-            )
-        self._multilabel = several
-        counts = weight[known] != 0
-        if several:
-            labels = labels[counts]
-            values, of_class = self._labels(labels, weight[rows], go_on)
-            order = None
-        else:
-            values, of_class = self._classes(
-                labels, counts, weight[rows], go_on, chunk, classes
-            )
-            labels = labels[counts]
-            order = values.argmax(axis=1)
-        total = joint_weight(weight[rows], of_class, not chunk, X.dtype)
-        # One row of each class beside those there are, as no class is impossible.
-        share = total.astype(np.float64) @ values + 1
-        if several:
-            share /= total.sum(dtype=np.float64) + 2
-            base = np.log(share / (1 - share))
-        else:
-            base = np.log(share / (total.sum(dtype=np.float64) + len(self.classes_)))
-        keep = np.flatnonzero(total)
-        return Targets(
-            rows[keep],
-            values[keep].astype(X.dtype),
-            base,
-            total[keep],
-            None if order is None else order[keep],
-            labels[keep],
-        )
-
-    def _labels(
-        self, y: np.ndarray, weight: np.ndarray, go_on: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets of rows with several labels, and the weights of their classes."""
-        if go_on and y.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
-                f"on {len(self.classes_)}: fit a clone."
-            )
-        if isinstance(self.class_weight, dict):
-            raise ValueError(
-                f"class_weight={shown(self.class_weight)} names classes, and y has several "
-                "labels for each row: set class_weight='balanced', or pass sample_weight."
-            )
-        self.classes_ = np.arange(y.shape[1])
-        of_class = np.ones(len(y))
-        if self.class_weight:
-            of_class = np.prod([_balanced(column, weight) for column in y.T], axis=0)
-        return y.astype(np.float64), of_class
-
-    def _classes(
-        self,
-        y: np.ndarray,
-        counts: np.ndarray,
-        weight: np.ndarray,
-        go_on: bool,
-        chunk: bool,
-        classes: Any,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets of rows with a class each, and the weights of their classes.
-
-        ``counts`` says which of the rows have a positive weight, and ``weight`` which one.
-        """
-        if chunk and classes is not None:
-            classes = np.unique(labels_of(classes, self.unlabeled, "classes")[0])
-        if chunk and not go_on:
-            if classes is None:
-                raise ValueError(
-                    "classes must be passed on the first call to partial_fit: give all labels "
-                    "that any call will see."
-                )
-            self.classes_ = classes
-        elif not go_on:
-            self.classes_ = np.unique(y)
-        new = np.setdiff1d(y[counts], self.classes_)
-        if len(new):
-            raise ValueError(
-                f"y holds the label {shown(new[0])}, which is not among the classes "
-                f"{shown(list(self.classes_))} that training started with: pass all of them as "
-                "classes in the first call to partial_fit, or fit a clone."
-            )
-        if chunk and classes is not None and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"classes={shown(classes)} are not those that training started with, "
-                f"{shown(list(self.classes_))}: leave them out after the first call to "
-                "partial_fit."
-            )
-        if self.class_weight == "balanced":
-            of_class = _balanced(y[counts], weight)
-        else:
-            of_class = compute_sample_weight(self.class_weight, y)[counts]
-        if not np.all((of_class >= 0) & (of_class < np.inf)):
-            raise ValueError(
-                f"class_weight={shown(self.class_weight)} must give each class a finite weight "
-                "that is not negative."
-            )
-        y = y[counts]
-        values = np.zeros((len(y), len(self.classes_)))
-        values[np.arange(len(y)), np.searchsorted(self.classes_, y)] = 1
-        return values, of_class
+        fitted = Classes(self.classes_, self._multilabel) if go_on else None
+        options = self.unlabeled, self.class_weight
+        targets, found = class_targets(y, X, weight, *options, fitted, chunk, classes)
+        self.classes_, self._multilabel = found.labels, found.multilabel
+        return targets
 
     @of_one_fit
     def decision_function(self, X: Any) -> np.ndarray:
@@ -561,11 +437,3 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         """
         outputs = self._outputs(X)
         return log_expit(outputs) if self._multilabel else log_softmax(outputs, axis=1)
-
-
-def _balanced(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weights by which all classes of ``y`` weigh the same, for each row."""
-    classes, index = np.unique(y, return_inverse=True)
-    # Relative, so that no weight is too small for its reciprocal.
-    weight = weight.astype(np.float64) / weight.max()
-    return compute_class_weight("balanced", classes=classes, y=y, sample_weight=weight)[index]

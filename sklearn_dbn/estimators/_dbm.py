@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import MEMORY, Progress, cached, key_of, memory_of
+from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from .._messages import shown
 from .._random import seed_of
 from ..data import Rows, visible_unit
-from ..machine import MeanField, mean_field, means_below
 from ..selection import UnitStatistics, collect
 from ..training import (
     SCHEMES,
     MachineLoop,
-    Outcome,
     Pretraining,
     Run,
-    adopt,
     chosen,
     continued,
     drive,
@@ -41,18 +35,20 @@ from ..training import (
 )
 from ._base import layer_sizes, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
+from ._layers import checked_template
 from ._machine_generator import (
     MachineGenerator,
     title_of,
     warn_unless_converged,
     warn_unobserved,
 )
+from ._pretraining import pretrain
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
 from ._templates import TemplateParameters
 
 
-class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
+class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     """Deep Boltzmann machine, trained without labels, with features from any of its layers.
 
     All layers are trained together, and each hears from both its neighbours: the features of
@@ -346,13 +342,13 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         rows = Rows(X, weight, unit, (), rbm.sample_inputs)
         if not go_on:
             warn_unobserved(self, rows)
-        self._partial_fit_rows(rbm, sizes, rows, y, go_on)
+        self._fit_rows(rbm, sizes, rows, y, go_on, chunk=True)
         return self
 
     def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
         """The template, the sizes of the hidden layers, the rows, their unit and weights."""
         sizes = layer_sizes(self.hidden_layer_sizes)
-        rbm = self._template("rbm")
+        rbm = checked_template(self, "rbm")
         if go_on and sizes != self._sizes:
             raise ValueError(
                 f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
@@ -370,19 +366,6 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
             return clone(self.rbm)
         return RBMTransformer(n_gibbs_steps=5)
 
-    def _template(self, name: str) -> RBMTransformer:
-        rbm = getattr(self, name)
-        if rbm is None:
-            rbm = self._default_template(name)
-        if not isinstance(rbm, RBMTransformer):
-            raise TypeError(
-                f"{name} must be an RBMTransformer or None, got {shown(rbm)}: give one "
-                "template for all layers."
-            )
-        rbm = clone(rbm)
-        rbm._validate_params()
-        return rbm
-
     def _deep_settings(self, before: Pretraining | None, go_on: bool) -> dict[str, Any]:
         if go_on:
             sparse = self.sparsity_target_ is not None
@@ -398,20 +381,27 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
 
     @with_callbacks
     def _fit_rows(
-        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
+        self,
+        rbm: RBMTransformer,
+        sizes: list[int],
+        rows: Rows,
+        y: Any,
+        go_on: bool,
+        chunk: bool = False,
     ) -> None:
-        """`fit` once the rows are validated."""
-        before = self._pretraining(rbm, len(sizes), go_on)
-        memory, seed = memory_of(self), None if go_on else seed_of(self.random_state)
+        """`fit`, or `partial_fit` of a ``chunk``, once the rows are validated."""
+        before = None if chunk else self._pretraining(rbm, len(sizes), go_on)
+        memory = None if chunk else memory_of(self)
+        seed = None if go_on else seed_of(self.random_state)
         deep = self._deep_settings(before, go_on)
-        training = training_parameters(rbm) | {"n_components": sizes} | deep
-        if before is not None:
-            training |= {"pretrain": before.key}
-        key = key_of(memory, rows.X, rows.weight, training, seed)
-        settings, given = settings_of(rbm, rows, **deep), given_to_callbacks(rows)
-        n_subtasks = settings.n_iter + (0 if before is None else len(before.kinds))
+        settings = settings_of(rbm, rows, "constant" if chunk else None, **deep)
+        n_passes, given = 1 if chunk else settings.n_iter, given_to_callbacks(rows)
+        n_subtasks = n_passes + (0 if before is None else len(before.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
+        training = training_parameters(rbm) | {"n_components": sizes} | deep
+        started = None if before is None else before.key
+        key = key_of(memory, rows.X, rows.weight, training, started, seed)
         with cached(memory, key) as entry:
             made, outcome = entry.value, None
             if made is None:
@@ -419,27 +409,34 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
                     run = continued(self._run, rbm, rows, settings)
                 else:
                     run = new_run(rbm, rows, settings, sizes, seed)
-                held_out = held_out_rows(rbm, rows, run)
-                whole = before is None or self._pretrain(
-                    context, before, run, rows, seed, entry.progress
+                held_out = None if chunk else held_out_rows(rbm, rows, run)
+                whole = before is None or pretrain(
+                    self, context, before, run, rows, seed, entry.progress
                 )
-                loop = MachineLoop.of(run, rows, settings, settings.n_iter, held_out)
-                outcome = self._drive(
-                    context, run, loop, settings.n_iter, rbm, y, entry.progress
+                loop = MachineLoop.of(run, rows, settings, n_passes, held_out)
+                usable = partial(self._usable, rows=rows, y=y)
+                outcome = drive(
+                    run,
+                    loop.train,
+                    n_passes,
+                    tasks=PassTasks(context, self, given, usable),
+                    progress=entry.progress,
+                    title=title_of(self, self.verbose, rbm.verbose),
                 )
-                warn_unless_converged(outcome, loop, "The training")
-                run = outcome.state.best()
+                warn_unless_converged(outcome, loop, None if chunk else "The training")
+                run = outcome.state if chunk else outcome.state.best()
                 made = self._fitted_attributes(run) | settings_attributes(run, settings)
                 if outcome.whole and whole:
                     entry.keep(made)
                 else:
                     memory = None
+        seen = copy.deepcopy(self._statistics) if chunk and go_on else None
         self._assign(made)
-        # Which mean field the statistics are of is no part of the training.
+        # The parameters of the mean field are no part of the training.
         with cached(memory, key_of(memory, key, self._inference)) as entry:
             self._statistics = entry.value
             if self._statistics is None:
-                self._statistics = self._statistics_of(rows)
+                self._statistics = self._statistics_of(rows, seen)
                 entry.keep(self._statistics)
         # Before the last task ends, so that what its callbacks see can transform.
         self._choose(rows.X, y, rows.weight)
@@ -448,53 +445,6 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         )
         raise_if_interrupted(self, outcome)
 
-    @with_callbacks
-    def _partial_fit_rows(
-        self, rbm: RBMTransformer, sizes: list[int], rows: Rows, y: Any, go_on: bool
-    ) -> None:
-        """`partial_fit` once the rows are validated."""
-        deep = self._deep_settings(None, go_on)
-        settings = settings_of(rbm, rows, "constant", **deep)
-        statistics = None
-        if go_on:
-            run = continued(self._run, rbm, rows, settings)
-            statistics = copy.deepcopy(self._statistics)
-        else:
-            run = new_run(rbm, rows, settings, sizes, self.random_state)
-        given = given_to_callbacks(rows)
-        context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(estimator=self._original, **given)
-        loop = MachineLoop.of(run, rows, settings, 1)
-        outcome = self._drive(context, run, loop, 1, rbm, y)
-        warn_unless_converged(outcome, loop, None)
-        run = outcome.state
-        self._assign(self._fitted_attributes(run) | settings_attributes(run, settings))
-        for seen in statistics or []:
-            seen.make_room(len(rows))
-        self._statistics = self._statistics_of(rows, statistics)
-        # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(rows.X, y, rows.weight)
-        context.call_on_fit_task_end(
-            estimator=self._original, **given, reconstruction_attributes=self._new_attributes
-        )
-        raise_if_interrupted(self, outcome)
-
-    def _drive(
-        self,
-        context: Any,
-        run: Run,
-        loop: MachineLoop,
-        n_passes: int,
-        rbm: RBMTransformer,
-        y: Any,
-        progress: Progress | None = None,
-    ) -> Outcome:
-        """Train all layers together."""
-        usable = partial(self._usable, rows=loop.rows, y=y)
-        tasks = PassTasks(context, self, given_to_callbacks(loop.rows), usable)
-        title = title_of(self, self.verbose, rbm.verbose)
-        return drive(run, loop.train, n_passes, tasks=tasks, progress=progress, title=title)
-
     def _pretraining(
         self, rbm: RBMTransformer, n_layers: int, go_on: bool
     ) -> Pretraining | None:
@@ -502,43 +452,9 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         if scheme is None or n_layers == 1 or go_on:
             return None
         # What is trained is part of the machine that `rbm` describes.
-        template = self._template("pretrain_rbm")
+        template = checked_template(self, "pretrain_rbm")
         template.set_params(visible=rbm.visible, hidden=rbm.hidden)
         return Pretraining(scheme, template, n_layers)
-
-    def _pretrain(
-        self,
-        context: Any,
-        before: Pretraining,
-        run: Run,
-        rows: Rows,
-        seed: int,
-        progress: Progress,
-    ) -> bool:
-        """Let ``run`` start from what is trained before; whether no callback cut it short."""
-        whole, trained, settings = True, [], before.settings(rows)
-        n_passes = settings.n_iter
-        for layer in range(len(before.kinds)):
-            alone, below = before.layer(run, rows, settings, seed, trained)
-            task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_passes)
-            task.call_on_fit_task_begin(estimator=self._original, X=rows.X)
-            loop = MachineLoop.of(alone, below, settings, n_passes)
-            outcome = drive(
-                alone,
-                loop.train,
-                n_passes,
-                tasks=PassTasks(task, self, given_to_callbacks(below), name="pass"),
-                progress=progress.part(f"layer {layer}"),
-                title=title_of(self, self.verbose, before.rbm.verbose, layer=layer),
-            )
-            if outcome.interrupted:
-                # Of one layer alone nothing can be kept on the estimator.
-                raise KeyboardInterrupt
-            trained.append(outcome.state.without_rows())
-            stopped = task.call_on_fit_task_end(estimator=self._original, X=rows.X)
-            whole = whole and outcome.whole and not stopped
-        adopt(run, trained)
-        return whole
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """What a user of the fitted estimator finds."""
@@ -564,6 +480,8 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         """Statistics of the units of each layer, with the means on all rows added."""
         if statistics is None:
             statistics = [UnitStatistics(n) for n in self._sizes]
+        for seen in statistics:
+            seen.make_room(len(rows))
         run = self._run
         collect(statistics, run.average, rows, run.columns, **self._inference)
         return statistics
@@ -603,44 +521,6 @@ class DBMTransformer(TemplateParameters, SelectingGenerator, MachineGenerator):
         found = self._posterior(X)
         means = found.means(self._stack[0])[1:]
         return Bunch(means=means, n_sweeps=found.n_sweeps, residual=found.residual)
-
-    def _posterior(self, X: Any) -> MeanField:
-        """The mean field of validated rows, all of them together."""
-        parts = [part for _, part in self._posteriors(X)]
-        fields = zip(*(part.fields[1:] for part in parts), strict=True)
-        return MeanField(
-            [None, *map(np.concatenate, fields)],
-            np.concatenate([part.n_sweeps for part in parts]),
-            np.concatenate([part.residual for part in parts]),
-        )
-
-    def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
-        """The mean field of validated rows, block by block."""
-        n_late, inference = 0, self._inference
-        for rows in self._blocks(X):
-            found = mean_field(self._stack[0], self._standard(X[rows]), **inference)
-            n_late += int(np.sum(found.residual > self.tol))
-            yield rows, found
-        if n_late:
-            warnings.warn(
-                f"max_mean_field_steps={self.max_mean_field_steps} sweeps were too few for "
-                f"{n_late} rows to come within tol={self.tol:g}: raise either.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
-        for rows, found in self._posteriors(X):
-            fields = found.fields[1 : top + 2]
-            yield rows, [(*self._unit(i), field) for i, field in enumerate(fields)]
-
-    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
-        below = means_below(self._stack[0], layer + 1, states)[layer]
-        return below if layer else self._run.measured(below)
-
-    def _unit(self, layer: int) -> tuple[Any, Any]:
-        machine = self._stack[0]
-        return machine.units[layer + 1], machine.par[layer + 1]
 
     @property
     def _sizes(self) -> list[int]:

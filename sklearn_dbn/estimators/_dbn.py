@@ -8,11 +8,8 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import _fit_context
@@ -20,9 +17,10 @@ from .._messages import shown
 from .._random import layer_seed, seed_of
 from ..data import Partitions, Rows, clipped, has_outside, rows_of, visible_unit
 from ..machine import Machine
-from ..selection import UnitStatistics, collect
+from ..selection import UnitStatistics
 from ..training import Run, training_parameters
-from ._base import FitInterrupted, layer_sizes, unchanged_on_failure
+from ._base import FitInterrupted, unchanged_on_failure
+from ._layers import continued_layer, fitted_source, layer_templates, statistics_of_layer
 from ._machine_generator import title_of, warn_unobserved
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -429,51 +427,15 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     def _templates(self) -> list[RBMTransformer]:
         """An unfitted RBM for each layer."""
-        sizes = layer_sizes(self.hidden_layer_sizes)
-        if isinstance(self.rbm, list | tuple):
-            rbms = list(self.rbm)
-        else:
-            template = self._default_template("rbm") if self.rbm is None else self.rbm
-            rbms = [template] * len(sizes)
-        if len(rbms) != len(sizes):
-            raise ValueError(
-                f"rbm holds {len(rbms)} templates for the {len(sizes)} layers of "
-                f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}: give one for each, or a "
-                "single template."
-            )
-        for rbm in rbms:
-            if not isinstance(rbm, RBMTransformer):
-                raise TypeError(
-                    f"rbm must be an RBMTransformer, a sequence of them or None, got "
-                    f"{shown(rbm)}."
-                )
-        templates = [
-            clone(rbm).set_params(n_components=n) for rbm, n in zip(rbms, sizes, strict=True)
-        ]
-        for template in templates:
-            template._validate_params()
-        return templates
+        rbm = self._default_template("rbm") if self.rbm is None else self.rbm
+        return layer_templates(rbm, self.hidden_layer_sizes)
 
     def _adopt(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
         """Take the layers of ``pretrained``, and score their units on ``X``.
 
         Returns the rows and their weights, now validated.
         """
-        frozen = self.pretrained
-        if not isinstance(frozen, FrozenEstimator) or not isinstance(
-            frozen.estimator, DBNTransformer
-        ):
-            raise TypeError(
-                "pretrained must be FrozenEstimator(dbn) with a fitted DBNTransformer, got "
-                f"{shown(frozen)}."
-            )
-        source = frozen.estimator
-        try:
-            check_is_fitted(source)
-        except NotFittedError:
-            raise NotFittedError(
-                "The DBNTransformer in pretrained is not fitted: fit it, then freeze it."
-            ) from None
+        source = fitted_source(self.pretrained, DBNTransformer)
         source._check_rows(X, reset=False)
         X = self._check_rows(X, reset=True)
         weight = self._check_weight(sample_weight, X)
@@ -528,26 +490,6 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     @property
     def _known(self) -> dict:
         return self.rbms_[-1]._known
-
-
-def statistics_of_layer(
-    run: Run, rows: Rows, statistics: UnitStatistics | None = None
-) -> UnitStatistics:
-    """Statistics of the units of the layer of ``run``, with those of ``rows`` added."""
-    if statistics is None:
-        statistics = UnitStatistics(run.average.W[0].shape[1])
-    if rows.lower:
-        collect([statistics], run.result(), rows)
-    else:
-        collect([statistics], run.average, rows, run.columns)
-    return statistics
-
-
-def continued_layer(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
-    """The fitted layer, ready to go on with the training parameters of ``template``."""
-    rbm = copy.copy(fitted)
-    asked = template.get_params() | {"random_state": fitted.random_state, "warm_start": True}
-    return rbm.set_params(**asked)
 
 
 def _here(X: Any) -> Any:

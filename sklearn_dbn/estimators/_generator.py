@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._random import Stream, seed_of
-from ..data import complete, has_gaps
+from ..data import dense, has_gaps
 from ..likelihood import (
     METHODS,
     CommonStream,
     LogPartition,
     LogProbability,
-    base_rates,
     conditional_draws,
     equilibrate,
     log_partition,
     log_probability,
     pass_down,
-    population,
 )
-from ..machine import Machine, fill_in, mean_field, means_below
-from ..training import Run
-from ._base import BaseDeepEstimator, check_parameters, of_one_fit
+from ..machine import mean_field, means_below
+from ._base import check_parameters, of_one_fit
+from ._stack import MachineStack
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
-# Values of the widest layer that are computed together; no result depends on it.
-_BLOCK_VALUES = 1 << 19
 # Bits cannot have more than 0 nats, but their partition function is known to a few tenths.
 _SURE_NATS = 1.0
 # What parameters of methods take.
@@ -47,76 +39,16 @@ _TWO_OR_MORE = Interval(Integral, 2, None, closed="left")
 _BURN_IN = 0.2
 
 
-class Generator(BaseDeepEstimator, ABC):
+class Generator(MachineStack):
     """Likelihood in nats, samples and missing values, for a stack of machines.
 
-    A subclass says how its machines were trained (`_runs`). `_known` is emptied by every
-    training.
+    `_known` is emptied by every training.
 
     Everything is computed in standardised columns, as training is, and converted at the end:
     so no result depends on the columns' units, and float32 is exact enough far from 0 and 1.
-
-    Fine-tuning uses `_runs` and `_with_runs`, `_stack`, `_bottom_run`, `_apart`; of rows
-    `_check_rows`, `_blocks`, `_complete`, `_posterior`, `_features`; what the posterior depends
-    on, `_n_mean_field_steps` and `_inference`; and of a generator that selects, `_choose` and
-    `_sees_rows`.
     """
 
     _known: dict
-
-    @property
-    @abstractmethod
-    def _runs(self) -> list[Run]:
-        """The training of each machine, the lowest first."""
-
-    @property
-    def _bottom_run(self) -> Run:
-        return self._runs[0]
-
-    @abstractmethod
-    def _with_runs(self, runs: list[Run]) -> Any:
-        """A copy of the fitted generator with other trainings in the place of its own."""
-
-    @property
-    def _stack(self) -> list[Machine]:
-        """The machines, the lowest first; the hidden layer of each is visible to the next.
-
-        The lowest is over standardised columns, the others over the states of the layer below.
-        """
-        return [run.average for run in self._runs]
-
-    @property
-    def _n_mean_field_steps(self) -> int:
-        """Sweeps of the mean field in training."""
-        return 0
-
-    @property
-    def _inference(self) -> dict[str, Any]:
-        """Parameters of the mean field of the posterior, where it needs sweeps."""
-        return {}
-
-    def _base(self) -> list[Any]:
-        """Parameters of units without neighbours that have the moments of the top machine."""
-        run, machine = self._runs[-1], self._stack[-1]
-        moments = run.moments.mean, run.moments.var
-        if len(self._runs) == 1:
-            moments = run.standard_moments()
-        mean, var = (np.asarray(x, dtype=machine.par[0].dtype) for x in moments)
-        hidden = run.activity[1:]
-        return base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
-
-    def _draws(self, n_rows: int, n_gibbs_steps: int, rng: Stream) -> list[Any]:
-        """Independent states of all layers of the top machine."""
-        return population(self._stack[-1], self._base(), n_rows, n_gibbs_steps, rng)
-
-    def _apart(self) -> Any:
-        """A copy that no later training of this estimator changes; it shares the arrays."""
-        return copy.copy(self)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     @of_one_fit
     def log_partition(
@@ -319,7 +251,7 @@ class Generator(BaseDeepEstimator, ABC):
         """Log density of the known entries of each row, in standardised columns."""
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
-            v = self._bottom_run.standard(_dense(X[rows]))
+            v = self._bottom_run.standard(dense(X[rows]))
             part = log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
             for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
                 whole[rows] = x
@@ -349,7 +281,7 @@ class Generator(BaseDeepEstimator, ABC):
         log_scale = self._bottom_run.log_scale()
         if not (log_scale.any() and has_gaps(X)):
             return log_scale.sum()
-        parts = [~np.isnan(_dense(X[rows])) @ log_scale for rows in self._blocks(X)]
+        parts = [~np.isnan(dense(X[rows])) @ log_scale for rows in self._blocks(X)]
         return np.concatenate(parts)
 
     @of_one_fit
@@ -506,59 +438,3 @@ class Generator(BaseDeepEstimator, ABC):
                 states = means_below(machine, len(machine.W), states)[0]
             found[rows] = run.measured(states)
         return found
-
-    def _blocks(self, X: Any) -> Iterator[slice]:
-        """Rows of ``X`` that are computed together."""
-        width = max(par.shape[1] for machine in self._stack for par in machine.par)
-        size = max(1, _BLOCK_VALUES // width)
-        for start in range(0, X.shape[0], size):
-            yield slice(start, min(start + size, X.shape[0]))
-
-    def _standard(self, X: Any) -> Any:
-        """Validated rows as the lowest machine takes them, gaps filled by its mean field.
-
-        Sparse rows of bits stay sparse.
-        """
-        run = self._bottom_run
-        return complete(self._stack[0], run.shift, run.scale, X)
-
-    def _filled(
-        self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """Validated rows, their gaps filled by ``fill(v, missing)``, the others as they are.
-
-        ``v`` are standardised rows, their gaps filled by the mean field.
-        """
-        run, found = self._bottom_run, np.empty(X.shape, X.dtype)
-        for rows in self._blocks(X):
-            part = _dense(X[rows])
-            found[rows] = part
-            missing = np.isnan(part)
-            gappy = np.flatnonzero(missing.any(axis=1))
-            if not len(gappy):
-                continue
-            part, missing = part[gappy], missing[gappy]
-            v = fill(fill_in(self._stack[0], run.standard(part)), missing)
-            found[rows][gappy] = np.where(missing, run.measured(v), part)
-        return found
-
-    def _complete(self, X: Any) -> Any:
-        """Validated rows, their gaps filled by the mean field; sparse rows stay sparse."""
-        if not has_gaps(X):
-            return X
-        if not sp.issparse(X):
-            return self._filled(X, lambda v, missing: v)
-        X = X.copy()
-        for rows in self._blocks(X):
-            stored = slice(X.indptr[rows.start], X.indptr[rows.stop])
-            values, columns = X.data[stored], X.indices[stored]
-            gaps = np.isnan(values)
-            if gaps.any():
-                filled = self._filled(X[rows], lambda v, missing: v)
-                owner = np.repeat(np.arange(len(filled)), np.diff(X[rows].indptr))
-                values[gaps] = filled[owner[gaps], columns[gaps]]
-        return X
-
-
-def _dense(X: Any) -> np.ndarray:
-    return X.toarray() if sp.issparse(X) else X

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._messages import shown
 from ..data import Rows
-from ..machine import Machine
+from ..machine import Machine, MeanField, mean_field, means_below
 from ..training import MachineLoop, Outcome, Run, free_energies, late_swing
 from ._base import warn_unconverged
 from ._generator import Generator
@@ -76,6 +78,45 @@ class MachineGenerator(Generator):
         view = copy.copy(self)
         view._assign(self._fitted_attributes(*runs))
         return view
+
+    def _posterior(self, X: Any) -> MeanField:
+        """The mean field of validated rows, all of them together."""
+        parts = [part for _, part in self._posteriors(X)]
+        fields = zip(*(part.fields[1:] for part in parts), strict=True)
+        return MeanField(
+            [None, *map(np.concatenate, fields)],
+            np.concatenate([part.n_sweeps for part in parts]),
+            np.concatenate([part.residual for part in parts]),
+        )
+
+    def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
+        """The mean field of validated rows, block by block."""
+        n_late, inference = 0, self._inference
+        tolerance = inference.get("tolerance", np.inf)
+        for rows in self._blocks(X):
+            found = mean_field(self._stack[0], self._standard(X[rows]), **inference)
+            n_late += int(np.sum(found.residual > tolerance))
+            yield rows, found
+        if n_late:
+            warnings.warn(
+                f"max_mean_field_steps={inference['max_sweeps']} sweeps were too few for "
+                f"{n_late} rows to come within tol={tolerance:g}: raise either.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        for rows, found in self._posteriors(X):
+            fields = found.fields[1 : top + 2]
+            yield rows, [(*self._unit(i), field) for i, field in enumerate(fields)]
+
+    def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
+        below = means_below(self._stack[0], layer + 1, states)[layer]
+        return below if layer else self._run.measured(below)
+
+    def _unit(self, layer: int) -> tuple[Any, Any]:
+        machine = self._stack[0]
+        return machine.units[layer + 1], machine.par[layer + 1]
 
 
 def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -513,12 +512,6 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             H = np.empty((X.shape[0], par.shape[1]), means.dtype) if H is None else H
             H[rows] = means
         return H
-
-    def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
-        machine = self._stack[0]
-        for rows in self._blocks(X):
-            field = machine.field(1, [self._standard(X[rows]), None])
-            yield rows, [(machine.units[1], machine.par[1], field)]
 
     @of_one_fit
     def inverse_transform(self, X: Any) -> np.ndarray:

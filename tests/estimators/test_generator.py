@@ -492,7 +492,7 @@ def test_blocks_of_rows_hold_little_at_once(generator, monkeypatch):
         "impute": lambda X: fitted.impute(X, n_gibbs_steps=5),
     }
     whole = {name: call(X) for name, call in calls.items()}
-    monkeypatch.setattr("sklearn_dbn.estimators._generator._BLOCK_VALUES", 64 * 7)
+    monkeypatch.setattr("sklearn_dbn.estimators._stack._BLOCK_VALUES", 64 * 7)
     for name, call in calls.items():
         np.testing.assert_allclose(call(X), whole[name], rtol=1e-9, atol=1e-12)
 
@@ -507,7 +507,7 @@ def test_memory_is_that_of_the_result_and_a_block(generator, call, monkeypatch):
     if call == "sample":
         X[::500, 3] = np.nan
         given, options = (), {"given": X, "n_gibbs_steps": 2}
-    monkeypatch.setattr("sklearn_dbn.estimators._generator._BLOCK_VALUES", 20 * 50)
+    monkeypatch.setattr("sklearn_dbn.estimators._stack._BLOCK_VALUES", 20 * 50)
     tracemalloc.start()
     try:
         result = getattr(fitted, call)(*given, **options)

@@ -1,0 +1,198 @@
+"""From labels to the targets of a network, with classes and their weights."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import type_of_target
+
+from .._messages import shown
+from ..data import labels_of
+from ..fine_tuning import Targets, joint_weight, rows_with_target
+
+
+class Classes(NamedTuple):
+    """The classes of a classifier.
+
+    Attributes
+    ----------
+    labels : array of shape (n_classes,)
+    multilabel : bool
+        Whether a row may have several of them.
+    """
+
+    labels: np.ndarray
+    multilabel: bool
+
+
+def class_targets(
+    y: Any,
+    X: Any,
+    weight: np.ndarray,
+    unlabeled: Any,
+    class_weight: Any,
+    fitted: Classes | None,
+    chunk: bool,
+    classes: Any,
+) -> tuple[Targets, Classes]:
+    """Targets of the rows that have a label and a positive weight, and the classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+    X : array or CSR array of shape (n_rows, n_features)
+    weight : array of shape (n_rows,)
+    unlabeled, class_weight
+        The parameters of `DBNClassifier`.
+    fitted : Classes or None
+        Those of the network to go on with.
+    chunk : bool
+        Whether there will be rows of other calls.
+    classes : array-like or None
+        All labels that any call will see.
+    """
+    labels, known = labels_of(y, unlabeled)
+    if len(known) != X.shape[0]:
+        raise ValueError(
+            f"y has {len(known)} labels for the {X.shape[0]} rows of X: give one for each."
+        )
+    if chunk and class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all labels at once: call fit, or give "
+            "partial_fit a dict of weights."
+        )
+    rows = rows_with_target(known, weight)
+    # It looks whether floats are whole numbers, and huge ones are no integers.
+    with np.errstate(invalid="ignore"):
+        kind = type_of_target(labels, input_name="y", raise_unknown=True)
+    if kind.startswith("continuous") or kind == "multiclass-multioutput":
+        raise ValueError(
+            f"Unknown label type: y holds {kind} values, and DBNClassifier takes a class "
+            "for each row or an indicator matrix of 0 and 1: use DBNRegressor for numbers."
+        )
+    several = kind == "multilabel-indicator"
+    if fitted is not None and several != fitted.multilabel:
+        raise ValueError(
+            f"y is {kind}, and the fitted network to go on with was trained on "
+            f"{'several labels' if fitted.multilabel else 'one label'} for each row: fit a "
+            "clone."
+        )
+    counts = weight[known] != 0
+    if several:
+        found = _classes_of_indicators(labels, class_weight, fitted)
+        labels = labels[counts]
+        values, of_class = _indicators(labels, weight[rows], class_weight)
+        order = None
+    else:
+        found = _classes_of_labels(labels, counts, unlabeled, fitted, chunk, classes)
+        of_class = _weights_of_labels(labels, counts, weight[rows], class_weight)
+        labels = labels[counts]
+        order = np.searchsorted(found.labels, labels)
+        values = np.eye(len(found.labels))[order]
+    total = joint_weight(weight[rows], of_class, not chunk, X.dtype)
+    # One row of each class beside those there are, as no class is impossible.
+    share = total.astype(np.float64) @ values + 1
+    if several:
+        share /= total.sum(dtype=np.float64) + 2
+        base = np.log(share / (1 - share))
+    else:
+        base = np.log(share / (total.sum(dtype=np.float64) + len(found.labels)))
+    keep = np.flatnonzero(total)
+    targets = Targets(
+        rows[keep],
+        values[keep].astype(X.dtype),
+        base,
+        total[keep],
+        None if order is None else order[keep],
+        labels[keep],
+    )
+    return targets, found
+
+
+def _classes_of_indicators(y: np.ndarray, class_weight: Any, fitted: Classes | None) -> Classes:
+    """The classes of an indicator matrix."""
+    if fitted is not None and y.shape[1] != len(fitted.labels):
+        raise ValueError(
+            f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
+            f"on {len(fitted.labels)}: fit a clone."
+        )
+    if isinstance(class_weight, dict):
+        raise ValueError(
+            f"class_weight={shown(class_weight)} names classes, and y has several "
+            "labels for each row: set class_weight='balanced', or pass sample_weight."
+        )
+    return Classes(np.arange(y.shape[1]), True)
+
+
+def _indicators(
+    y: np.ndarray, weight: np.ndarray, class_weight: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets of rows with several labels, and the weights of their classes."""
+    of_class = np.ones(len(y))
+    if class_weight:
+        of_class = np.prod([_balanced(column, weight) for column in y.T], axis=0)
+    return y.astype(np.float64), of_class
+
+
+def _classes_of_labels(
+    y: np.ndarray,
+    counts: np.ndarray,
+    unlabeled: Any,
+    fitted: Classes | None,
+    chunk: bool,
+    classes: Any,
+) -> Classes:
+    """The classes of rows with a label each; ``counts``: those of positive weight."""
+    if chunk and classes is not None:
+        classes = np.unique(labels_of(classes, unlabeled, "classes")[0])
+    if fitted is not None:
+        known = fitted.labels
+    elif not chunk:
+        known = np.unique(y)
+    elif classes is None:
+        raise ValueError(
+            "classes must be passed on the first call to partial_fit: give all labels "
+            "that any call will see."
+        )
+    else:
+        known = classes
+    new = np.setdiff1d(y[counts], known)
+    if len(new):
+        raise ValueError(
+            f"y holds the label {shown(new[0])}, which is not among the classes "
+            f"{shown(list(known))} that training started with: pass all of them as "
+            "classes in the first call to partial_fit, or fit a clone."
+        )
+    if chunk and classes is not None and not np.array_equal(classes, known):
+        raise ValueError(
+            f"classes={shown(classes)} are not those that training started with, "
+            f"{shown(list(known))}: leave them out after the first call to "
+            "partial_fit."
+        )
+    return Classes(known, False)
+
+
+def _weights_of_labels(
+    y: np.ndarray, counts: np.ndarray, weight: np.ndarray, class_weight: Any
+) -> np.ndarray:
+    """The weights of the classes of the rows of positive ``weight``, which ``counts`` says."""
+    if class_weight == "balanced":
+        of_class = _balanced(y[counts], weight)
+    else:
+        of_class = compute_sample_weight(class_weight, y)[counts]
+    if not np.all((of_class >= 0) & (of_class < np.inf)):
+        raise ValueError(
+            f"class_weight={shown(class_weight)} must give each class a finite weight "
+            "that is not negative."
+        )
+    return of_class
+
+
+def _balanced(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weights by which all classes of ``y`` weigh the same, for each row."""
+    classes, index = np.unique(y, return_inverse=True)
+    # Relative, so that no weight is too small for its reciprocal.
+    weight = weight.astype(np.float64) / weight.max()
+    return compute_class_weight("balanced", classes=classes, y=y, sample_weight=weight)[index]
