@@ -15,6 +15,7 @@ from .._messages import shown
 from .._parameters import plain
 from ..data import Rows
 from ..machine import Machine
+from ..samplers import TemperedChains
 from ..training import (
     Course,
     Diverged,
@@ -162,9 +163,9 @@ class MachineGenerator(Generator):
             "_machine": machine,
             "_known": {},
             "n_features_in_": a.shape[1],
-            "visible_variance_": visible.variance(visible.mean(a[:1], a), a)[0]
-            if visible.continuous
-            else None,
+            "visible_variance_": None
+            if visible.curvature(a) is None
+            else visible.variance(a[:1], a)[0],
             "visible_type_": visible.name,
             "hidden_type_": machine.units[1].name,
             "history_": run.history,
@@ -190,7 +191,8 @@ def _warn_of_swings(run: Run, n_epochs: int, watched: Watched, settings: Setting
         free_energies(run.machine, watched, settings.n_mean_field_steps),
     )
     if swing is not None:
-        cure = "a lower learning_rate" if run.chains.hotter else "sampler='tempering'"
+        tempered = isinstance(run.chains, TemperedChains)
+        cure = "a lower learning_rate" if tempered else "sampler='tempering'"
         warnings.warn(
             f"Free energies of rows swing by {swing:.0f} nats a pass, more than they differ "
             "from one another: the persistent chains stay with one group of rows until the "

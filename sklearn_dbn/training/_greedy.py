@@ -15,7 +15,7 @@ from ._run import Run
 
 
 def take_in(statistics: UnitStatistics, run: Run, rows: Rows) -> None:
-    """Add the hidden means of the machine of ``run`` on all rows to ``statistics``."""
+    """Add the hidden units of the machine of ``run`` on all rows to ``statistics``."""
     if rows.lower:
         add = partial(_add_means, run.result(), None, None)
     else:
@@ -34,5 +34,4 @@ def _add_means(
     weight: np.ndarray,
 ) -> None:
     v = complete(machine, shift, scale, block)
-    means = machine.means(machine.odd, [v, None])[1]
-    totals[0].add(machine.units[1], machine.par[1], means, weight)
+    totals[0].add(machine.units[1], machine.par[1], machine.field(1, [v, None]), weight)

@@ -66,15 +66,16 @@ def train(
     for epoch in range(n_done, n_epochs):
         # What overflows here is reported below, in one sentence instead of many warnings.
         with np.errstate(over="ignore", invalid="ignore"), blas_threads(n_rows, run.machine.W):
-            owed = swapped = 0.0
+            owed, reported = 0.0, {}
             settings = replace(settings, sampler=_keeping_up(sampler, run.gaps))
             batches = rows.batches(settings.batch_size, run.rng, run.gaps)
             for i, (v, weight) in enumerate(batches, 1):
                 progress = (epoch + (i - 1) / n_batches) / n_epochs
-                owed += _step(
-                    run, v, weight, rows, settings, learning_rate * settings.schedule(progress)
-                )
-                swapped += run.chains.swap_rate or 0.0
+                rate = learning_rate * settings.schedule(progress)
+                length, info = _step(run, v, weight, rows, settings, rate)
+                owed += length
+                for name, value in info.items():
+                    reported[name] = reported.get(name, 0.0) + value / n_batches
                 if i % SHRINK_EVERY == 0 or i == n_batches:
                     settings.update.shrink(run.machine, owed)
                     owed = 0.0
@@ -82,8 +83,8 @@ def train(
             if run.gaps is not None:
                 run.gaps.end_pass()
             # The average reaches over a fixed share of the run so far, however long it gets.
-            rate = 1.0 / (1.0 + settings.averaging_fraction * (run.n_epochs - 1))
-            old, run.average = run.average, blend(run.average, run.machine, rate)
+            share = 1.0 / (1.0 + settings.averaging_fraction * (run.n_epochs - 1))
+            old, run.average = run.average, blend(run.average, run.machine, share)
             record = record_of(run.average, watched, n_sweeps)
             if run.stopping is not None:
                 record["validation_log_likelihood"] = run.stopping.end_pass(old, run)
@@ -91,8 +92,7 @@ def train(
                 after = free_energies(run.machine, watched, n_sweeps)
                 record["free_energy_swing"] = deviation(after - before)
                 before = after
-            if run.chains.swap_rate is not None:
-                record["swap_rate"] = swapped / n_batches
+            record |= reported
         if not (
             record["weight_norm"] < _LARGEST_NORM and all(map(math.isfinite, record.values()))
         ):
@@ -115,8 +115,10 @@ def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
 
 def _step(
     run: Run, v: Array, weight: Array, rows: Rows, settings: Settings, rate: float
-) -> float:
-    """One minibatch: move the chains, follow the gradient; returns the length of the step.
+) -> tuple[float, dict[str, float]]:
+    """One minibatch: move the chains, follow the gradient.
+
+    Returns the length of the step, and what the sampler has to say of its own.
 
     ``weight`` is that of the rows of the minibatch: those of ``v`` first, then those that
     ``rows`` has elsewhere.
@@ -126,14 +128,18 @@ def _step(
     n_data = v.shape[0]
     # Asked for before the chains move, so that both go on at the same time.
     elsewhere = rows.sums(machine, settings.n_mean_field_steps)
-    data = settle(machine, v, settings.n_mean_field_steps)
-    states, run.chains = settings.sampler.phases(machine, data, run.chains, run.rng)
+    data, settled = settle(machine, v, settings.n_mean_field_steps)
+    states, fields, run.chains, info = settings.sampler.phases(
+        machine, data, run.chains, run.rng
+    )
+    fields[::2] = settled[::2]
     n_negative = run.chains.states[0].shape[0]
     if settings.partial_mean_field:
         model = [x[n_data : n_data + n_negative, :] for x in states]
-        means = machine.means(machine.even[1:], model)
+        means, above = machine.conditionals(machine.even[1:], model)
         for layer in machine.even[1:]:
             model[layer][...] = means[layer]
+            fields[layer] = xp.concat([fields[layer], above[layer]])
 
     weight_sum = sum_of(weight)
     # Shares, as the reciprocal of a small sum may be too large for a float.
@@ -156,11 +162,11 @@ def _step(
         (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)
     )
     shares[:n_data] = here * step
-    ascent = machine.gradient(states, shares, offsets)
+    ascent = machine.gradient(states, shares, offsets, fields)
     if sums is not None:
         sums = machine.centred(sums, weight_sum, push, offsets)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.memory)
-    return step
+    return step, info
