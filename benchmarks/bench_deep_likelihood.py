@@ -57,8 +57,8 @@ def nats(dbm, data):
 def idle(dbm, rows):
     """Shares of the units of each layer that are dead, and saturated."""
     shares, machine = {}, dbm._machine
-    for layer, h in enumerate(dbm.mean_field(rows).means, start=1):
-        found = machine.units[layer].idle(h, machine.par[layer])
+    for layer, field in enumerate(dbm._posterior(rows).fields[1:], start=1):
+        found = machine.units[layer].idle(field, machine.par[layer])
         names = ("dead", "saturated")
         shares[f"layer {layer - 1}"] = {
             n: float(x.mean()) for n, x in zip(names, found, strict=True)

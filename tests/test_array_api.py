@@ -17,7 +17,7 @@ from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import start, watch
 from sklearn_dbn.training._run import observe
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import UNITS, UnitMoments
 
 xp = pytest.importorskip("array_api_strict")
 
@@ -123,7 +123,7 @@ def test_samplers_draw_the_same(kind, sampler, device_name, dtype):
         rng = Stream(0)
         chains = sampler.init(machine, 3, rng)
         chains, _ = sampler.step(machine, chains, rng)
-        both, chains = sampler.phases(machine, data, chains, rng)
+        both, _, chains, _ = sampler.phases(machine, data, chains, rng)
         return [*both, *chains.states]
 
     moved = run(move_machine(machine, device_name), [move(x, device_name) for x in even])
@@ -139,19 +139,26 @@ def test_functions_of_the_units(unit, device_name, dtype):
     x = np.array([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]], dtype=dtype)
 
     def results(mean, var, x):
-        par = unit.independent(mean, var)
+        par = unit.independent(UnitMoments(mean, var))
         unit.project(par)
-        values = [
+        return [
             par,
             unit.mode(x, par),
-            unit.variance(unit.mean(x, par), par),
-            unit.conditional_entropy(unit.mean(x, par), par),
-            unit.marginal_entropy(mean, var, par),
+            unit.variance(x, par),
+            unit.uncertainty(x, par),
+            unit.information(mean, var, var * 0.1),
+            unit.pullback(x + 1, x, par),
+            unit.log_partition(x, par),
+            unit.log_partition(x, par, x > 0),
+            unit.log_partition_change(x, par, x * 0.5, par),
+            unit.par_gradient(mean + 0, x, mean[:2], mean, par, x[:1, :]),
             unit.present(x * 0.5, Stream(0)),
             unit.sample(x + 0, par, Stream(0)),
+            unit.sample(x + 0, par, Stream(0), unit.mean(x, par)),
+            unit.initial(mean),
             *unit.idle(x, par),
+            unit.rescale(par, mean, var),
         ]
-        return [*values, unit.rescale(par, mean, var)] if unit.continuous else values
 
     moved = results(*(move(a, device_name) for a in (mean, var, x)))
     for actual, expected in zip(moved, results(mean, var, x), strict=True):

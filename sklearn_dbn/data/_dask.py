@@ -312,6 +312,8 @@ def _sums(
     if not rows.lower:
         rows.bottom = machine
     v = rows.present(index, rng, gaps)
-    states = positive(machine, settle(machine, v, n_sweeps))
-    sums = machine.gradient(states, weight, [0 * par[0, :] for par in machine.par])
+    even, settled = settle(machine, v, n_sweeps)
+    states, fields = positive(machine, even)
+    fields[::2] = settled[::2]
+    sums = machine.gradient(states, weight, [0 * par[0, :] for par in machine.par], fields)
     return sums, None if gaps is None or gaps.slots is None else gaps.states

@@ -202,8 +202,7 @@ def at_rest(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarray]:
     """States of the even layers given odd ones at rest: in a new machine, the base rates."""
     states: States = [None] * len(machine.par)
     for layer in machine.odd:
-        par, neutral = machine.par[layer], machine.units[layer].neutral
-        states[layer] = np.full((1, par.shape[1]), neutral, dtype=par.dtype)
+        states[layer] = machine.neutral(layer)
     drawn = []
     for layer in machine.even:
         field = np.repeat(machine.field(layer, states), n_rows, axis=0)

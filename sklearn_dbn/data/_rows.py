@@ -144,8 +144,8 @@ class Rows:
         if not self.sample:
             return self._standard(self._up(v)) if self.lower else v
         for machine in self.lower:
-            means = machine.means(machine.odd, [v, None])
-            v = machine.draw(machine.odd, means, rng)[1]
+            means, fields = machine.conditionals(machine.odd, [v, None])
+            v = machine.draw(machine.odd, means, fields, rng)[1]
         return self._standard(v) if self.lower else v
 
     def means(self, index: np.ndarray) -> Array:

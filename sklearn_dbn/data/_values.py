@@ -38,7 +38,7 @@ def has_outside(
 
     NaN is not, and rows of ``weight`` 0 do not count.
     """
-    if all(map(math.isinf, support)):
+    if np.all(np.isinf(support)):
         return False
     values = _counted_values(X, weight)
     return any(bool(namespace(x).any(is_outside(x, support, beyond))) for x in values)

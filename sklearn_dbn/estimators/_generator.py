@@ -262,7 +262,7 @@ class Generator(MachineStack):
         X = self._check_rows(X, reset=False, outside="refuse")
         found = self._log_likelihood(X, self._log_z)
         most = found.bound.max(initial=0)
-        if most > _SURE_NATS and not self._stack[0].units[0].continuous:
+        if most > _SURE_NATS and self._stack[0].curvatures()[0] is None:
             warnings.warn(
                 f"A row has {most:.3g} nats, and binary rows cannot have more than 0: "
                 "annealing missed most of the partition function, so do not believe the "

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._messages import shown
 from ..data import Rows
 from ..machine import Machine, MeanField, mean_field, means_below
+from ..samplers import TemperedChains
 from ..training import MachineLoop, Outcome, Run, free_energies, late_swing
 from ._base import warn_unconverged
 from ._generator import Generator
@@ -61,9 +62,9 @@ class MachineGenerator(Generator):
             "_machine": machine,
             "_known": {},
             "n_features_in_": a.shape[1],
-            "visible_variance_": visible.variance(visible.mean(a[:1], a), a)[0]
-            if visible.continuous
-            else None,
+            "visible_variance_": None
+            if visible.curvature(a) is None
+            else visible.variance(a[:1], a)[0],
             "visible_type_": visible.name,
             "hidden_type_": machine.units[1].name,
             "history_": run.history,
@@ -132,7 +133,8 @@ def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | No
         energies = free_energies(run.machine, loop.watched, settings.n_mean_field_steps)
         swing = late_swing(run.history["free_energy_swing"][-n_made:], energies)
     if swing is not None:
-        cure = "a lower learning_rate" if run.chains.hotter else "sampler='tempering'"
+        tempered = isinstance(run.chains, TemperedChains)
+        cure = "a lower learning_rate" if tempered else "sampler='tempering'"
         warnings.warn(
             f"Free energies of rows swing by {swing:.0f} nats a pass, more than they differ "
             "from one another: the persistent chains stay with one group of rows until the "

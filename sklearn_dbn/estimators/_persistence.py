@@ -7,7 +7,7 @@ from ..data import Moments
 from ..fine_tuning import Network, Pull, TargetScale, Tuning
 from ..machine import Machine
 from ..optim import Joined, RuleState
-from ..samplers import Chains
+from ..samplers import Chains, TemperedChains
 from ..selection import UnitStatistics
 from ..training import Run
 from ..units import UNITS
@@ -37,6 +37,7 @@ TRUSTED_TYPES = sorted(
         Run,
         Stream,
         TargetScale,
+        TemperedChains,
         Tuning,
         UnitStatistics,
         *map(type, UNITS.values()),

@@ -476,9 +476,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             "components_": machine.W[0].T,
             "intercept_visible_": a[0],
             "intercept_hidden_": b[0],
-            "hidden_variance_": hidden.variance(hidden.mean(b[:1], b), b)[0]
-            if hidden.continuous
-            else None,
+            "hidden_variance_": None
+            if hidden.curvature(b) is None
+            else hidden.variance(b[:1], b)[0],
         }
 
     @of_one_fit

@@ -59,15 +59,16 @@ class Pull:
         sampler = PersistentContrastiveDivergence()
         x = self.machines[0].units[0].present(v.copy(), rng)
         for i, machine in enumerate(self.machines):
-            data = settle(machine, x, self.n_mean_field_steps)
-            states, self.chains[i] = sampler.phases(machine, data, self.chains[i], rng)
+            data, settled = settle(machine, x, self.n_mean_field_steps)
+            states, odd, self.chains[i], _ = sampler.phases(machine, data, self.chains[i], rng)
             if i + 1 < len(self.machines):
-                means = states[1][: len(x)].copy()
-                x = machine.draw([1], [None, means], rng)[1]
+                means, fields = ([None, y[1][: len(x)].copy()] for y in (states, odd))
+                x = machine.draw([1], means, fields, rng)[1]
             n_chains = self.chains[i].states[0].shape[0]
             share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
             share[: len(weight)] = weight / weight.sum() * -factor
-            pull = machine.gradient(states, share, self.offsets[i])
+            odd[::2] = settled[::2]
+            pull = machine.gradient(states, share, self.offsets[i], odd)
             machine.precondition(pull, self.offsets[i])
             if f"a{i}" in gradient:
                 gradient[f"a{i}"][:] = pull.par[0]

@@ -49,7 +49,7 @@ class Tape(NamedTuple):
         What each layer received from below, and the head, after dropout.
     above : list of arrays or None
         The second input of each layer, after dropout.
-    means : list of arrays
+    fields, means : lists of arrays
         Of the hidden layers, before dropout.
     kept : list of arrays or None
         Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for what was not.
@@ -58,6 +58,7 @@ class Tape(NamedTuple):
 
     inputs: list[Array]
     above: list[Array | None]
+    fields: list[Array]
     means: list[Array]
     kept: list[Array | None]
     outputs: Array
@@ -176,7 +177,7 @@ class Network:
         without dropout (Srivastava et al. 2014, JMLR 15:1929-1958). Where training is centred
         an input that is left out is at rest, and the others are further from it.
         """
-        tape = Tape([], [], [], [], None)
+        tape = Tape([], [], [], [], [], None)
         x = v
         for layer in range(len(self.W) + 1):
             name = f"W{layer}" if layer < len(self.W) else "head"
@@ -189,7 +190,8 @@ class Network:
             if q is not None:
                 q, _ = self._thinned(f"A{layer}", q, dropout, rng)
             tape.above.append(q)
-            x = self._mean(layer, self._field(layer, x, q))
+            tape.fields.append(self._field(layer, x, q))
+            x = self._mean(layer, tape.fields[-1])
             tape.means.append(x)
 
     def backward(
@@ -246,8 +248,10 @@ class Network:
         W = self.head
         for layer in range(len(self.W) - 1, last - 1, -1):
             delta = _through(W, delta, tape.kept[layer + 1])
-            delta *= self.units[layer].variance(tape.means[layer], self.par[layer])
-            by_field, W = delta, self.W[layer]
+            by_field = self.units[layer].pullback(
+                delta, tape.fields[layer], self.par[layer], tape.means[layer]
+            )
+            delta, W = by_field, self.W[layer]
             if self.gain[layer] != 1:
                 delta = self.gain[layer] * by_field
             yield layer, by_field, delta

@@ -5,7 +5,7 @@ enumerated, else annealed importance sampling, from above and from below. ``log_
 gives the weights of a stack, and ``log_probability`` what follows from them.
 """
 
-from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
+from ._annealing import anneal, base_rates, equilibrate, log_partition_of_base
 from ._conditionals import conditional_draws, pass_down
 from ._estimates import Estimate, estimate, log_mean_exp
 from ._exact import enumerable, exact_log_partition
@@ -30,7 +30,6 @@ __all__ = [
     "equilibrate",
     "estimate",
     "exact_log_partition",
-    "independent",
     "log_mean_exp",
     "log_partition",
     "log_partition_of_base",

@@ -21,10 +21,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .._array_api import Array, device, namespace, to_numpy
+from .._array_api import Array, namespace, to_numpy
 from .._random import Stream
 from ..machine import Machine, States, Unchanging
-from ..samplers import Chains, gibbs
+from ..samplers import Chains, gibbs, independent
+from ..units import UnitMoments
 
 
 def base_rates(
@@ -50,8 +51,8 @@ def base_rates(
     base = []
     for unit, par, m, s in itertools.islice(moments, len(machine.par)):
         if m is not None and s is None:
-            s = unit.variance(unit.mean(par[:1, :], par), par)[0, :]
-        base.append(par if m is None else unit.independent(m, s))
+            s = unit.variance(par[:1, :], par)[0, :]
+        base.append(par if m is None else unit.independent(UnitMoments(m, s)))
     return base
 
 
@@ -63,20 +64,6 @@ def log_partition_of_base(machine: Machine, base: Sequence[Array]) -> float:
         par = xp.astype(par, xp.float64)
         total += float(xp.sum(unit.log_partition(par[:1, :], par)))
     return total
-
-
-def independent(
-    machine: Machine, base: Sequence[Array], layers: Sequence[int], n_rows: int, rng: Stream
-) -> States:
-    """Exact draws of ``layers`` without neighbours; the others are ``None``."""
-    states: States = [None] * len(machine.par)
-    for layer in layers:
-        par = base[layer]
-        xp = namespace(par)
-        field = xp.zeros((n_rows, par.shape[1]), dtype=par.dtype, device=device(par))
-        field += par[0, :]
-        states[layer] = machine.units[layer].sample(field, par, rng)
-    return states
 
 
 def equilibrate(machine: Machine, states: States, n_sweeps: int, rng: Stream) -> States:
@@ -201,9 +188,9 @@ class Path:
             field *= beta
             field += p[0, :]
             mean = unit.mean(field, p)
-            gain = unit.log_partition_change(field, mean, p, back, start_par[layer])
+            gain = unit.log_partition_change(field, p, back, start_par[layer], mean)
             change = change + xp.astype(gain, xp.float64)
-            states[layer] = unit.draw(mean, p, rng)
+            states[layer] = unit.sample(field, p, rng, mean)
         for layer in kept:
             field = machine.input(layer, states)
             field *= beta

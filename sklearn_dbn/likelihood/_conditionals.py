@@ -14,7 +14,7 @@ import numpy as np
 from .._array_api import Array
 from .._random import Stream
 from ..machine import Machine, States
-from ._annealing import independent
+from ..samplers import independent
 from ._stack import log_weight, propose
 
 
@@ -57,9 +57,9 @@ def conditional_draws(
             states[1] = hidden[0]
         else:
             states = bottom.sample(bottom.odd, states, rng)
-        states = bottom.means(bottom.even, states)
+        states, fields = bottom.conditionals(bottom.even, states)
         mean = np.where(missing, states[0], v)
-        states = bottom.draw(bottom.even, states, rng)
+        states = bottom.draw(bottom.even, states, fields, rng)
         v = np.where(missing, states[0], v)
         yield v, mean
 

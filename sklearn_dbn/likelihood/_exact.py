@@ -1,39 +1,43 @@
-"""The partition function by summing over all states of every other layer.
+"""The partition function by summing over all states that can be listed.
 
 Given the layers of one parity, the other is summed out by a formula, so that only one has to
-be enumerated. The states of ``n`` units are the numbers from 0 to 2^n - 1 in binary digits.
-A field is a sum over digits: those of the low digits are computed once, and each value
-of the high ones adds the same vector to all of them.
+be enumerated. Or the real-valued columns of all layers are integrated out together, which are
+normal given all others. A state is a number whose digits are the states of the variables. The
+field of a layer that is summed out is a sum over digits: those of the low digits are computed
+once, and each value of the high ones adds the same vector to all of them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from .._array_api import Array, device, namespace, to_numpy
 from ..machine import Machine, States
+from ..units import Variable
 
 # What one pass works on. More would leave the cache, and less would be mostly calls.
 _BLOCK_BYTES = 2**19
-_BLOCK_BITS = 16
+_BLOCK_STATES = 2**16
 
 
-def enumerable(machine: Machine) -> tuple[range | None, int]:
-    """The parity with the fewest units of those with finite support, and that number."""
-    layers, fewest = None, 0
-    for parity in (machine.odd, machine.even):
-        n = _count(machine, parity)
-        finite = not any(machine.units[layer].continuous for layer in parity)
-        if finite and (layers is None or n < fewest):
-            layers, fewest = parity, n
+def enumerable(machine: Machine) -> tuple[range | None, float]:
+    """Layers to enumerate, and their size: log2 of the number of states of their variables.
+
+    The parity with the fewest states of those that can be listed; or all layers, with the
+    real-valued columns integrated out. ``None`` where neither is possible.
+    """
+    layers, fewest = None, 0.0
+    parities = [x for x in (machine.odd, machine.even) if _n_others(machine, x) == 0]
+    whole = range(len(machine.par))
+    for found in [*parities, *([whole] if _is_normal(machine) else [])]:
+        n = _size(machine, found)
+        if layers is None or n < fewest:
+            layers, fewest = found, n
     return layers, fewest
-
-
-def has_closed_form(machine: Machine) -> bool:
-    """Whether all layers together have a normal distribution."""
-    return all(unit.continuous and math.isinf(unit.support[1]) for unit in machine.units)
 
 
 def exact_log_partition(
@@ -44,62 +48,107 @@ def exact_log_partition(
     Parameters
     ----------
     machine : Machine
-        The even layers, or the odd ones, have no real-valued units and at most ``max_units``
-        units together; or all layers are real-valued.
+        The states of the even layers, or of the odd ones, can be listed, and are no more than
+        those of ``max_units`` units of two states; or all columns that are not listed are
+        normal, given those that are.
     max_units : int
         Each unit more doubles the time.
     block_bytes : int
         About how much memory the fields of one pass take.
     """
     machine = machine.map(lambda x: namespace(x).astype(x, namespace(x).float64))
-    if has_closed_form(machine):
-        return _gaussian(machine)
-    layers, n_units = enumerable(machine)
-    if layers is None or n_units > max_units:
+    layers, size = enumerable(machine)
+    if layers is None or size > max_units:
         raise ValueError(_refusal(machine, max_units))
-    summed = machine.even if layers == machine.odd else machine.odd
-    width = max(machine.par[layer].shape[1] for layer in summed)
-    fit = int(math.log2(max(block_bytes // (8 * width), 1)))
-    n_low = min(n_units, fit, _BLOCK_BITS)
-    table = _Table(machine, layers, summed, n_units)
-    fields, energy = table(np.arange(2**n_low))
-    origin = table(np.zeros(1, dtype=np.int64))
     total = _Sum()
-    xp = namespace(energy)
-    for begin in range(0, 2 ** (n_units - n_low), 2**n_low):
-        high = np.arange(begin, min(begin + 2**n_low, 2 ** (n_units - n_low))) << n_low
-        shifts, high_energy = table(high)
+    whole = layers == range(len(machine.par))
+    for logs in (_normal if whole else _independent)(machine, layers, block_bytes):
+        total.add(logs)
+    return total.log
+
+
+def _independent(machine: Machine, layers: range, block_bytes: int) -> Iterator[Array]:
+    """Log of the sum over the other parity, for all states of ``layers``, in blocks."""
+    summed = machine.even if layers == machine.odd else machine.odd
+    table = _Table(machine, layers)
+    n_low = math.prod(_first(table.sizes, _n_fit(machine, summed, block_bytes)))
+    n_high = math.prod(table.sizes) // n_low
+
+    def at(numbers: np.ndarray) -> tuple[list[Array], Array]:
+        states = table(numbers)
+        energy = sum(machine.units[i].energy(states[i], machine.par[i]) for i in layers)
+        return [machine.field(layer, states) for layer in summed], energy
+
+    fields, energy = at(np.arange(n_low))
+    origin = at(np.zeros(1, dtype=np.int64))
+    for begin in range(0, n_high, n_low):
+        high = np.arange(begin, min(begin + n_low, n_high)) * n_low
+        shifts, high_energy = at(high)
         shifts = [a - b for a, b in zip(shifts, origin[0], strict=True)]
         high_energy = high_energy - origin[1]
         for row in range(len(high)):
             log_p = -(energy + high_energy[row])
             for layer, field, shift in zip(summed, fields, shifts, strict=True):
                 unit, par = machine.units[layer], machine.par[layer]
-                log_p += xp.sum(unit.log_partition(field + shift[row, :], par), axis=-1)
-            total.add(log_p)
-    return total.log
+                log_p += unit.log_partition(field + shift[row, :], par)
+            yield log_p
+
+
+def _normal(machine: Machine, layers: range, block_bytes: int) -> Iterator[Array]:
+    """Log of the integral over all columns that are not listed, for all states of the others.
+
+    That of exp(-x A x' / 2 + field x'), over the columns x of all layers side by side.
+    """
+    ends = np.cumsum([0, *(par.shape[1] for par in machine.par)])
+    A = np.zeros((ends[-1], ends[-1]))
+    free = np.ones(ends[-1], dtype=bool)
+    for layer, curvature in enumerate(machine.curvatures()):
+        here = slice(ends[layer], ends[layer + 1])
+        if curvature is not None:
+            A[here, here] = np.diag(to_numpy(curvature))
+        for variable in _variables(machine, layer):
+            free[ends[layer] + variable.columns] = False
+        if layer < len(machine.W):
+            above = slice(ends[layer + 1], ends[layer + 2])
+            A[here, above] = -to_numpy(machine.W[layer])
+            A[above, here] = A[here, above].T
+    try:
+        root = np.linalg.cholesky(A[np.ix_(free, free)])
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "machine has no partition function: its weights between real-valued layers are "
+            "too large; make them smaller, as Machine.project does."
+        ) from None
+    constant = 0.5 * len(root) * math.log(2 * math.pi) - np.sum(np.log(np.diag(root)))
+    table = _Table(machine, layers)
+    n_states, n_block = math.prod(table.sizes), _n_fit(machine, layers, block_bytes)
+    for begin in range(0, n_states, n_block):
+        states = table(np.arange(begin, min(begin + n_block, n_states)))
+        theta = [to_numpy(machine.field(layer, states)) for layer in layers]
+        theta = np.concatenate(theta, axis=1)[:, free]
+        z = solve_triangular(root, theta.T, lower=True)
+        # Columns that are not listed are 0 here, and have no energy.
+        yield 0.5 * np.sum(z * z, axis=0) + constant - to_numpy(machine.energy(states))
 
 
 class _Table:
-    """Fields of the summed layers, and energies, of states given by their numbers."""
+    """States of some layers given by their numbers, with 0 in columns that are not listed."""
 
-    def __init__(self, machine: Machine, layers: range, summed: range, n_units: int):
-        self.machine, self.layers, self.summed = machine, layers, summed
-        self.digits = np.arange(n_units)
+    def __init__(self, machine: Machine, layers: Sequence[int]):
+        self.machine, self.layers = machine, layers
+        self.variables = [_variables(machine, layer) for layer in layers]
+        self.sizes = [len(x.values) for listed in self.variables for x in listed]
 
-    def __call__(self, numbers: np.ndarray) -> tuple[list[Array], Array]:
-        bits = ((numbers[:, None] >> self.digits) & 1).astype(np.float64)
+    def __call__(self, numbers: np.ndarray) -> States:
         states: States = [None] * len(self.machine.par)
-        energy: Array = 0.0
-        start = 0
-        for layer in self.layers:
-            unit, par = self.machine.units[layer], self.machine.par[layer]
-            low, high = unit.support
-            x = low + (high - low) * bits[:, start : start + par.shape[1]]
-            start += par.shape[1]
+        for layer, variables in zip(self.layers, self.variables, strict=True):
+            par = self.machine.par[layer]
+            x = np.zeros((len(numbers), par.shape[1]))
+            for variable in variables:
+                numbers, digit = np.divmod(numbers, len(variable.values))
+                x[:, variable.columns] = variable.values[digit]
             states[layer] = namespace(par).asarray(x, device=device(par))
-            energy = energy + unit.energy(states[layer], par)
-        return [self.machine.field(layer, states) for layer in self.summed], energy
+        return states
 
 
 class _Sum:
@@ -120,29 +169,43 @@ class _Sum:
         return self.top + math.log(self.sum)
 
 
-def _gaussian(machine: Machine) -> float:
-    """Integral of exp(-x A x' / 2 + theta x') over all layers side by side."""
-    ends = np.cumsum([0, *(par.shape[1] for par in machine.par)])
-    A = np.zeros((ends[-1], ends[-1]))
-    for layer, par in enumerate(machine.par):
-        here = slice(ends[layer], ends[layer + 1])
-        A[here, here] = np.diag(to_numpy(machine.units[layer].curvature(par)))
-        if layer < len(machine.W):
-            above = slice(ends[layer + 1], ends[layer + 2])
-            A[here, above] = -to_numpy(machine.W[layer])
-            A[above, here] = A[here, above].T
-    theta = np.concatenate([to_numpy(par[0, :]) for par in machine.par])
-    try:
-        root = np.linalg.cholesky(A)
-    except np.linalg.LinAlgError:
-        raise ValueError(
-            "machine has no partition function: its weights between real-valued layers are "
-            "too large; make them smaller, as Machine.project does."
-        ) from None
-    z = np.linalg.solve(root, theta)
-    return float(
-        0.5 * (z @ z + len(theta) * math.log(2 * math.pi)) - np.sum(np.log(np.diag(root)))
+def _variables(machine: Machine, layer: int) -> list[Variable]:
+    return machine.units[layer].states(machine.par[layer].shape[1])
+
+
+def _n_others(machine: Machine, layers: Sequence[int]) -> int:
+    """How many columns of ``layers`` have states that cannot be listed."""
+    listed = sum(len(x.columns) for layer in layers for x in _variables(machine, layer))
+    return _count(machine, layers) - listed
+
+
+def _is_normal(machine: Machine) -> bool:
+    """Whether the columns that are not listed are normal, given those that are."""
+    return all(
+        unit.quadratic or _n_others(machine, [layer]) == 0
+        for layer, unit in enumerate(machine.units)
     )
+
+
+def _size(machine: Machine, layers: Sequence[int]) -> float:
+    sizes = [len(x.values) for layer in layers for x in _variables(machine, layer)]
+    return math.log2(math.prod(sizes))
+
+
+def _first(sizes: Sequence[int], most: int) -> list[int]:
+    """As many of the first ``sizes`` as have a product of at most ``most``."""
+    found: list[int] = []
+    for size in sizes:
+        if math.prod(found) * size > most:
+            break
+        found.append(size)
+    return found
+
+
+def _n_fit(machine: Machine, layers: Sequence[int], block_bytes: int) -> int:
+    """For how many states the fields of ``layers`` are computed together."""
+    width = max(machine.par[layer].shape[1] for layer in layers)
+    return min(max(block_bytes // (8 * width), 1), _BLOCK_STATES)
 
 
 def _count(machine: Machine, layers: range) -> int:

@@ -58,8 +58,9 @@ def log_weights_of_known(
         received = bottom.from_above(0, hidden[1])
         # Unknown entries are 0, where the energy of a unit is 0.
         log_p = xp.sum(received * x, axis=-1) - bottom.units[0].energy(x, bottom.par[0])
-        log_one = bottom.units[0].log_partition(received + bottom.par[0][0, :], bottom.par[0])
-        log_p = xp.astype(log_p - xp.sum(log_one * known, axis=-1), xp.float64)
+        field = received + bottom.par[0][0, :]
+        log_p -= bottom.units[0].log_partition(field, bottom.par[0], known)
+        log_p = xp.astype(log_p, xp.float64)
         if len(machines) > 1:
             # Above, the layer is given, as a row of data is to a stack.
             _, upper = walk(machines[1:], hidden[1], None, drawn_by(rng))
@@ -79,11 +80,10 @@ def _posteriors(
     draws, and the mean of the weights is that of all hidden states.
     """
     xp, unit, par = namespace(x), machine.units[0], machine.par[0]
-    rest = 0 * machine.par[1][:1, :] + machine.units[1].neutral
-    start = machine.means([0], [None, rest])[0]
+    start = machine.means([0], [None, machine.neutral(1)])[0]
     v, found = xp.where(known, x, start), []
     for sweep in range(_BURN_IN + n_samples):
-        states = settle(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))
+        states, _ = settle(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))
         received: States = [None] * len(states)
         for layer in machine.odd:
             received[layer] = machine.input(layer, states)
@@ -114,7 +114,7 @@ def _log_mixture(machine: Machine, posteriors: list[States], draws: list[States]
             np.stack([to_numpy(x[layer]) for x in states], axis=1).astype(np.float64)
             for states in (draws, posteriors)
         )
-        log_z = unit.log_partition(received + par[0, :], par).sum(axis=-1)
+        log_z = unit.log_partition(received + par[0, :], par)
         log_q = log_q + h @ received.swapaxes(1, 2) - log_z[:, None, :]
         energy = unit.energy(h.reshape(-1, h.shape[-1]), par)
         log_base = log_base - energy.reshape(h.shape[:2])

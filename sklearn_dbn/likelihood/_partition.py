@@ -14,9 +14,10 @@ from .._array_api import Array
 from .._messages import shown
 from .._random import Stream
 from ..machine import Machine, States
-from ._annealing import anneal, base_rates, equilibrate, independent, log_partition_of_base
+from ..samplers import independent
+from ._annealing import anneal, base_rates, equilibrate, log_partition_of_base
 from ._estimates import Estimate, estimate
-from ._exact import enumerable, exact_log_partition, has_closed_form
+from ._exact import enumerable, exact_log_partition
 from ._temperatures import place
 
 METHODS = ("auto", "exact", "ais")
@@ -92,7 +93,7 @@ def log_partition(
         the machine's own. Nearer to the model is better.
     method : {"auto", "exact", "ais"}, default="auto"
         "exact" sums over all states of the even or the odd layers, up to 25 units; "ais"
-        anneals. "auto" is exact up to 20 units and where there is a formula.
+        anneals. "auto" is exact up to 20 units.
     rng : Stream
     states : list of arrays of shape (n_rows, n_l) or callable, default=None
         Where the way down starts: states of the even layers from the model, such as those of
@@ -115,7 +116,7 @@ def log_partition(
         raise ValueError(f"method={shown(method)} is unknown; use one of {', '.join(METHODS)}.")
     layers, n_units = enumerable(machine)
     quick = layers is not None and n_units <= _QUICKLY_ENUMERATED
-    if method == "exact" or (method == "auto" and (quick or has_closed_form(machine))):
+    if method == "exact" or (method == "auto" and quick):
         value = exact_log_partition(machine)
         return LogPartition(value, 0.0, (value, value), "exact")
     base = base_rates(machine) if base is None else base

@@ -20,7 +20,8 @@ import numpy as np
 from .._array_api import Array, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, States
-from ._annealing import Path, independent
+from ..samplers import independent
+from ._annealing import Path
 
 # Resampled once the weights are worth less than this share of the chains.
 EQUAL_ENOUGH = 0.5

@@ -163,19 +163,18 @@ def walk(
 def _posterior(machine: Machine, x: Array) -> list:
     """The even layers above the visible one, and what they receive in the mean field."""
     above = machine.even[1:]
-    states = settle(machine, x, MEAN_FIELD_SWEEPS * len(above))
+    states, _ = settle(machine, x, MEAN_FIELD_SWEEPS * len(above))
     states = machine.means(machine.odd, states)
     return [(layer, machine.input(layer, states)) for layer in above]
 
 
 def _log_density(machine: Machine, layer: int, x: Array, received: Array) -> Array:
     """log p(x | what the layer receives) of each row, in float64."""
-    xp, unit, par = namespace(x), machine.units[layer], machine.par[layer]
+    xp, unit = namespace(x), machine.units[layer]
+    # The terms are far larger than their sum where units are nearly certain.
+    x, received, par = (xp.astype(y, xp.float64) for y in (x, received, machine.par[layer]))
     log_z = unit.log_partition(received + par[0, :], par)
-    energy = unit.energy(x, par)
-    return xp.astype(xp.sum(received * x - log_z, axis=-1), xp.float64) - xp.astype(
-        energy, xp.float64
-    )
+    return xp.sum(received * x, axis=-1) - log_z - unit.energy(x, par)
 
 
 def _numpy_dtype(x: Array) -> type:

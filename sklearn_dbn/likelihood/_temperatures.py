@@ -16,7 +16,8 @@ import numpy as np
 from .._array_api import Array, to_numpy
 from .._random import Stream
 from ..machine import Machine
-from ._annealing import increments, independent
+from ..samplers import independent
+from ._annealing import increments
 
 # From few chains a step's spread is known to 15 %; the average over neighbours to far better.
 _SMOOTH = 0.05

@@ -21,8 +21,8 @@ import numpy as np
 from .._array_api import namespace, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, States
-from ..samplers import Chains, gibbs
-from ._annealing import independent, log_partition_of_base
+from ..samplers import Chains, gibbs, independent
+from ._annealing import log_partition_of_base
 from ._estimates import log_mean_exp
 from ._population import EQUAL_ENOUGH, resample
 

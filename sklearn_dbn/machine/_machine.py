@@ -24,20 +24,15 @@ round: a *sweep* draws all of one parity, then all of the other.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._array_api import Array, device, namespace, sum_of, times_transposed
 from .._random import Stream
-from ._stability import largest_singular
+from ._stability import keep_convex
 
 States = list[Any]
-# The largest spectral norm between real-valued layers. At 1 the variance is infinite; with less
-# of a margin the chains mix too slowly to tell the parameters so.
-_CONVEX = 0.8
-_DEFLATIONS = 4
 
 
 @dataclass
@@ -96,18 +91,33 @@ class Machine:
         field += self.par[layer][0, :]
         return field
 
+    def conditionals(self, layers: Sequence[int], states: States) -> tuple[States, States]:
+        """Fill in the conditional means of ``layers``, given the states of the others.
+
+        And the fields of ``layers``, with ``None`` for the others.
+        """
+        filled, fields = list(states), [None] * len(states)
+        for layer in layers:
+            fields[layer] = self.field(layer, states)
+            filled[layer] = self.units[layer].mean(fields[layer], self.par[layer])
+        return filled, fields
+
     def means(self, layers: Sequence[int], states: States) -> States:
         """Fill in the conditional means of ``layers``, given the states of the others."""
-        filled = list(states)
-        for layer in layers:
-            filled[layer] = self.units[layer].mean(self.field(layer, states), self.par[layer])
-        return filled
+        return self.conditionals(layers, states)[0]
 
-    def draw(self, layers: Sequence[int], states: States, rng: Stream) -> States:
-        """Turn the conditional means of ``layers`` into states."""
-        drawn = list(states)
+    def neutral(self, layer: int) -> Array:
+        """Means of a layer whose field is 0, (1, n_l)."""
+        par = self.par[layer]
+        return self.units[layer].mean(0 * par[:1, :], par)
+
+    def draw(self, layers: Sequence[int], means: States, fields: States, rng: Stream) -> States:
+        """Draw the states of ``layers`` from `conditionals`, whose memory may be used."""
+        drawn = list(means)
         for layer in layers:
-            drawn[layer] = self.units[layer].draw(states[layer], self.par[layer], rng)
+            drawn[layer] = self.units[layer].sample(
+                fields[layer], self.par[layer], rng, means[layer]
+            )
         return drawn
 
     def sample(self, layers: Sequence[int], states: States, rng: Stream) -> States:
@@ -137,18 +147,21 @@ class Machine:
         """
         summed = self.odd if summed is None else summed
         kept = self.even if summed == self.odd else self.odd
-        xp = namespace(states[kept[0]])
         energy = 0.0
         for layer in kept:
             energy = energy + self.units[layer].energy(states[layer], self.par[layer])
         for layer in summed:
             field = self.field(layer, states)
-            energy = energy - xp.sum(
-                self.units[layer].log_partition(field, self.par[layer]), axis=-1
-            )
+            energy = energy - self.units[layer].log_partition(field, self.par[layer])
         return energy
 
-    def gradient(self, states: States, weight: Array, offsets: Sequence[Array]) -> Machine:
+    def gradient(
+        self,
+        states: States,
+        weight: Array,
+        offsets: Sequence[Array],
+        fields: States | None = None,
+    ) -> Machine:
         """Centred derivative of the log-likelihood from weighted rows.
 
         With ``weight`` summing to 1 over rows of the data and to -1 over rows of the model
@@ -173,6 +186,9 @@ class Machine:
             offsets, and the even layers are weighted where they lie.
         weight : array of shape (n_rows,)
         offsets : sequence of arrays of shape (n_l,)
+        fields : list of arrays of shape (n_means, n_l) or None
+            Of a layer whose first ``n_means`` rows are conditional means: the fields that these
+            are the means at. ``None`` for a layer of states, or for all.
 
         Returns
         -------
@@ -180,13 +196,15 @@ class Machine:
             The derivative of each parameter, in the place of that parameter.
         """
         n_rows = weight.shape[0]
+        fields = [None] * len(states) if fields is None else fields
         weight_sum = sum_of(weight)
         par = []
         for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
             rows = x[:n_rows, :]
             mean = weight @ rows
-            unit = self.units[layer]
-            par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer]))
+            unit, field = self.units[layer], fields[layer]
+            field = None if field is None else field[:n_rows, :]
+            par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer], field))
             if layer % 2 == 0:
                 rows *= weight[:, None]
                 x[n_rows, :], x[n_rows + 1, :] = -offset, mean - weight_sum * offset
@@ -236,7 +254,7 @@ class Machine:
     def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
         """Shorten, in place, the parts of a gradient step that would overshoot."""
         for layer, unit in enumerate(self.units):
-            if not unit.continuous:
+            if self.par[layer].shape[0] == 1:
                 continue
             # Biases follow the weights about the offsets, whatever becomes of their own step.
             follow = 0.0 * offsets[layer]
@@ -250,39 +268,15 @@ class Machine:
             dpar[0, :] += follow
 
     def project(self) -> None:
-        """Move the parameters, in place, to where the distribution exists.
-
-        Between two layers of real-valued units it exists while the energy is convex in both:
-        while the weights, each divided by the root of both curvatures, have a spectral norm
-        below 1. In a row of n such layers it surely exists below 1 / (2 cos(pi / (n + 1))),
-        the norm of n numbers that each add their neighbours. All other weights are allowed.
-        """
+        """Move the parameters, in place, to where the distribution exists."""
         for unit, par in zip(self.units, self.par, strict=True):
             unit.project(par)
-        for layer, W in enumerate(self.W):
-            below, above = self.units[layer], self.units[layer + 1]
-            if below.continuous and above.continuous:
-                left = below.curvature(self.par[layer]) ** -0.5
-                right = above.curvature(self.par[layer + 1]) ** -0.5
-                scale = left[:, None] * right
-                most = _CONVEX / (2 * math.cos(math.pi / (self._n_continuous(layer) + 1)))
-                for _ in range(_DEFLATIONS):
-                    norm, x, y = largest_singular(scale * W)
-                    if norm <= most:
-                        break
-                    # The other directions stay as they are.
-                    W -= (norm - most) * x[:, None] * y / scale
-                else:
-                    W *= min(1.0, most / largest_singular(scale * W)[0])
+        keep_convex(self.curvatures(), self.W)
 
-    def _n_continuous(self, layer: int) -> int:
-        """How many layers of real-valued units there are in a row about ``layer``."""
-        first = last = layer
-        while first > 0 and self.units[first - 1].continuous:
-            first -= 1
-        while last + 1 < len(self.units) and self.units[last + 1].continuous:
-            last += 1
-        return last - first + 1
+    def curvatures(self) -> States:
+        """That of the units of each layer, (n_l,); ``None`` for layers without real columns."""
+        pairs = zip(self.units, self.par, strict=True)
+        return [unit.curvature(par) for unit, par in pairs]
 
     def rescale(self, shift: Array, scale: Array) -> Machine:
         """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""

@@ -138,18 +138,22 @@ class _Waiting:
         return rows, taken
 
 
-def settle(machine: Machine, v: Array, n_sweeps: int) -> States:
+def settle(machine: Machine, v: Array, n_sweeps: int) -> tuple[States, States]:
     """The even layers after a fixed number of sweeps, the visible one as it is.
 
-    The odd ones, which follow from these, are ``None``.
+    Means of those above it, and the fields that these are the means at. The odd layers, which
+    follow from these, are ``None``, and so is the field of the visible one.
     """
     if len(machine.W) == 1:
-        return [v, None]
+        return [v, None], [None, None]
     received = _received(machine, v)
-    states = _means(machine, _upwards(machine, received))
+    fields = _upwards(machine, received)
+    states = _means(machine, fields)
     for _ in range(n_sweeps):
-        _, states = _sweep(machine, received, states)
-    return [v, *(x if layer % 2 == 0 else None for layer, x in enumerate(states[1:], 1))]
+        fields, states = _sweep(machine, received, states)
+    for layer in machine.odd:
+        fields[layer] = states[layer] = None
+    return [v, *states[1:]], fields
 
 
 def means_below(machine: Machine, layer: int, states: Array) -> States:
@@ -163,21 +167,35 @@ def means_below(machine: Machine, layer: int, states: Array) -> States:
     return mean_field(turned, states).means(turned)[:0:-1]
 
 
-def free_energy_bound(machine: Machine, states: States) -> Array:
+def free_energy_bound(machine: Machine, states: States, fields: States) -> Array:
     """Upper bound on the free energy of each row, shape (n_rows,).
 
     The free energy itself in a machine with one hidden layer; above, the odd layers are summed
-    out given the means of the even ones, whose entropy counts.
+    out given the means of the even ones. With q the distribution of the units of a layer at the
+    field f, and m its mean, E_q[-energy] + H(q) = a m + log_partition(f) - f m: whatever the
+    units are, the rest of their energy is in the entropy too, and cancels.
+
+    Parameters
+    ----------
+    machine : Machine
+    states, fields : lists of arrays of shape (n_rows, n_l)
+        As `settle` gives them; entries of the odd layers are not looked at.
     """
-    energy = machine.free_energy(states)
+    unit, par = machine.units[0], machine.par[0]
+    bound = unit.energy(states[0], par)
+    for layer in machine.odd:
+        field = machine.field(layer, states)
+        bound = bound - machine.units[layer].log_partition(field, machine.par[layer])
     for layer in machine.even[1:]:
-        unit = machine.units[layer]
-        entropy = unit.conditional_entropy(states[layer], machine.par[layer])
-        if unit.continuous:
-            # The energy of a real-valued unit at its mean lacks that of its deviations from it.
-            entropy = entropy - 0.5
-        energy = energy - namespace(entropy).sum(entropy, axis=-1)
-    return energy
+        xp = namespace(fields[layer])
+        # Both terms are far larger than their sum where units are nearly certain.
+        mean, field, par = (
+            xp.astype(x, xp.float64) for x in (states[layer], fields[layer], machine.par[layer])
+        )
+        known = machine.units[layer].log_partition(field, par)
+        known -= xp.sum((field - par[0, :]) * mean, axis=-1)
+        bound = bound - xp.astype(known, bound.dtype)
+    return bound
 
 
 def _received(machine: Machine, v: Array) -> Array:
@@ -231,10 +249,11 @@ def _moved(
     """
     moved, rows = np.zeros(len(last)), np.arange(len(last))
     for layer in sorted(range(len(after)), key=lambda i: after[i].shape[1]):
-        x, y, unit = before[layer], after[layer], machine.units[layer + 1]
+        x, y = before[layer], after[layer]
         change = y - x if len(rows) == len(last) else take(y, rows) - take(x, rows)
-        if unit.continuous:
-            change *= unit.curvature(machine.par[layer + 1]) ** 0.5
+        curvature = _curvature(machine, layer + 1)
+        if curvature is not None:
+            change *= curvature**0.5
         xp = namespace(change)
         # Two readings take less time than to write absolute values.
         for furthest in (xp.max(change, axis=-1), -xp.min(change, axis=-1)):
@@ -243,6 +262,15 @@ def _moved(
         if not len(rows):
             break
     return moved
+
+
+def _curvature(machine: Machine, layer: int) -> Array | None:
+    """Of real-valued columns: their moves count in standard deviations, and 1 for others."""
+    curvature = machine.units[layer].curvature(machine.par[layer])
+    if curvature is None:
+        return None
+    xp = namespace(curvature)
+    return xp.where(curvature > 0, curvature, xp.ones_like(curvature))
 
 
 def _means(machine: Machine, fields: States) -> States:
@@ -268,10 +296,9 @@ def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
     max_sweeps : int
     """
     missing = np.isnan(v)
-    neutral = np.full((1, machine.W[0].shape[1]), machine.units[1].neutral, dtype=v.dtype)
-    v = np.where(missing, machine.means([0], [None, neutral])[0], v)
+    v = np.where(missing, machine.means([0], [None, machine.neutral(1)])[0], v)
     active = np.flatnonzero(missing.any(axis=1))
-    states = settle(machine, v[active], 0)
+    states, _ = settle(machine, v[active], 0)
     for _ in range(max_sweeps):
         if not len(active):
             break
@@ -282,8 +309,8 @@ def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
         v[active] = states[0]
         moving = np.zeros(len(active), dtype=bool)
         for layer in machine.even:
-            unit, par = machine.units[layer], machine.par[layer]
-            spread = unit.curvature(par) ** -0.5 if unit.continuous else 1.0
+            curvature = _curvature(machine, layer)
+            spread = 1.0 if curvature is None else curvature**-0.5
             moved = np.abs(states[layer] - before[layer])
             moving |= (moved > _TOLERANCE * spread).any(axis=1)
         active, states = active[moving], [x[moving] for x in states]

@@ -1,8 +1,71 @@
-"""The largest singular value of weights, which says where a distribution exists."""
+"""Where the distribution of a machine exists, and the singular values that decide it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from .._array_api import Array, device, namespace
+
+# The largest spectral norm between real-valued columns. At 1 the variance is infinite; with
+# less of a margin the chains mix too slowly to tell the parameters so.
+_CONVEX = 0.8
+
+
+_DEFLATIONS = 4
+
+
+def keep_convex(curvatures: Sequence[Array | None], weights: Sequence[Array]) -> None:
+    """Make weights between real-valued columns smaller, in place, until the energy is convex.
+
+    Between two layers of such columns a distribution exists while the energy is convex in both:
+    while the weights, each divided by the root of both curvatures, have a spectral norm
+    below 1. In a row of n such layers it surely exists below 1 / (2 cos(pi / (n + 1))),
+    the norm of n numbers that each add their neighbours. All other weights are allowed.
+
+    Parameters
+    ----------
+    curvatures : sequence of arrays of shape (n_l,) or None
+        Of each layer; 0 for columns that are not real-valued.
+    weights : sequence of arrays of shape (n_l, n_{l+1})
+    """
+    for layer, W in enumerate(weights):
+        below, above = curvatures[layer], curvatures[layer + 1]
+        if below is None or above is None:
+            continue
+        xp = namespace(W)
+        scale = _inverse_root(below)[:, None] * _inverse_root(above)
+        # Weights of other columns neither count nor change.
+        real = scale > 0
+        divisor = xp.where(real, scale, xp.ones_like(scale))
+        most = _CONVEX / (2 * math.cos(math.pi / (_n_in_a_row(curvatures, layer) + 1)))
+        for _ in range(_DEFLATIONS):
+            norm, x, y = largest_singular(scale * W)
+            if norm <= most:
+                break
+            # The other directions stay as they are.
+            W -= (norm - most) * x[:, None] * y / divisor
+        else:
+            factor = min(1.0, most / largest_singular(scale * W)[0])
+            W *= xp.where(real, factor * xp.ones_like(W), xp.ones_like(W))
+
+
+def _inverse_root(curvature: Array) -> Array:
+    """1 / sqrt(curvature), and 0 where that is 0."""
+    xp = namespace(curvature)
+    real = curvature > 0
+    root = xp.where(real, curvature, xp.ones_like(curvature)) ** -0.5
+    return xp.where(real, root, xp.zeros_like(root))
+
+
+def _n_in_a_row(curvatures: Sequence[Array | None], layer: int) -> int:
+    """How many layers with real-valued columns there are in a row about ``layer``."""
+    first = last = layer
+    while first > 0 and curvatures[first - 1] is not None:
+        first -= 1
+    while last + 1 < len(curvatures) and curvatures[last + 1] is not None:
+        last += 1
+    return last - first + 1
 
 
 def largest_singular(W: Array) -> tuple[float, Array, Array]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from .._array_api import device, namespace
+from .._array_api import Array, device, namespace
 from .._random import Stream
 from ..machine import Machine, States
 
@@ -13,37 +14,66 @@ class Chains(NamedTuple):
     """Where the chains are.
 
     ``states`` holds states for the even layers. For the odd ones it holds their conditional
-    means, or ``None`` where these have yet to be computed: the next draw of the odd layers
-    needs no more than that, and training has computed them already.
-
-    With `ParallelTempering`, ``hotter`` holds the same for the chains at higher temperatures,
-    those of one temperature after those of another; ``base_means`` the means of the units at
-    the highest, arrays of shape (n_l,); and ``swap_rate`` the share of the swaps last proposed
-    that was accepted.
+    means, and ``fields`` the fields of these, as training has computed them already and the
+    next draw needs no more; where they have yet to be computed both are ``None``.
     """
 
     states: States
-    hotter: States | None = None
-    base_means: States | None = None
-    swap_rate: float | None = None
+    fields: States | None = None
 
     def copy(self) -> Chains:
-        return Chains(
-            _copied(self.states), _copied(self.hotter), _copied(self.base_means), self.swap_rate
-        )
+        return Chains(copied(self.states), copied(self.fields))
+
+
+class Phases(NamedTuple):
+    """What training needs for a gradient.
+
+    Attributes
+    ----------
+    states : list of arrays
+        Rows of the data, rows of the chains, and spare rows for `Machine.gradient`: states of
+        the even layers, conditional means of the odd ones.
+    fields : list of arrays
+        Of the odd layers, for the same rows; ``None`` for the even ones.
+    chains : Chains
+    info : dict of str to float
+        What `step` has to say of the move.
+    """
+
+    states: States
+    fields: States
+    chains: Any
+    info: dict[str, float]
 
 
 def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chains:
     """Sweep ``n_sweeps`` times: draw the odd layers, then the even ones."""
-    states = chains.states
+    states, fields = chains
     for _ in range(n_sweeps):
-        if states[1] is None:
-            states = machine.means(machine.odd, states)
-        states = machine.draw(machine.odd, states, rng)
+        if fields is None:
+            states, fields = machine.conditionals(machine.odd, states)
+        states, fields = machine.draw(machine.odd, states, fields, rng), None
         states = machine.sample(machine.even, states, rng)
         for layer in machine.odd:
             states[layer] = None
-    return Chains(states)
+    return Chains(states, fields)
+
+
+def independent(
+    machine: Machine, base: Sequence[Array], layers: Sequence[int], n_rows: int, rng: Stream
+) -> States:
+    """Exact draws of ``layers`` without neighbours; the others are ``None``.
+
+    ``base`` holds the parameters of the units, arrays of shape (n_par, n_l).
+    """
+    states: States = [None] * len(machine.par)
+    for layer in layers:
+        par = base[layer]
+        xp = namespace(par)
+        field = xp.zeros((n_rows, par.shape[1]), dtype=par.dtype, device=device(par))
+        field += par[0, :]
+        states[layer] = machine.units[layer].sample(field, par, rng)
+    return states
 
 
 # The gradient asks for this many spare rows; the products are fastest on multiples of 4 rows.
@@ -63,13 +93,16 @@ def stack(first: States, second: States) -> States:
     return stacked
 
 
-def positive(machine: Machine, data: States) -> States:
-    """Rows of the data with the means of their odd layers, and spare rows for the gradient."""
+def positive(machine: Machine, data: States) -> tuple[States, States]:
+    """Rows of the data with the means of their odd layers, and spare rows for the gradient.
+
+    And the fields of the odd layers.
+    """
     nothing = [None if x is None else x[:0, :] for x in data]
-    return machine.means(machine.odd, stack(data, nothing))
+    return machine.conditionals(machine.odd, stack(data, nothing))
 
 
-def _copied(states: States | None) -> States | None:
+def copied(states: States | None) -> States | None:
     if states is None:
         return None
     return [None if x is None else namespace(x).asarray(x, copy=True) for x in states]

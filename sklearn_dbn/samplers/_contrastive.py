@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .._array_api import namespace
 from .._random import Stream
 from ..machine import Machine, States
-from ._chains import Chains, gibbs, stack
+from ._chains import Chains, Phases, stack
 from ._persistent import PersistentContrastiveDivergence
 
 
@@ -21,12 +20,10 @@ class ContrastiveDivergence(PersistentContrastiveDivergence):
     apart = False
     persistent = False
 
-    def phases(
-        self, machine: Machine, data: States, chains: Chains, rng: Stream
-    ) -> tuple[States, Chains]:
+    def phases(self, machine: Machine, data: States, chains: Chains, rng: Stream) -> Phases:
         """The chains leave from the data and from nowhere else."""
-        positive = machine.means(machine.odd, data)
-        start = [namespace(x).asarray(x, copy=True) for x in positive]
-        negative = gibbs(machine, Chains(start), self.n_sweeps, rng)
-        means = machine.means(machine.odd, negative.states)
-        return stack(positive, means), Chains(means)
+        rows = Chains(*machine.conditionals(machine.odd, data))
+        chains, info = self.step(machine, rows.copy(), rng)
+        chains = Chains(*machine.conditionals(machine.odd, chains.states))
+        fields = stack(rows.fields, chains.fields)
+        return Phases(stack(rows.states, chains.states), fields, chains, info)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .._array_api import namespace
 from .._random import Stream
 from ..machine import Machine, States
-from ._chains import Chains, gibbs, stack
+from ._chains import Chains, Phases, gibbs, independent, stack
 
 
 class PersistentContrastiveDivergence:
@@ -25,26 +24,20 @@ class PersistentContrastiveDivergence:
 
     def init(self, machine: Machine, n_chains: int, rng: Stream) -> Chains:
         """Start ``n_chains`` chains from units without neighbours."""
-        states: States = [None] * len(machine.par)
-        for layer in machine.even:
-            unit, par = machine.units[layer], machine.par[layer]
-            xp = namespace(par)
-            field = xp.broadcast_to(par[0, :], (n_chains, par.shape[1]))
-            states[layer] = unit.draw(unit.mean(field, par), par, rng)
-        return Chains(states)
+        return Chains(independent(machine, machine.par, machine.even, n_chains, rng))
 
     def step(self, machine: Machine, chains: Chains, rng: Stream) -> tuple[Chains, dict]:
-        return gibbs(machine, chains, self.n_sweeps, rng), {}
+        """The chains moved, and numbers for `history_` by name."""
+        return gibbs(machine, Chains(chains.states, chains.fields), self.n_sweeps, rng), {}
 
-    def phases(
-        self, machine: Machine, data: States, chains: Chains, rng: Stream
-    ) -> tuple[States, Chains]:
+    def phases(self, machine: Machine, data: States, chains: Chains, rng: Stream) -> Phases:
         """Data and chains share one product for the means of the odd layers."""
-        chains, _ = self.step(machine, chains, rng)
-        states = machine.means(machine.odd, stack(data, chains.states))
+        chains, info = self.step(machine, chains, rng)
+        states, fields = machine.conditionals(machine.odd, stack(data, chains.states))
         n_data = data[0].shape[0]
         last = n_data + chains.states[0].shape[0]
-        moved = list(chains.states)
+        moved = Chains(list(chains.states), [None] * len(states))
         for layer in machine.odd:
-            moved[layer] = states[layer][n_data:last, :]
-        return states, Chains(moved)
+            moved.states[layer] = states[layer][n_data:last, :]
+            moved.fields[layer] = fields[layer][n_data:last, :]
+        return Phases(states, fields, moved, info)

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from .._array_api import Array, device, namespace, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, States
-from ._chains import Chains, stack
+from ..units import UnitMoments
+from ._chains import Chains, Phases, copied, independent, stack
 from ._persistent import PersistentContrastiveDivergence
 
 # The means at beta = 0 follow the rows of the data at this rate.
 _MEAN_RATE = 0.01
+
+
+class TemperedChains(NamedTuple):
+    """Chains of the model, and their companions at higher temperatures.
+
+    ``states`` and ``fields`` are as in `Chains`. ``hotter`` holds the same for the companions,
+    those of one temperature after those of another, and ``base_means`` the means of the units
+    at the highest temperature, arrays of shape (n_l,).
+    """
+
+    states: States
+    fields: States | None
+    hotter: Chains
+    base_means: States
+
+    def copy(self) -> TemperedChains:
+        return TemperedChains(
+            copied(self.states),
+            copied(self.fields),
+            self.hotter.copy(),
+            copied(self.base_means),
+        )
 
 
 class ParallelTempering(PersistentContrastiveDivergence):
@@ -48,38 +72,50 @@ class ParallelTempering(PersistentContrastiveDivergence):
         super().__init__(n_sweeps)
         self.n_temperatures = n_temperatures
 
-    def init(self, machine: Machine, n_chains: int, rng: Stream) -> Chains:
+    def init(self, machine: Machine, n_chains: int, rng: Stream) -> TemperedChains:
         return self._heat(machine, super().init(machine, n_chains, rng), rng)
 
-    def step(self, machine: Machine, chains: Chains, rng: Stream) -> tuple[Chains, dict]:
-        _, chains = self._move(machine, None, chains, rng)
-        return chains, {"swap_rate": chains.swap_rate}
+    def step(
+        self, machine: Machine, chains: Chains | TemperedChains, rng: Stream
+    ) -> tuple[TemperedChains, dict]:
+        _, chains, info = self._move(machine, None, chains, rng)
+        return chains, info
 
     def phases(
-        self, machine: Machine, data: States, chains: Chains, rng: Stream
-    ) -> tuple[States, Chains]:
+        self, machine: Machine, data: States, chains: Chains | TemperedChains, rng: Stream
+    ) -> Phases:
         """The means at beta = 0 follow the data; following the chains would bias these."""
-        data, chains = self._move(machine, data, chains, rng)
+        data, chains, info = self._move(machine, data, chains, rng)
         means = []
-        for mean, x in zip(chains.base_means, data, strict=True):
+        for mean, x in zip(chains.base_means, data.states, strict=True):
             means.append(mean + _MEAN_RATE * (namespace(x).mean(x, axis=0) - mean))
-        return stack(data, chains.states), chains._replace(base_means=means)
+        states = stack(data.states, chains.states)
+        fields = stack(data.fields, chains.fields)
+        return Phases(states, fields, chains._replace(base_means=means), info)
 
     def _move(
-        self, machine: Machine, data: States | None, chains: Chains, rng: Stream
-    ) -> tuple[States, Chains]:
+        self,
+        machine: Machine,
+        data: States | None,
+        chains: Chains | TemperedChains,
+        rng: Stream,
+    ) -> tuple[Chains, TemperedChains, dict]:
         """Move the chains; the data shares their last product for the means."""
         chains = self._heat(machine, chains, rng)
         path = _Path(machine, chains.base_means)
         n_data, n_chains = 0, chains.states[0].shape[0]
         betas = np.linspace(1, 0, self.n_temperatures)
         by_row = np.repeat(betas, n_chains)
-        states = _joined(chains.states, chains.hotter)
-        if states[1] is None:
-            states = path.means(states, path.received(machine.odd, states), by_row)
+        states = _joined(chains.states, chains.hotter.states)
+        if chains.fields is None:
+            received = path.received(machine.odd, states)
+            states, fields = path.conditionals(states, received, by_row)
+        else:
+            fields = _joined(chains.fields, chains.hotter.fields)
         n_accepted = 0
         for sweep in range(1, self.n_sweeps + 1):
-            states = path.sample(machine.draw(machine.odd, states, rng), by_row, rng)
+            states = machine.draw(machine.odd, states, fields, rng)
+            states = path.sample(states, by_row, rng)
             states = [x if layer % 2 == 0 else None for layer, x in enumerate(states)]
             if sweep == self.n_sweeps and data is not None:
                 n_data = data[0].shape[0]
@@ -89,37 +125,37 @@ class ParallelTempering(PersistentContrastiveDivergence):
             n_accepted += n
             order = np.concatenate([np.arange(n_data), n_data + order])
             states, received = _taken(states, order), _taken(received, order)
-            states = path.means(states, received, np.concatenate([np.ones(n_data), by_row]))
-        moved = Chains(
-            _rows(states, n_data, n_data + n_chains),
-            _rows(states, n_data + n_chains),
-            chains.base_means,
-            n_accepted / (self.n_sweeps * (self.n_temperatures - 1) * n_chains),
-        )
-        return _rows(states, 0, n_data), moved
+            by_row_of_all = np.concatenate([np.ones(n_data), by_row])
+            states, fields = path.conditionals(states, received, by_row_of_all)
+        ends = (0, n_data), (n_data, n_data + n_chains), (n_data + n_chains, None)
+        rows, cold, hotter = (Chains(_rows(states, *e), _rows(fields, *e)) for e in ends)
+        n_proposed = self.n_sweeps * (self.n_temperatures - 1) * n_chains
+        moved = TemperedChains(*cold, hotter, chains.base_means)
+        return rows, moved, {"swap_rate": n_accepted / n_proposed}
 
-    def _heat(self, machine: Machine, chains: Chains, rng: Stream) -> Chains:
+    def _heat(
+        self, machine: Machine, chains: Chains | TemperedChains, rng: Stream
+    ) -> TemperedChains:
         """Give chains of the model their companions, where they come without."""
         n_hotter = (self.n_temperatures - 1) * chains.states[0].shape[0]
-        if chains.hotter is not None and chains.hotter[0].shape[0] == n_hotter:
+        tempered = isinstance(chains, TemperedChains)
+        if tempered and chains.hotter.states[0].shape[0] == n_hotter:
             return chains
-        means = chains.base_means
-        if means is None:
+        if tempered:
+            means = chains.base_means
+        else:
             rows: States = [None] * len(machine.par)
             for layer in machine.odd:
-                rows[layer] = 0 * machine.par[layer][:1, :] + machine.units[layer].neutral
+                rows[layer] = machine.neutral(layer)
             # Before training these are the means of the data, and neutral ones.
             rows = machine.means(machine.odd, machine.means(machine.even, rows))
             means = [x[0, :] for x in rows]
-        path = _Path(machine, means)
-        hotter: States = [None] * len(machine.par)
-        for layer in machine.even:
-            unit, par = machine.units[layer], machine.par[layer]
-            field = namespace(par).broadcast_to(path.base[layer], (n_hotter, par.shape[1]))
-            hotter[layer] = unit.draw(unit.mean(field, par), par, rng)
+        ends = zip(_Path(machine, means).base, machine.par, strict=True)
+        base = [namespace(c).concat([c[None, :], par[1:, :]]) for c, par in ends]
+        hotter = independent(machine, base, machine.even, n_hotter, rng)
         # Conditional means of some of the chains would be of no use.
         states = [x if layer % 2 == 0 else None for layer, x in enumerate(chains.states)]
-        return Chains(states, hotter, means)
+        return TemperedChains(states, None, Chains(hotter), means)
 
 
 class _Path:
@@ -129,8 +165,8 @@ class _Path:
         self.machine = machine
         self.base = []
         for unit, par, mean in zip(machine.units, machine.par, means, strict=True):
-            var = unit.variance(unit.mean(par[:1, :], par), par)[0, :]
-            self.base.append(unit.independent(mean, var)[0, :])
+            var = unit.variance(par[:1, :], par)[0, :]
+            self.base.append(unit.independent(UnitMoments(mean, var))[0, :])
         self._bias = [par[0, :] - c for par, c in zip(machine.par, self.base, strict=True)]
 
     def received(self, layers: Sequence[int], states: States) -> States:
@@ -141,13 +177,15 @@ class _Path:
             received[layer] += self._bias[layer]
         return received
 
-    def means(self, states: States, received: States, beta: np.ndarray) -> States:
-        """Fill in the conditional means of the odd layers."""
-        machine, filled = self.machine, list(states)
+    def conditionals(
+        self, states: States, received: States, beta: np.ndarray
+    ) -> tuple[States, States]:
+        """Fill in the conditional means of the odd layers; and their fields."""
+        machine, filled, fields = self.machine, list(states), [None] * len(states)
         for layer in machine.odd:
-            field = self._field(layer, received, beta)
-            filled[layer] = machine.units[layer].mean(field, machine.par[layer])
-        return filled
+            fields[layer] = self._field(layer, received, beta)
+            filled[layer] = machine.units[layer].mean(fields[layer], machine.par[layer])
+        return filled, fields
 
     def sample(self, states: States, beta: np.ndarray, rng: Stream) -> States:
         """Draw the even layers."""
@@ -165,8 +203,7 @@ class _Path:
             weight += beta * to_numpy(states[layer] @ self._bias[layer])
         for layer in machine.odd:
             field = self._field(layer, received, beta)
-            log_partition = machine.units[layer].log_partition(field, machine.par[layer])
-            weight += to_numpy(namespace(field).sum(log_partition, axis=-1))
+            weight += to_numpy(machine.units[layer].log_partition(field, machine.par[layer]))
         return weight
 
     def _field(self, layer: int, received: States, beta: np.ndarray) -> Array:

@@ -52,4 +52,4 @@ def _add(
     fields = mean_field(machine, v, **inference).fields
     hidden = zip(statistics, machine.units[1:], machine.par[1:], fields[1:], strict=True)
     for seen, unit, par, field in hidden:
-        seen.add(unit, par, unit.mean(field, par), weight)
+        seen.add(unit, par, field, weight)

@@ -30,10 +30,11 @@ class UnitStatistics:
         self.sums += other.sums
         self.weight += other.weight
 
-    def add(self, unit: Any, par: Any, mean: np.ndarray, weight: np.ndarray) -> None:
-        """Take in the conditional means of some rows, shape (n_rows, n_units)."""
-        entropy = unit.conditional_entropy(mean, par)
-        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ entropy])
+    def add(self, unit: Any, par: Any, field: np.ndarray, weight: np.ndarray) -> None:
+        """Take in the fields of some rows, shape (n_rows, n_units)."""
+        mean = unit.mean(field, par)
+        left = unit.uncertainty(field, par, mean)
+        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ left])
         self.weight += float(weight.sum())
 
     def forget(self, factor: float) -> None:
@@ -57,11 +58,11 @@ class UnitStatistics:
         """I(h; v) = H(E p) - E H(p) of each unit, in nats.
 
         An upper bound on what the unit can pass on (Berglund, Raiko, Cho 2015,
-        doi:10.1016/j.neunet.2014.09.004). Of a Gaussian unit the marginal is taken to be
-        normal.
+        doi:10.1016/j.neunet.2014.09.004). Units that are not on or off are taken to be normal,
+        given the input and over all inputs.
         """
-        marginal = unit.marginal_entropy(self.mean, self.variance, par)
-        return np.maximum(marginal - self.sums[2] / self.weight, 0.0)
+        left = self.sums[2] / self.weight
+        return np.maximum(unit.information(self.mean, self.variance, left), 0.0)
 
 
 SCORES = {

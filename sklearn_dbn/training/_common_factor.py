@@ -20,6 +20,7 @@ from .._array_api import Array, device, namespace
 from .._random import Stream
 from ..data import Rows
 from ..machine import Machine, States, largest_singular
+from ..units import UnitMoments
 
 # Rows that are looked at, of so many values together; from fewer rows than the least a factor
 # cannot be told from chance.
@@ -124,9 +125,10 @@ def divide(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> No
     W, loadings, visible = machine.W[0], factor.loadings, machine.units[0]
     xp = namespace(W)
     W -= loadings[:, None] * ((loadings @ W) / xp.sum(loadings * loadings))
-    var = visible.variance(means[0][None, :], machine.par[0])[0, :]
+    par = machine.par[0]
+    var = visible.variance(par[:1, :], par, means[0][None, :])[0, :]
     noise = xp.maximum(var - loadings * loadings, _LEAST_NOISE * var)
-    machine.par[0][...] = visible.independent(means[0], noise)
+    par[...] = visible.independent(UnitMoments(means[0], noise))
     # A column that was always the same has neither noise nor a loading.
     tiny = xp.finfo(W.dtype).smallest_normal
     n = factor.n_units
@@ -146,7 +148,7 @@ def scatter(
     """
     z = _levels(states[0].shape[0], mean)[1]
     around = [mean + z[:, None] * factor.loadings, *states[1:]]
-    hidden = machine.draw([1], machine.means([1], around), rng)
+    hidden = machine.draw([1], *machine.conditionals([1], around), rng)
     states[0][...] = machine.sample([0], hidden, rng)[0]
 
 

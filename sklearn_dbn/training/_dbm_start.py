@@ -119,9 +119,15 @@ class Doubled(Machine):
         received *= self.up if layer else self.down
         return received
 
-    def gradient(self, states: States, weight: Array, offsets: Sequence[Array]) -> Machine:
+    def gradient(
+        self,
+        states: States,
+        weight: Array,
+        offsets: Sequence[Array],
+        fields: States | None = None,
+    ) -> Machine:
         """As in `Machine`; the biases make up for what the layers hear beyond that."""
-        gradient = super().gradient(states, weight, offsets)
+        gradient = super().gradient(states, weight, offsets, fields)
         dW = gradient.W[0]
         gradient.par[0][0, :] -= (self.down - 1) * (dW @ offsets[1])
         gradient.par[1][0, :] -= (self.up - 1) * (offsets[0] @ dW)
@@ -142,7 +148,7 @@ def adopt(run: Run, runs: Sequence[Run]) -> None:
     v, n_chains = runs[0].chains.states[0], run.chains.states[0].shape[0]
     v = namespace(v).concat([v] * -(-n_chains // v.shape[0]))[:n_chains, :]
     above = machine.even[1:]
-    run.chains = Chains(machine.draw(above, settle(machine, v, _SWEEPS), run.rng))
+    run.chains = Chains(machine.draw(above, *settle(machine, v, _SWEEPS), run.rng))
 
 
 def compose(machine: Machine, runs: Sequence[Run]) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 
 from .._array_api import Array, namespace, to_numpy
 from .._random import Stream
-from ..likelihood import TrackedPartition, independent, log_partition_of_base
+from ..likelihood import TrackedPartition, log_partition_of_base
 from ..machine import Machine, States
+from ..samplers import independent
 
 # Chains of the model.
 _N_CHAINS = 100
@@ -119,10 +120,8 @@ class EarlyStopping:
             self.states[0] = namespace(v).where(self.missing, self.states[0], v)
         # An entry of 0 has no energy.
         log_p = -visible.energy(self._known(v), par)
-        log_p -= (
-            self._known(namespace(v).ones_like(v))
-            @ visible.log_partition(par[:1, :], par)[0, :]
-        )
+        known = None if self.missing is None else ~self.missing
+        log_p -= visible.log_partition(par[:1, :], par, known)
         self.log_weight = log_partition_of_base(base, base.par) + self._mean(log_p)
 
     def _follow(self, old: Machine, new: Machine, most: float = math.inf) -> bool:

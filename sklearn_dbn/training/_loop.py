@@ -89,13 +89,15 @@ class MachineLoop:
                 np.errstate(over="ignore", invalid="ignore"),
                 blas_threads(n_rows, run.machine.W),
             ):
-                swapped = 0.0
+                reported: dict[str, float] = {}
                 sampler = _keeping_up(settings.sampler, run.gaps)
                 batches = rows.batches(settings.batch_size, run.rng, run.gaps)
                 for i, (v, weight) in enumerate(batches):
                     rate = learning_rate * settings.schedule(passes.share(i / n_batches))
-                    decay.add(_step(run, v, weight, rows, settings, sampler, rate))
-                    swapped += run.chains.swap_rate or 0.0
+                    step, info = _step(run, v, weight, rows, settings, sampler, rate)
+                    decay.add(step)
+                    for name, value in info.items():
+                        reported[name] = reported.get(name, 0.0) + value / n_batches
                 decay.apply()
                 if run.gaps is not None:
                     run.gaps.end_pass()
@@ -109,8 +111,7 @@ class MachineLoop:
                     after = free_energies(run.machine, watched, n_sweeps)
                     record["free_energy_swing"] = deviation(after - before)
                     before = after
-                if run.chains.swap_rate is not None:
-                    record["swap_rate"] = swapped / n_batches
+                record |= reported
             if not (
                 record["weight_norm"] < _LARGEST_NORM
                 and all(map(math.isfinite, record.values()))
@@ -138,8 +139,10 @@ def _step(
     settings: TrainingSettings,
     sampler: Any,
     rate: float,
-) -> float:
-    """One minibatch: move the chains, follow the gradient; returns the length of the step.
+) -> tuple[float, dict[str, float]]:
+    """One minibatch: move the chains, follow the gradient.
+
+    Returns the length of the step, and the figures that the sampler reports.
 
     ``weight`` is that of the rows of the minibatch: those of ``v`` first, then those that
     ``rows`` has elsewhere.
@@ -149,14 +152,16 @@ def _step(
     n_data = v.shape[0]
     # Asked for before the chains move, so that both go on at the same time.
     elsewhere = rows.sums(machine, settings.n_mean_field_steps)
-    data = settle(machine, v, settings.n_mean_field_steps)
-    states, run.chains = sampler.phases(machine, data, run.chains, run.rng)
+    data, settled = settle(machine, v, settings.n_mean_field_steps)
+    states, fields, run.chains, info = sampler.phases(machine, data, run.chains, run.rng)
+    fields[::2] = settled[::2]
     n_negative = run.chains.states[0].shape[0]
     if settings.partial_mean_field:
         model = [x[n_data : n_data + n_negative, :] for x in states]
-        means = machine.means(machine.even[1:], model)
+        means, above = machine.conditionals(machine.even[1:], model)
         for layer in machine.even[1:]:
             model[layer][...] = means[layer]
+            fields[layer] = xp.concat([fields[layer], above[layer]])
 
     weight_sum = sum_of(weight)
     # Shares, as the reciprocal of a small sum may be too large for a float.
@@ -179,11 +184,11 @@ def _step(
         (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)
     )
     shares[:n_data] = here * step
-    ascent = machine.gradient(states, shares, offsets)
+    ascent = machine.gradient(states, shares, offsets, fields)
     if sums is not None:
         sums = machine.centred(sums, weight_sum, push, offsets)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)
     settings.update.update(machine, ascent, run.velocity)
-    return step
+    return step, info

@@ -34,9 +34,11 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
     """The state of a machine on a few rows, for the history."""
     v, validation = watched.trained, watched.held_out
     xp = namespace(v)
-    states = machine.means(machine.odd, settle(machine, v, n_sweeps))
+    even, settled = settle(machine, v, n_sweeps)
+    states, fields = machine.conditionals(machine.odd, even)
+    fields[::2] = settled[::2]
     v_mean = machine.means([0], states)[0]
-    hidden = zip(machine.units, machine.par, states, strict=True)
+    hidden = zip(machine.units, machine.par, fields, strict=True)
     idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
     live = [~(dead | always) for dead, always in idle]
     record = {
@@ -48,16 +50,15 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
         "redundant_units": sum(map(_n_redundant, states[1:], live)),
     }
     if validation is not None:
-        held_out = free_energy_bound(machine, settle(machine, validation, n_sweeps))
-        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(
-            free_energy_bound(machine, states)
-        )
+        held_out = free_energy_bound(machine, *settle(machine, validation, n_sweeps))
+        trained = free_energy_bound(machine, even, settled)
+        record["free_energy_gap"] = xp.mean(held_out) - xp.mean(trained)
     return {name: float(value) for name, value in record.items()}
 
 
 def free_energies(machine: Machine, watched: Watched, n_sweeps: int) -> Array:
     """Of the training rows that are watched, shape (n_rows,)."""
-    return free_energy_bound(machine, settle(machine, watched.trained, n_sweeps))
+    return free_energy_bound(machine, *settle(machine, watched.trained, n_sweeps))
 
 
 def deviation(x: Array) -> float:

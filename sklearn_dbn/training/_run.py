@@ -17,7 +17,7 @@ from ..data import Gaps, Moments, Rows, add_moments, standardised
 from ..likelihood import base_rates
 from ..machine import Machine
 from ..samplers import Chains
-from ..units import UNITS
+from ..units import UNITS, UnitMoments
 from ._common_factor import common_factor, divide, leading_direction, scatter
 from ._convergence import Course
 from ._early_stopping import EarlyStopping
@@ -140,7 +140,7 @@ class Run:
         """The learning rate to start with."""
         if settings.learning_rate is not None:
             return settings.learning_rate
-        real = self.machine.units[0].continuous
+        real = _is_real(self.machine.units[0], self.machine.par[0])
         factor = min(settings.batch_size / _RATE_ROWS[real], _RATE_FACTOR[real])
         rate = factor / max(self.spread, _LEAST_SPREAD)
         return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
@@ -200,17 +200,17 @@ def start(
     xp = namespace(like)
     moments = Moments(sizes[0])
     rows.accumulate([moments], add_moments)
-    mean, var = array_like(moments.mean, like), array_like(moments.var, like)
-    shift = scale = None
-    if units[0].continuous:
-        shift, scale = mean, array_like(moments.scale(), like)
+    given = unit_moments(moments, like)
+    mean, var, shift, scale = given.mean, given.var, None, None
+    standard = units[0].standard(given)
+    if standard is not None:
+        shift, scale = standard
         rows.standardize(shift, scale)
         mean, var = mean - shift, var / (scale * scale)
-    means, variances = [mean], [var]
+    means, par = [mean], [units[0].independent(UnitMoments(mean, var))]
     for unit, n in zip(units[1:], sizes[1:], strict=True):
-        means.append(xp.full((n,), unit.neutral, dtype=like.dtype, device=device(like)))
-        variances.append(xp.ones_like(means[-1]))
-    par = [u.independent(m, s) for u, m, s in zip(units, means, variances, strict=True)]
+        par.append(unit.initial(xp.zeros((n,), dtype=like.dtype, device=device(like))))
+        means.append(unit.mean(par[-1][:1, :], par[-1])[0, :])
     W = []
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
         # Random features that already tell the rows apart: the fields have this spread.
@@ -219,16 +219,16 @@ def start(
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
     machine, factor = kind(units, par, W), None
-    presented = _spread(units[0], par[0])
+    presented, real = _spread(units[0], par[0]), _is_real(units[0], par[0])
     direction = None
-    if units[1].support == (0, 1) and (presented > _LEAST_SPREAD or units[0].continuous):
+    if units[1].on_or_off and (presented > _LEAST_SPREAD or real):
         direction = leading_direction(rows)
     # Few columns have steps that suit many: no factor of theirs is too much for these.
     if direction is not None and presented > _LEAST_SPREAD:
         factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
     least_divisor = 0.0
-    if direction is not None and factor is None and units[0].continuous:
+    if direction is not None and factor is None and real:
         least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
     spread = _widest(units, par, left)
     if factor is not None:
@@ -266,31 +266,35 @@ def observe(run: Run, rows: Rows) -> None:
     like = rows.weight
     guessed = run.moments.flat()
     rows.accumulate([run.moments], add_moments)
-    mean = array_like(run.moments.mean, like)
-    var = array_like(run.moments.var, like)
+    given = unit_moments(run.moments, like)
     visible = run.machine.units[0]
     if run.scale is None:
-        run.activity[0] = mean
-        run.spread = _spread_with(run, visible.independent(mean, var))
+        run.activity[0] = given.mean
+        run.spread = _spread_with(run, visible.independent(given))
         return
-    scale = array_like(run.moments.scale(), like)
+    shift, scale = visible.standard(given)
     # An old standardised column is (new - back) / ratio of the new one.
-    back, ratio = (run.shift - mean) / scale, run.scale / scale
+    back, ratio = (run.shift - shift) / scale, run.scale / scale
     xp = namespace(like)
     guessed = xp.asarray(guessed, device=device(like))
     guessed = guessed | (ratio > _SCALE_GUESS) | (ratio < 1 / _SCALE_GUESS)
     back, ratio = xp.where(guessed, 0 * back, back), xp.where(guessed, 0 * ratio + 1, ratio)
     run.machine = run.machine.rescale(back, ratio)
     run.average = run.average.rescale(back, ratio)
-    run.shift, run.scale = mean, scale
-    standard = visible.independent(mean - mean, var / (scale * scale))
-    run.spread = _spread_with(run, standard)
-    rows.standardize(mean, scale)
+    run.shift, run.scale = shift, scale
+    mean, var = given.mean - shift, given.var / (scale * scale)
+    run.spread = _spread_with(run, visible.independent(UnitMoments(mean, var)))
+    rows.standardize(shift, scale)
 
 
 def _spread(unit: Any, par: Array) -> float:
     """Variance of units that have no neighbours, summed over them."""
-    return float(namespace(par).sum(unit.variance(unit.mean(par[:1, :], par), par)))
+    return float(namespace(par).sum(unit.variance(par[:1, :], par)))
+
+
+def _is_real(unit: Any, par: Array) -> bool:
+    """Whether there are real-valued columns among those of a layer."""
+    return unit.curvature(par) is not None
 
 
 def _widest(units: tuple, par: list[Array], rest: float) -> float:
@@ -307,13 +311,17 @@ def _widest(units: tuple, par: list[Array], rest: float) -> float:
 def _spread_with(run: Run, visible: Array) -> float:
     par, units = [visible], run.machine.units
     for unit, x in zip(units[1:], run.machine.par[1:], strict=True):
-        rest = 0 * x[0, :]
-        par.append(unit.independent(rest + unit.neutral, rest + 1))
+        par.append(unit.initial(x[0, :]))
     return _widest(units, par, run.rest)
 
 
 def _copied(x: Array | None) -> Array | None:
     return None if x is None else namespace(x).asarray(x, copy=True)
+
+
+def unit_moments(moments: Moments, like: Array) -> UnitMoments:
+    columns = (moments.mean, moments.var, moments.scale())
+    return UnitMoments(*(array_like(x, like) for x in columns))
 
 
 def array_like(x: np.ndarray, like: Array) -> Array:

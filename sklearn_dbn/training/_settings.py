@@ -53,7 +53,7 @@ def settings_of(
     what matters with several hidden layers alone.
     """
     rbm = PlainParameters(rbm)
-    on_or_off = UNITS[rbm.hidden].support == (0, 1)
+    on_or_off = UNITS[rbm.hidden].on_or_off
     target = rbm.sparsity_target
     if target == "auto":
         target = _SPARSITY_TARGET if on_or_off and sparse else None

@@ -6,34 +6,33 @@ import numpy as np
 
 from .._array_api import Array, namespace, sigmoid, softplus
 from .._random import Stream
+from ._base import UnitMoments, UnitType, Variable, total
 
 
-class Bernoulli:
+class Bernoulli(UnitType):
     """States 0 and 1; energy -a x."""
 
     name = "bernoulli"
-    n_par = 1
     support = (0.0, 1.0)
-    neutral = 0.5
-    continuous = False
+    on_or_off = True
 
-    def independent(self, mean: Array, var: Array) -> Array:
+    def independent(self, moments: UnitMoments) -> Array:
         # The clip is the prior of a column that was never seen on, or never off.
-        xp = namespace(mean)
-        p = xp.clip(mean, 1e-3, 1 - 1e-3)
+        xp = namespace(moments.mean)
+        p = xp.clip(moments.mean, 1e-3, 1 - 1e-3)
         return xp.log(p / (1 - p))[None, :]
 
     def energy(self, x: Array, par: Array) -> Array:
         return -(x @ par[0, :])
 
-    def log_partition(self, field: Array, par: Array) -> Array:
-        return softplus(field)
+    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
+        return total(softplus(field), known)
 
     def log_partition_change(
-        self, field: Array, mean: Array, par: Array, back: Array, start_par: Array
+        self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
     ) -> Array:
         xp = namespace(field)
-        if float(xp.max(back)) > 1 or float(xp.min(back)) < -1:
+        if mean is None or float(xp.max(back)) > 1 or float(xp.min(back)) < -1:
             # What follows would multiply the rounding of the mean by exp of this.
             return xp.sum(softplus(field) - softplus(field + back), axis=-1)
         # 1 + exp(field + back) = (1 + exp(field)) (1 + mean (exp(back) - 1)): the mean, which a
@@ -45,47 +44,39 @@ class Bernoulli:
         # A sum over rows in a third of the time.
         return -(ratio @ xp.ones_like(ratio[0, :]))
 
-    def between(self, start: Array, end: Array, share: float) -> Array:
-        return (1 - share) * start + share * end
-
     def mean(self, field: Array, par: Array) -> Array:
         return sigmoid(field)
 
-    def variance(self, mean: Array, par: Array) -> Array:
+    def variance(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        mean = sigmoid(field) if mean is None else mean
         return mean * (1 - mean)
 
     def mode(self, field: Array, par: Array) -> Array:
         return namespace(field).astype(field > 0, field.dtype)
 
-    def draw(self, mean: Array, par: Array, rng: Stream) -> Array:
-        return rng.bernoulli(mean)
-
-    def sample(self, field: Array, par: Array, rng: Stream) -> Array:
-        return rng.bernoulli_logit(field)
+    def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
+        return rng.bernoulli_logit(field) if mean is None else rng.bernoulli(mean)
 
     def present(self, x: Array, rng: Stream) -> Array:
         return rng.bernoulli(x)
 
-    def par_gradient(
-        self, mean: Array, x: Array, weight: Array, offset: Array, par: Array
-    ) -> Array:
-        return mean[None, :]
+    def states(self, n: int) -> list[Variable]:
+        values = np.array([[0.0], [1.0]])
+        return [Variable(np.array([column]), values) for column in range(n)]
 
-    def project(self, par: Array) -> None:
-        """Every bias is allowed."""
-
-    def conditional_entropy(self, mean: Array, par: Array) -> Array:
-        xp = namespace(mean)
-        tiny = xp.finfo(mean.dtype).smallest_normal
-        # p log p tends to 0 with p; the clip keeps the logarithm finite there.
-        off = 1 - mean
-        return -(
-            mean * xp.log(xp.clip(mean, tiny, None)) + off * xp.log(xp.clip(off, tiny, None))
-        )
-
-    def marginal_entropy(self, mean: Array, var: Array, par: Array) -> Array:
-        return self.conditional_entropy(mean, par)
-
-    def idle(self, mean: Array, par: Array) -> tuple[Array, Array]:
-        activity = namespace(mean).mean(mean, axis=0)
+    def idle(self, field: Array, par: Array) -> tuple[Array, Array]:
+        activity = namespace(field).mean(sigmoid(field), axis=0)
         return activity < 0.01, activity > 0.99
+
+    def uncertainty(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        return _entropy(sigmoid(field) if mean is None else mean)
+
+    def information(self, mean: Array, var: Array, uncertainty: Array) -> Array:
+        return _entropy(mean) - uncertainty
+
+
+def _entropy(p: Array) -> Array:
+    xp, off = namespace(p), 1 - p
+    tiny = xp.finfo(p.dtype).smallest_normal
+    # p log p tends to 0 with p; the clip keeps the logarithm finite there.
+    return -(p * xp.log(xp.clip(p, tiny, None)) + off * xp.log(xp.clip(off, tiny, None)))

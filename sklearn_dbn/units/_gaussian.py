@@ -6,6 +6,7 @@ import math
 
 from .._array_api import Array, namespace
 from .._random import Stream
+from ._base import UnitMoments, UnitType, total
 
 # The log-precision stays here. Training sees standardised columns, so the bounds say that
 # a unit's noise is between 3 % and 30 times the spread of its column; without them the
@@ -13,7 +14,7 @@ from .._random import Stream
 _LOG_PRECISION = (-7.0, 7.0)
 
 
-class Gaussian:
+class Gaussian(UnitType):
     """Real states; energy exp(zeta) x^2 / 2 - a x, with zeta the log-precision.
 
     ``par`` holds the bias ``a`` and ``zeta``: both are natural parameters of the conditional
@@ -21,31 +22,25 @@ class Gaussian:
     """
 
     name = "gaussian"
-    n_par = 2
-    support = (-math.inf, math.inf)
-    neutral = 0.0
-    continuous = True
+    quadratic = True
 
-    def independent(self, mean: Array, var: Array) -> Array:
-        xp = namespace(mean)
-        zeta = xp.clip(-xp.log(xp.clip(var, 1e-30, None)), *_LOG_PRECISION)
-        return xp.stack([mean * xp.exp(zeta), zeta])
+    def independent(self, moments: UnitMoments) -> Array:
+        xp = namespace(moments.mean)
+        zeta = xp.clip(-xp.log(xp.clip(moments.var, 1e-30, None)), *_LOG_PRECISION)
+        return xp.stack([moments.mean * xp.exp(zeta), zeta])
 
     def energy(self, x: Array, par: Array) -> Array:
         xp = namespace(x)
         return (x * x) @ (0.5 * xp.exp(par[1, :])) - x @ par[0, :]
 
-    def log_partition(self, field: Array, par: Array) -> Array:
-        xp = namespace(field)
-        zeta = par[1, :]
-        return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))
+    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
+        return total(_log_partition(field, par), known)
 
     def log_partition_change(
-        self, field: Array, mean: Array, par: Array, back: Array, start_par: Array
+        self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
     ) -> Array:
         back += field
-        change = self.log_partition(field, par) - self.log_partition(back, start_par)
-        return namespace(field).sum(change, axis=-1)
+        return total(_log_partition(field, par) - _log_partition(back, start_par))
 
     def between(self, start: Array, end: Array, share: float) -> Array:
         # The precision mixes as the energy does, and its logarithm does not.
@@ -54,27 +49,32 @@ class Gaussian:
         precision = (1 - share) * xp.exp(start[1, :]) + share * xp.exp(end[1, :])
         return xp.stack([bias, xp.log(precision)])
 
+    def initial(self, like: Array) -> Array:
+        xp = namespace(like)
+        return xp.stack([xp.zeros_like(like), xp.zeros_like(like)])
+
     def mean(self, field: Array, par: Array) -> Array:
         return field * namespace(field).exp(-par[1, :])
 
-    def variance(self, mean: Array, par: Array) -> Array:
-        xp = namespace(mean)
-        return xp.broadcast_to(xp.exp(-par[1, :]), mean.shape)
+    def variance(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        xp = namespace(field)
+        return xp.broadcast_to(xp.exp(-par[1, :]), field.shape)
 
     def mode(self, field: Array, par: Array) -> Array:
         return self.mean(field, par)
 
-    def draw(self, mean: Array, par: Array, rng: Stream) -> Array:
+    def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
+        mean = self.mean(field, par) if mean is None else mean
         return mean + rng.normal(mean) * namespace(mean).exp(-0.5 * par[1, :])
 
-    def sample(self, field: Array, par: Array, rng: Stream) -> Array:
-        return self.draw(self.mean(field, par), par, rng)
-
-    def present(self, x: Array, rng: Stream) -> Array:
-        return x
-
     def par_gradient(
-        self, mean: Array, x: Array, weight: Array, offset: Array, par: Array
+        self,
+        mean: Array,
+        x: Array,
+        weight: Array,
+        offset: Array,
+        par: Array,
+        field: Array | None = None,
     ) -> Array:
         # The second moment is taken about the offset, and the bias follows, so that a
         # change of precision does not move the mean.
@@ -82,6 +82,9 @@ class Gaussian:
         precision = xp.exp(par[1, :])
         deviation = x - offset
         zeta = -0.5 * precision * (weight @ (deviation * deviation))
+        if field is not None:
+            # The variance about a mean, times the precision, is 1.
+            zeta = zeta - 0.5 * xp.sum(weight[: field.shape[0]])
         return xp.stack([mean + precision * offset * zeta, zeta])
 
     def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
@@ -105,23 +108,16 @@ class Gaussian:
     def curvature(self, par: Array) -> Array:
         return namespace(par).exp(par[1, :])
 
+    def standard(self, moments: UnitMoments) -> tuple[Array, Array]:
+        return moments.mean, moments.scale
+
     def rescale(self, par: Array, shift: Array, scale: Array) -> Array:
         xp = namespace(par)
         bias = par[0, :] / scale + xp.exp(par[1, :]) * shift / (scale * scale)
         return xp.stack([bias, par[1, :] - 2 * xp.log(scale)])
 
-    def conditional_entropy(self, mean: Array, par: Array) -> Array:
-        xp = namespace(mean)
-        entropy = 0.5 * (1 + math.log(2 * math.pi) - par[1, :])
-        return xp.broadcast_to(entropy, mean.shape)
 
-    def marginal_entropy(self, mean: Array, var: Array, par: Array) -> Array:
-        # Of all distributions with this variance the normal one has the largest entropy.
-        xp = namespace(mean)
-        total = var + xp.exp(-par[1, :])
-        return 0.5 * (1 + math.log(2 * math.pi) + xp.log(total))
-
-    def idle(self, mean: Array, par: Array) -> tuple[Array, Array]:
-        xp = namespace(mean)
-        signal = xp.var(mean, axis=0) * xp.exp(par[1, :])
-        return signal < 1e-4, xp.zeros_like(signal, dtype=xp.bool)
+def _log_partition(field: Array, par: Array) -> Array:
+    """Of each unit."""
+    xp, zeta = namespace(field), par[1, :]
+    return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))

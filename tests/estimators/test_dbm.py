@@ -189,7 +189,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
     run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, watch(run, rows)))
-    data = [*before.means(before.odd, settle(before, v, 0))]
+    data = [*before.means(before.odd, settle(before, v, 0)[0])]
     model = before.means([2], before.means(before.odd, chains))
     assert not np.array_equal(model[2], chains[2])
     for layer in range(3):

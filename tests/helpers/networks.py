@@ -30,7 +30,10 @@ def make_network(augmented=False, gain=1.0, hidden="bernoulli", dtype=np.float64
     rng = np.random.default_rng(seed)
     unit = UNITS[hidden]
     W = [rng.standard_normal(s).astype(dtype) for s in itertools.pairwise(SIZES)]
-    par = [0.3 * rng.standard_normal((unit.n_par, n)).astype(dtype) for n in SIZES[1:]]
+    par = [
+        0.3 * rng.standard_normal(unit.initial(np.zeros(n)).shape).astype(dtype)
+        for n in SIZES[1:]
+    ]
     above = [(SIZES[i + 2], SIZES[i + 1]) if i < 2 and augmented else None for i in range(3)]
     A = [s and rng.standard_normal(s).astype(dtype) for s in above]
     head = rng.standard_normal((SIZES[-1], N_OUTPUTS)).astype(dtype)

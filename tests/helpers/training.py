@@ -3,7 +3,7 @@
 import tracemalloc
 
 from sklearn_dbn.optim import SCHEDULES, Ascent
-from sklearn_dbn.samplers import SAMPLERS, Chains
+from sklearn_dbn.samplers import SAMPLERS, Chains, Phases
 from sklearn_dbn.samplers._chains import stack
 from sklearn_dbn.training import MachineLoop, Passes, TrainingSettings
 
@@ -56,7 +56,8 @@ class FixedChains:
         return Chains(self.states)
 
     def phases(self, machine, data, chains, rng):
-        return machine.means(machine.odd, stack(data, self.states)), chains
+        states, fields = machine.conditionals(machine.odd, stack(data, self.states))
+        return Phases(states, fields, chains, {})
 
 
 class Callback:

@@ -15,13 +15,13 @@ from sklearn_dbn.likelihood import (
     base_rates,
     equilibrate,
     estimate,
-    independent,
     log_mean_exp,
     log_partition_of_base,
     place,
 )
 from sklearn_dbn.likelihood._annealing import increments
 from sklearn_dbn.machine import Machine
+from sklearn_dbn.samplers import independent
 from sklearn_dbn.units import UNITS, Bernoulli, Gaussian
 
 N_MACHINES, N_CHAINS = 300, 200
@@ -119,21 +119,15 @@ def up_from_anywhere(machine, base, summed, seed):
 class BernoulliMean(Bernoulli):
     """Never drawn: passes its mean on."""
 
-    def draw(self, mean, par, rng):
-        return mean
-
-    def sample(self, field, par, rng):
-        return self.mean(field, par)
+    def sample(self, field, par, rng, mean=None):
+        return self.mean(field, par) if mean is None else mean
 
 
 class GaussianMean(Gaussian):
     """Never drawn: passes its mean on."""
 
-    def draw(self, mean, par, rng):
-        return mean
-
-    def sample(self, field, par, rng):
-        return self.mean(field, par)
+    def sample(self, field, par, rng, mean=None):
+        return self.mean(field, par) if mean is None else mean
 
 
 def of_means(way):

@@ -10,11 +10,11 @@ from sklearn_dbn.likelihood import (
     base_rates,
     equilibrate,
     exact_log_partition,
-    independent,
     log_partition,
     log_weights,
     place,
 )
+from sklearn_dbn.samplers import independent
 
 xp = pytest.importorskip("array_api_strict")
 

@@ -8,7 +8,7 @@ from helpers import exact
 
 from sklearn_dbn.likelihood import enumerable, exact_log_partition, log_partition_of_base
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import UNITS, Bernoulli, Variable
 
 MORE = {
     "four layers": (("bernoulli",) * 4, (2, 3, 4, 2)),
@@ -16,6 +16,11 @@ MORE = {
     "bernoulli between": (("gaussian", "bernoulli", "gaussian"), (2, 3, 2)),
     "gaussian between": (("bernoulli", "gaussian", "bernoulli"), (3, 2, 2)),
     "wide above": (("bernoulli", "bernoulli"), (3, 9)),
+    "real at both parities": (("gaussian", "gaussian", "bernoulli"), (2, 2, 2)),
+    "bits at both parities": (
+        ("bernoulli", "gaussian", "gaussian", "bernoulli"),
+        (2, 2, 2, 3),
+    ),
 }
 KINDS = exact.KINDS | MORE
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -41,21 +46,18 @@ def test_the_machine_stays_as_it_was(kind):
         np.testing.assert_array_equal(x, y)
 
 
-class Spin:
+class Spin(Bernoulli):
     """Units that are -2 or 1: neither state has no energy."""
 
-    support = (-2.0, 1.0)
-    continuous = False
+    def log_partition(self, field, par, known=None):
+        return np.logaddexp(-2 * field, field).sum(axis=-1)
 
-    def energy(self, x, par):
-        return -(x @ par[0])
-
-    def log_partition(self, field, par):
-        return np.logaddexp(-2 * field, field)
+    def states(self, n):
+        return [Variable(np.array([j]), np.array([[-2.0], [1.0]])) for j in range(n)]
 
 
 @pytest.mark.parametrize("block_bytes", [1, 100, 2**19])
-def test_states_are_those_of_the_support(block_bytes):
+def test_states_are_those_that_the_unit_lists(block_bytes):
     machine = exact.make_machine(("bernoulli",) * 3, (3, 4, 2))
     machine = Machine((Spin(),) * 3, machine.par, machine.W)
     x = -2 + 3 * exact.bits(9)
@@ -94,7 +96,8 @@ def test_other_blocks_give_the_same_for_more_units_than_brute_force_could_take()
         (("bernoulli", "gaussian"), (7, 2), (range(0, 2, 2), 7)),
         (("bernoulli",) * 3, (4, 7, 2), (range(0, 3, 2), 6)),
         (("gaussian", "bernoulli", "bernoulli"), (2, 7, 2), (range(1, 3, 2), 7)),
-        (("gaussian", "gaussian", "bernoulli"), (1, 1, 2), (None, 0)),
+        (("gaussian", "gaussian", "bernoulli"), (1, 1, 2), (range(3), 2)),
+        (("gaussian", "gaussian"), (1, 1), (range(2), 0)),
     ],
 )
 def test_the_smaller_parity_that_has_finite_support_is_enumerated(names, sizes, expected):
@@ -106,7 +109,7 @@ def test_the_smaller_parity_that_has_finite_support_is_enumerated(names, sizes, 
     [
         (("bernoulli", "bernoulli"), (30, 26)),
         (("gaussian", "bernoulli"), (3, 26)),
-        (("gaussian", "gaussian", "bernoulli"), (2, 2, 2)),
+        (("gaussian", "gaussian", "bernoulli"), (2, 2, 26)),
     ],
 )
 def test_what_cannot_be_enumerated_is_refused_with_the_sizes(names, sizes):

@@ -19,6 +19,7 @@ from sklearn_dbn.samplers import (
     ContrastiveDivergence,
     ParallelTempering,
     PersistentContrastiveDivergence,
+    TemperedChains,
     _tempering,
     gibbs,
 )
@@ -73,13 +74,13 @@ def by_training_with_pcd(machine, states, n_sweeps, rng):
     sampler, chains = PersistentContrastiveDivergence(1), Chains(states)
     data = [None if x is None else x[:10] for x in states]
     for _ in range(n_sweeps):
-        both, chains = sampler.phases(machine, data, chains, rng)
+        both, _, chains, _ = sampler.phases(machine, data, chains, rng)
     return [x[10 : 10 + N_CHAINS] for x in both]
 
 
 def by_training_with_cd(machine, states, n_sweeps, rng):
     sampler = ContrastiveDivergence(n_sweeps)
-    both, _ = sampler.phases(machine, states, Chains(states), rng)
+    both = sampler.phases(machine, states, Chains(states), rng).states
     return [x[N_CHAINS : 2 * N_CHAINS] for x in both]
 
 
@@ -92,7 +93,7 @@ def with_hotter_chains(machine, states, seed=2):
         for k, beta in enumerate(BETAS[1:])
     ]
     hotter = [None if x[0] is None else np.concatenate(x) for x in zip(*hotter, strict=True)]
-    return Chains(states, hotter, means)
+    return TemperedChains(states, None, Chains(hotter), means)
 
 
 def at_temperature(machine, means, beta):
@@ -116,7 +117,8 @@ def by_training_with_tempering(machine, states, n_sweeps, rng):
     sampler, chains = ParallelTempering(1, len(BETAS)), with_hotter_chains(machine, states)
     data, means = [None if x is None else x[:10] for x in states], chains.base_means
     for _ in range(n_sweeps):
-        both, chains = sampler.phases(machine, data, chains._replace(base_means=means), rng)
+        chains = chains._replace(base_means=means)
+        both, _, chains, _ = sampler.phases(machine, data, chains, rng)
     return [x[10 : 10 + N_CHAINS] for x in both]
 
 
@@ -225,7 +227,7 @@ def test_phases_hold_the_data_first_and_the_means_of_the_odd_layers(kind, sample
     data = [x if x is None else x[:7] for x in start(machine, 7)]
     before = [x if x is None else x.copy() for x in data]
     chains = sampler.init(machine, 11, Stream(0))
-    states, chains = sampler.phases(machine, data, chains, Stream(1))
+    states, fields, chains, _ = sampler.phases(machine, data, chains, Stream(1))
     for layer in machine.even:
         np.testing.assert_array_equal(states[layer][:7], before[layer])
         np.testing.assert_array_equal(data[layer], before[layer])
@@ -239,26 +241,22 @@ def test_phases_hold_the_data_first_and_the_means_of_the_odd_layers(kind, sample
         np.testing.assert_allclose(
             states[layer][: 7 + n_rows], expected[: 7 + n_rows], rtol=1e-12
         )
+        given = machine.field(layer, states)
+        np.testing.assert_allclose(fields[layer][: 7 + n_rows], given[: 7 + n_rows], rtol=1e-12)
 
 
 class BernoulliMean(Bernoulli):
     """Never drawn: passes its mean on."""
 
-    def draw(self, mean, par, rng):
-        return mean
-
-    def sample(self, field, par, rng):
-        return self.mean(field, par)
+    def sample(self, field, par, rng, mean=None):
+        return self.mean(field, par) if mean is None else mean
 
 
 class GaussianMean(Gaussian):
     """Never drawn: passes its mean on."""
 
-    def draw(self, mean, par, rng):
-        return mean
-
-    def sample(self, field, par, rng):
-        return self.mean(field, par)
+    def sample(self, field, par, rng, mean=None):
+        return self.mean(field, par) if mean is None else mean
 
 
 def stronger(factor):
@@ -323,7 +321,9 @@ def test_the_distribution_at_each_temperature_is_stationary(kind):
     moved, _ = ParallelTempering(4, len(BETAS)).step(machine, chains, Stream(1))
     for k, beta in enumerate(BETAS[1:]):
         rows = slice(k * N_CHAINS, (k + 1) * N_CHAINS)
-        states = [x[rows] if layer % 2 == 0 else None for layer, x in enumerate(moved.hotter)]
+        states = [
+            x[rows] if layer % 2 == 0 else None for layer, x in enumerate(moved.hotter.states)
+        ]
         cooled = at_temperature(machine, chains.base_means, beta)
         assert distance(by_gibbs, cooled, cooled, 0, states=states) < THRESHOLD
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from sklearn_dbn import DBNTransformer, RBMTransformer
 from sklearn_dbn.selection import SCORES, UnitStatistics
@@ -40,7 +41,7 @@ def test_the_most_informative_units_are_those_of_an_enumerated_model():
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_statistics_add_over_chunks_in_any_order(unit, n_rows, n_chunks, seed):
     rng = np.random.default_rng(seed)
-    par = np.array([[0.0] * 3, [0.5, 0.0, -0.5]])[: len(unit.independent(*np.ones((2, 3))))]
+    par = np.array([[0.0] * 3, [0.5, 0.0, -0.5]])[: len(unit.initial(np.zeros(3)))]
     p, weight = rng.random((n_rows, 3)), rng.uniform(0.1, 2, n_rows)
     whole, parts = UnitStatistics(3), UnitStatistics(3)
     whole.add(unit, par, p, weight)
@@ -55,7 +56,7 @@ def test_statistics_add_over_chunks_in_any_order(unit, n_rows, n_chunks, seed):
 
 def test_weights_count_as_repetitions_do():
     rng = np.random.default_rng(0)
-    p, times = rng.random((20, 3)), rng.integers(0, 4, 20)
+    p, times = logit(rng.random((20, 3))), rng.integers(0, 4, 20)
     weighted, repeated = UnitStatistics(3), UnitStatistics(3)
     weighted.add(Bernoulli(), np.zeros((1, 3)), p, times.astype(float))
     repeated.add(
@@ -66,13 +67,13 @@ def test_weights_count_as_repetitions_do():
 
 def test_what_is_forgotten_counts_less():
     statistics, par = UnitStatistics(1), np.zeros((1, 1))
-    statistics.add(Bernoulli(), par, np.full((8, 1), 0.2), np.ones(8))
+    statistics.add(Bernoulli(), par, logit(np.full((8, 1), 0.2)), np.ones(8))
     statistics.forget(0.25)
-    statistics.add(Bernoulli(), par, np.full((2, 1), 0.8), np.ones(2))
+    statistics.add(Bernoulli(), par, logit(np.full((2, 1), 0.8)), np.ones(2))
     np.testing.assert_allclose(statistics.mean, [0.5])
     # Of one mean alone, forgetting takes nothing from the score.
     alone = UnitStatistics(1)
-    alone.add(Bernoulli(), par, np.array([[0.1], [0.9]]), np.ones(2))
+    alone.add(Bernoulli(), par, logit(np.array([[0.1], [0.9]])), np.ones(2))
     before = alone.information(Bernoulli(), par)
     alone.forget(0.1)
     np.testing.assert_allclose(alone.information(Bernoulli(), par), before)
@@ -83,7 +84,7 @@ def test_information_is_never_negative_nor_above_one_bit(n_rows, seed):
     rng = np.random.default_rng(seed)
     p = rng.choice([0.0, 1e-300, 0.5, 1.0, rng.random()], (n_rows, 3))
     statistics, par = UnitStatistics(3), np.zeros((1, 3))
-    statistics.add(Bernoulli(), par, p, np.ones(n_rows))
+    statistics.add(Bernoulli(), par, logit(p), np.ones(n_rows))
     information = statistics.information(Bernoulli(), par)
     assert (information >= 0).all()
     assert (information <= np.log(2) + 1e-12).all()

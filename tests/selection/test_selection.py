@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 from sklearn.datasets import load_digits
 
 from sklearn_dbn import DBNTransformer, RBMTransformer, layer_subsets
@@ -101,9 +102,9 @@ def test_unit_statistics_add_over_chunks():
     rng = np.random.default_rng(0)
     p, weight, par = rng.random((50, 4)), rng.random(50), np.zeros((1, 4))
     whole, parts = UnitStatistics(4), UnitStatistics(4)
-    whole.add(Bernoulli(), par, p, weight)
+    whole.add(Bernoulli(), par, logit(p), weight)
     for rows in np.array_split(np.arange(50), 7):
-        parts.add(Bernoulli(), par, p[rows], weight[rows])
+        parts.add(Bernoulli(), par, logit(p[rows]), weight[rows])
     np.testing.assert_allclose(whole.sums, parts.sums)
     np.testing.assert_allclose(whole.mean, np.average(p, axis=0, weights=weight))
     np.testing.assert_allclose(
@@ -115,7 +116,7 @@ def test_information_is_the_mutual_information_over_an_enumerated_input():
     rng = np.random.default_rng(0)
     p, prior = rng.random((8, 3)), rng.dirichlet(np.ones(8))
     statistics = UnitStatistics(3)
-    statistics.add(Bernoulli(), np.zeros((1, 3)), p, prior)
+    statistics.add(Bernoulli(), np.zeros((1, 3)), logit(p), prior)
     joint = np.stack([prior[:, None] * (1 - p), prior[:, None] * p])
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     expected = (joint * np.log(joint / independent)).sum(axis=(0, 1))
@@ -126,6 +127,6 @@ def test_information_is_the_mutual_information_over_an_enumerated_input():
 def test_information_of_a_gaussian_unit_is_that_of_a_noisy_channel(zeta):
     mean = np.random.default_rng(0).normal(size=(500, 1))
     statistics, par = UnitStatistics(1), np.array([[0.0], [zeta]])
-    statistics.add(Gaussian(), par, mean, np.ones(500))
+    statistics.add(Gaussian(), par, mean * np.exp(zeta), np.ones(500))
     expected = 0.5 * np.log(1 + mean.var() * np.exp(zeta))
     np.testing.assert_allclose(statistics.information(Gaussian(), par), expected)

@@ -42,7 +42,8 @@ def test_at_the_start_no_unit_hears_of_the_weights_when_all_are_at_their_means(k
         mean = unit.mean(run.machine.field(layer, states), run.machine.par[layer])
         np.testing.assert_allclose(mean, states[layer], atol=1e-12)
         if layer > 0:
-            np.testing.assert_allclose(mean, unit.neutral, atol=1e-12)
+            neutral = {"bernoulli": 0.5, "gaussian": 0.0}[unit.name]
+            np.testing.assert_allclose(mean, neutral, atol=1e-12)
     expected = 0 if run.scale is not None else X.mean(axis=0)
     np.testing.assert_allclose(run.activity[0], expected, atol=1e-12)
 
