@@ -47,100 +47,95 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Number of hidden units.
 
     visible : {"auto", "bernoulli", "gaussian"}, default="auto"
-        Type of the visible units. "auto" takes Bernoulli units when all values of `X` lie in
-        [0, 1], else Gaussian ones, and says which in `visible_type_`. Rows of weight 0 decide
-        nothing. Values outside [0, 1] by rounding, up to 1e-6, are clipped in all methods.
-        Gaussian columns are standardised for training, and their noise variance is learnt.
+        Type of the visible units. "auto" is "bernoulli" if all values of `X` lie in [0, 1],
+        else "gaussian"; rows of weight 0 do not count. Values that rounding left out of [0, 1],
+        by up to 1e-6, are clipped in all methods. Gaussian columns are standardised for
+        training, and their noise variance is learnt.
 
     hidden : {"bernoulli", "gaussian"}, default="bernoulli"
         Type of the hidden units.
 
     sampler : {"pcd", "cd", "tempering"}, default="pcd"
-        Who draws the negative phase: persistent chains [2]_, chains that start at each
-        minibatch [1]_, or persistent chains that swap states with chains at higher
-        temperatures [4]_, and so get from one mode of the model to the next.
+        Sampler of the negative phase: persistent chains [2]_; chains that start at each
+        minibatch [1]_; or persistent chains that swap states with chains at higher
+        temperatures [4]_, which helps them to reach all modes.
 
     n_gibbs_steps : int, default=1
-        Gibbs sweeps of the chains for each update of the parameters.
+        Gibbs sweeps of the chains for each update.
 
     n_chains : int or None, default=None
-        Number of persistent chains; `None` takes as many as `batch_size`, and no more than
-        there are rows. Contrastive
-        divergence has one chain for each row of the minibatch, whatever this says.
+        Number of persistent chains. `None` is `batch_size`, but at most the number of rows.
+        Contrastive divergence always has one chain for each row of the minibatch.
 
     n_temperatures : int, default=10
-        Number of temperatures with `sampler="tempering"`, 2 or more. Each chain takes as
-        many chains' time.
+        Number of temperatures with `sampler="tempering"`, 2 or more. The time of the sampler
+        grows in proportion.
 
     learning_rate : float or "auto", default="auto"
-        Step size at the start of `fit`, and throughout `partial_fit`. "auto" divides a fifth of
-        the rows of a batch, 10 at most, by the variance of the visible units, summed over
-        them and at least 10; for real-valued columns a tenth of those rows, 2 at most. So wide
-        data and the layers of a stack get steps of their own. Steps are shorter where a single
-        factor or direction says most of that variance; `learning_rate_` says what it took.
+        Learning rate at the start of `fit`, and throughout `partial_fit`. "auto" is a fifth of
+        the rows of a batch, 10 at most, divided by the variance of the visible units, summed
+        over them and at least 10; for real-valued columns a tenth of those rows, 2 at most. It
+        is smaller where one factor or direction explains most of that variance.
 
     learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
-        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+        How the learning rate falls to zero over the passes of `fit`; "constant": it does not.
 
     momentum : float, default=0.0
-        Share of the last step that goes into the next one, in [0, 1). Steps add up: with
-        momentum 0.9 the parameters move ten times as far as with none.
+        Share of the last update that is added to the next one, in [0, 1). With 0.9 the
+        parameters move ten times as far as with 0.
 
     averaging_fraction : float, default=0.1
         The fitted parameters are averages over about the last `averaging_fraction * passes`
-        passes of the run. 1 averages over all passes; a value near 0 keeps the last ones alone.
+        passes. 1 averages over all passes; a value near 0 keeps the last pass alone.
 
     batch_size : int or "auto", default="auto"
-        Rows for each update. "auto" makes 40 updates of a pass, where that leaves 10 to 50
-        rows for each; `batch_size_` says what it took. The rows are dealt into batches whose
-        sizes differ by at most one; a smaller batch makes a proportionally smaller step.
+        Rows for each update. "auto" makes 40 updates in a pass, with 10 to 50 rows each. The
+        sizes of minibatches differ by at most one row; a smaller one makes a proportionally
+        smaller update.
 
     n_iter : int or "auto", default="auto"
         Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
         passes.
 
     centered : bool, default=True
-        Centre the gradient [3]_, so that flipping the bits of the data changes nothing.
+        Centre the gradient [3]_: flipping the bits of the data then changes nothing.
 
     sample_inputs : bool, default=True
-        Draw a new state of the Bernoulli visible units from the grey levels of a row each
-        time the row is presented. False takes the grey levels as they are.
+        Draw new bits from grey levels each time a row is presented to Bernoulli visible units.
+        `False` presents the grey levels themselves.
 
     weight_decay : float, default=0.001
-        L2 penalty on the weights; never on the biases.
+        L2 penalty on the weights, not on the biases.
 
     sparsity_target : float, "auto" or None, default="auto"
-        Mean activity that Bernoulli hidden units are pushed to, in (0, 1); `None` pushes none.
-        "auto" is 0.1 for Bernoulli hidden units and `None` for others. Linear classifiers
-        read sparse features better, at the cost of two or three nats of likelihood.
+        Target of the mean activity of Bernoulli hidden units, in (0, 1); `None`: no target.
+        "auto" is 0.1 for Bernoulli hidden units and `None` for others. A target helps linear
+        classifiers, and costs two or three nats of likelihood.
 
     sparsity_cost : float, default=0.1
-        Strength of that push, next to the log-likelihood in nats.
+        Factor on the sparsity penalty, relative to the log-likelihood in nats.
 
     validation_fraction : float, default=0.0
-        Share of the rows that is held out of training, for the `free_energy_gap` of
-        `history_`: where it grows from pass to pass, the machine overfits. With
-        `early_stopping` 0 stands for 0.1.
+        Share of the rows that is held out, for `free_energy_gap` in `history_`: the machine
+        overfits where the gap grows from pass to pass. With `early_stopping`, 0 means 0.1.
 
     early_stopping : bool, default=False
-        Stop once the log-likelihood of the rows of `validation_fraction` has not risen for
-        `n_iter_no_change` passes, and keep the machine of the best pass. `partial_fit` does
-        not look at it. In a template of a `DBMTransformer` it stops the joint training alone.
+        Stop when the log-likelihood of the held-out rows has not risen for `n_iter_no_change`
+        passes, and keep the machine of the best pass. `partial_fit` ignores it. In the template
+        of a `DBMTransformer` it stops the joint training only.
 
     n_iter_no_change : int, default=10
         Passes without a better log-likelihood before `early_stopping` stops.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the parameters, chains and averages of the last one. The
-        schedule of the learning rate starts again.
+        Whether `fit` continues from the parameters, chains and averages of the last one. The
+        learning-rate schedule starts again.
 
     memory : str, path, object with the joblib.Memory interface or None, default=None
-        Where to keep the trained machine, as in `DBNTransformer`; in a template it is not
-        looked at.
+        Cache of trained machines, as in `DBNTransformer`. Ignored in a template.
 
     random_state : int, RandomState instance or None, default=None
-        Fixes the initial weights, the order of the rows and all draws. Only an int lets
-        `memory` find a machine again.
+        Fixes the initial weights, the order of the rows and all draws. The cache needs an int.
 
     verbose : int, default=0
         Print a line after each pass. In a template, for the layers that it describes.
@@ -154,47 +149,34 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Biases of the hidden units.
 
     intercept_visible_ : ndarray of shape (n_features,)
-        Biases of the visible units; for Gaussian units the natural parameter, the mean
-        divided by the variance.
+        Biases of the visible units; for Gaussian units the mean divided by the variance.
 
-    visible_variance_ : ndarray of shape (n_features,) or None
-        Conditional variance of Gaussian visible units.
-
-    hidden_variance_ : ndarray of shape (n_components,) or None
-        Conditional variance of Gaussian hidden units.
+    visible_variance_, hidden_variance_ : ndarray or None
+        Conditional variances of Gaussian units, shape (n_features,) and (n_components,).
 
     visible_type_, hidden_type_ : str
-        The types of units that were used.
+        The unit types.
 
     history_ : dict of lists of float
-        After each pass, of the averaged parameters and at most 256 rows:
+        After each pass, computed with the averaged parameters from at most 256 rows:
         `reconstruction_error`, the mean squared difference between a row and its mean-field
         reconstruction (of standardised columns for Gaussian units); `mean_activity` of the
-        hidden units; `dead_units` and `saturated_units`, counts; `redundant_units`, how many
-        of the others have means that correlate beyond 0.99, over 10 to 128 of those rows, with
-        those of a unit before them in their layer; `weight_norm`; and `free_energy_gap`, the
-        mean free energy of held-out rows less that of training rows, in nats, where
-        `validation_fraction` is positive. With `early_stopping`, `validation_log_likelihood` is
-        an estimate of the mean log-likelihood of held-out rows in nats [5]_, of bits that are
-        drawn once where these have grey levels, and of the observed entries where they have
-        gaps. With hundreds of hidden units it may be off by a nat or two, its late changes by
-        less. With persistent chains `free_energy_swing` is the standard deviation, over those
-        rows, of what the pass changed in their free energies under the parameters before
-        averaging, in nats. `swap_rate`, with
-        `sampler="tempering"`, is the share of the swaps proposed in the pass that was accepted.
+        hidden units; `weight_norm`; counts of `dead_units`, `saturated_units` and
+        `redundant_units`, whose means correlate beyond 0.99 with those of an earlier unit of
+        their layer; with `validation_fraction`, `free_energy_gap`, the mean free energy of
+        held-out rows less that of training rows, in nats; with `early_stopping`,
+        `validation_log_likelihood`, an estimate of the mean log-likelihood of the observed
+        entries of held-out rows, in nats [5]_, which may be off by a nat or two with hundreds
+        of hidden units; with persistent chains `free_energy_swing`, the standard deviation over
+        rows of the change of their free energies in the pass, in nats; with
+        `sampler="tempering"`, `swap_rate`, the share of proposed swaps that were accepted.
 
-    learning_rate_ : float
-        The learning rate that the last training started with.
-
-    batch_size_ : int
-        Rows for each update in the last training.
-
-    sparsity_target_ : float or None
-        The mean activity that hidden units were pushed to.
+    learning_rate_, batch_size_, sparsity_target_ : float, int, float or None
+        The values of these parameters in the last training.
 
     n_iter_ : int
-        Passes made over data, in all calls that continued one another; with `early_stopping`
-        those after the best one too.
+        Passes made, in all calls that continued one another, those after the best pass of
+        `early_stopping` included.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -329,9 +311,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. Sparse data is made dense one minibatch at a time, and a file that
-            is mapped to memory is read where it lies. The rows of a dask array stay with the
-            workers of a `distributed` cluster, which take part in the training.
+            Training data. Sparse data is made dense one minibatch at a time; a memory-mapped
+            file is not copied. The rows of a dask array stay on the workers of a `distributed`
+            cluster, which take part in the training.
         y : Ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -350,9 +332,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Warns
         -----
         ConvergenceWarning
-            When persistent chains do not mix: `free_energy_swing` of `history_` is then above
-            5 nats in the last half of the passes, and above what the rows differ by. Or when
-            the weights still moved in one direction in the last half of the passes.
+            When persistent chains do not mix: in the last half of the passes,
+            `free_energy_swing` is above 5 nats and above the standard deviation of the free
+            energies. Or when the weights still move in one direction.
         """
         go_on = self.warm_start and hasattr(self, "_run")
         dtype = self.components_.dtype if go_on else None
@@ -380,8 +362,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
         """Pass over `X` once, at the full learning rate.
 
-        The chains, the averages and the moments of the columns go on from the last call; the
-        first call, or one after `fit`, takes what it finds. Any number of rows will do.
+        The chains, the averages and the moments of the columns continue from the last call of
+        `fit` or `partial_fit`. Any number of rows is allowed.
 
         Parameters
         ----------
@@ -467,7 +449,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             )
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
-        """What a user of the fitted estimator finds, in the notation of scikit-learn."""
+        """The public attributes, and what methods need."""
         shared = self._attributes_of(run)
         machine = shared["_machine"]
         hidden, (a, b) = machine.units[1], machine.par
@@ -488,7 +470,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
+            Rows; grey levels are taken as they are. Missing entries (NaN) are filled in by
             their mean field.
 
         Returns
