@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 RESULTS = Path(__file__).parent / "results"
 
-# What the networks of benchmarks on MNIST are trained without, unless they say otherwise.
+# What the networks of benchmarks on MNIST are trained without, by default.
 PLAIN_NETWORK = {
     "adversarial_eps": 0,
     "virtual_adversarial_eps": 0,
@@ -25,7 +25,7 @@ PLAIN_NETWORK = {
 
 
 def arguments(description, **options):
-    """Command line of a benchmark: the folder of the data, and what else it takes."""
+    """Command line of a benchmark: the folder of the data, and its other options."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--data",
@@ -44,7 +44,7 @@ def arguments(description, **options):
 
 
 def load(folder, name):
-    """Arrays of one file, bit-packed ones unpacked; None, with a word, if it is not there."""
+    """Arrays of one file, bit-packed ones unpacked; None, with a message, if it is missing."""
     path = Path(folder or "", f"{name}.npz")
     if folder is None or not path.exists():
         where = path if folder else "no folder: give --data or set SKLEARN_DBN_DATA"
@@ -66,7 +66,7 @@ def digits():
 
 
 def save(name, rows, **more):
-    """Write the figures as JSON, with the machine and the versions that they are from."""
+    """Write the figures as JSON, with the machine and the versions of the run."""
     machine = {
         "processor": _processor(),
         "cores": joblib.cpu_count(),
@@ -82,13 +82,13 @@ def save(name, rows, **more):
 
 
 def saved(name):
-    """The rows of an earlier run, none where there was none."""
+    """The rows of an earlier run; none if there was no run."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text())["rows"] if path.exists() else []
 
 
 class Record:
-    """The rows of a file of results; a case that it holds is not computed again.
+    """The rows of a file of results; a case in it is not computed again.
 
     Without ``resume`` nothing is read or written.
     """
@@ -107,7 +107,7 @@ class Record:
         row = {**case, **found, "seconds": round(time.perf_counter() - start, 2)}
         print(row, flush=True)
         if self.resume:
-            # Another process may have other cases in hand.
+            # Another process may compute other cases.
             self.rows = saved(self.name)
         self.rows.append(row)
         if self.resume:

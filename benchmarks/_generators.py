@@ -1,4 +1,4 @@
-"""The generators of the benchmarks on MNIST, trained without labels and kept."""
+"""The generators of the benchmarks on MNIST, trained without labels and cached."""
 
 from _data import RESULTS
 
@@ -9,7 +9,7 @@ SPARSE, SPARSE_DBM = f"sparse {DBN}", f"sparse {DBM}"
 
 
 def generator(name, seed=0, small=False, random=False):
-    """One of the four, to be fitted on grey levels; at its random start if ``random``."""
+    """One of the four, to be fitted on grey levels; with random weights if ``random``."""
     n_iter = 0 if random else 2 if small else 30
 
     def rbm(learning_rate, n_iter=n_iter, **more):

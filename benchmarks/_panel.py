@@ -1,4 +1,4 @@
-"""The data sets of the panel, and the splits by which everything on it is judged."""
+"""The data sets of the panel, and the splits on which everything is scored."""
 
 import json
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, Strati
 
 # Sets that come with scikit-learn; all others need the folder of the data.
 BUNDLED = ("digits", "iris", "wine", "breast cancer", "diabetes")
-# The larger ones are split once, where five folds would take an hour.
+# The larger ones are split once, as five folds would take an hour.
 LARGE = 4000
 
 
 @dataclass
 class Problem:
-    """Rows, what is to be predicted of them, and how they are split.
+    """Rows, their targets, and how they are split.
 
     ``regression``: whether y holds numbers.
     """
@@ -28,9 +28,9 @@ class Problem:
     regression: bool = False
 
     def splits(self, n_folds=5, seed=1):
-        """Rows to train on and rows to test on, ``n_folds`` times or, of a large set, once.
+        """Training rows and test rows, ``n_folds`` times or, for a large set, once.
 
-        The defaults were chosen on the splits of ``seed`` 0; what is reported is on those of 1.
+        The defaults were selected on the splits of ``seed`` 0; results are on those of 1.
         """
         if len(self.X) > LARGE:
             kind = ShuffleSplit if self.regression else StratifiedShuffleSplit
@@ -40,7 +40,7 @@ class Problem:
 
 
 def problems(folder, names=()):
-    """The problems of the panel that are there, those of ``names`` or all."""
+    """The problems of the panel whose data is found, those of ``names`` or all."""
     for name in names or NAMES:
         if name in BUNDLED:
             yield _bundled(name)
@@ -147,7 +147,7 @@ def _frame(folder, table):
 
 
 def one_hot(frame, kinds):
-    """Numbers as they are, their gaps at the median; a column for each level of the others."""
+    """Numbers unchanged, their gaps at the median; a column for each level of the others."""
     import pandas as pd
 
     columns = []

@@ -8,7 +8,7 @@ HEADS = ("SVC", "LogisticRegression")
 
 
 def draw(rows, folder):
-    """Write the figures that the rows are enough for."""
+    """Write the figures whose rows are all there."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -39,7 +39,7 @@ def short(title):
 
 
 def layers(rows, plt):
-    """Errors on every subset of layers, beside pixels and components."""
+    """Errors on every subset of layers, on pixels and on components."""
     drawn, panels = plt.subplots(1, 2, figsize=(9.5, 5.8), sharey=True)
     titles = [
         row["set"]
@@ -75,7 +75,7 @@ def layers(rows, plt):
 
 
 def units(rows, plt):
-    """Errors against the share of all units that the head sees."""
+    """Errors against the share of all units that are selected."""
     drawn, panels = plt.subplots(2, 2, figsize=(8.5, 6), sharex=True)
     for line, head in zip(panels, HEADS, strict=True):
         for panel, network in zip(line, (DBN, DBM), strict=True):
@@ -108,7 +108,7 @@ def units(rows, plt):
 
 
 def tasks(rows, plt):
-    """Other questions, each answered from the same features."""
+    """Other tasks, with the same features."""
     found = of(rows, "tasks")
     names = list(dict.fromkeys(row["task"] for row in found))
     drawn, panels = plt.subplots(1, len(names), figsize=(9.5, 3), sharey=True)

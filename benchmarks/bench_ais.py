@@ -1,13 +1,13 @@
-"""Annealed importance sampling beside the matrix products it needs.
+"""Annealed importance sampling compared with the matrix products it needs.
 
     python benchmarks/bench_ais.py
 
 Seconds per temperature of 100 chains on an RBM of 784 x 500 units in float32, with either layer
 summed out, and of two products alone: of the visible states and of the hidden ones with the
-weights, once as the training step takes them (a transposed view of the weights for the second)
-and once with the transpose laid out in memory. All are run in turn; figures are medians over
-the turns. How long the way from 0 to 1 should be is no question of time; the spread of the log
-weights is given beside it.
+weights, once as an update computes them (a transposed view of the weights for the second) and
+once with the transpose laid out in memory. All are run in turn; figures are medians over the
+turns. The number of temperatures between 0 and 1 does not depend on the time; the standard
+deviation of the log weights is printed too.
 """
 
 from statistics import median

@@ -1,12 +1,12 @@
-"""Features of columns with a common factor, beside the columns themselves.
+"""Features of columns with a common factor, compared with the columns themselves.
 
     python benchmarks/bench_common_factor.py
 
 Spectra of 2,000 columns with one baseline (R2 of ridge regression on standardised features),
 and 784 pixels of three patterns with one brightness for each image, as real values and as grey
 levels (accuracy of logistic regression on standardised features); three folds, 64 hidden units,
-all other parameters at their defaults. Beside these the number of redundant units after the
-last pass.
+all other parameters at their defaults. The number of redundant units after the last pass is
+printed too.
 """
 
 import numpy as np

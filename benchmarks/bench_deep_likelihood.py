@@ -2,21 +2,22 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_deep_likelihood.py
 
-Scored on the published split of binarised MNIST, with the time that the training took, twice:
+Scored on the published split of binarised MNIST, with the time of the training, twice:
 
 - "fixed": trained on the bits of the published 50,000 rows, the same at every pass.
-- "redrawn": trained on the grey levels of the same 50,000 digits, whose bits are drawn anew
-  each time, as the published machine was. Valid and test rows are the same fixed bits.
+- "redrawn": trained on the grey levels of the same 50,000 digits, whose bits are drawn anew at
+  each presentation, as for the published machine. Validation and test rows are the same fixed
+  bits.
 
 The bound on the test log-likelihood is `score_bound`, the estimate `score`; log Z is the mean
 of `forward` and `reverse` annealing at 20,000 temperatures. Published: bound -84.62 after two
-days, on 60,000 digits (Salakhutdinov, Hinton 2009, PMLR 5:448-455). Settings were chosen by
-the first 2,000 validation rows, for "fixed"; "redrawn" takes the same. Units are dead or
-saturated as `history_` has it, over the test rows.
+days, on 60,000 digits (Salakhutdinov, Hinton 2009, PMLR 5:448-455). Settings were selected on
+the first 2,000 validation rows, for "fixed"; "redrawn" uses the same. Dead and saturated units
+are counted as in `history_`, over the test rows.
 
-Then the features of each layer of "fixed", from grey-level MNIST, into
-LogisticRegression(C=0.5). A case that the file of results holds is not run again; a training
-that was cut short goes on.
+Then the features of each layer of "fixed", from grey-level MNIST, with
+LogisticRegression(C=0.5). A case that is in the file of results is not run again; a training
+that was interrupted resumes.
 """
 
 import time
@@ -41,7 +42,7 @@ def nats(dbm, data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = dbm.log_partition("ais", temperatures=TEMPERATURES)
-    # What scores are made with, too: it need not be found again.
+    # The scores use this log Z, instead of another estimate.
     dbm._known["log_z"] = found.value
     row = {
         "forward": found.forward.value,
@@ -81,7 +82,7 @@ def errors(dbm, train, y_train, test, y_test):
 
 
 def evaluated(sizes, first, joint, rows, data, images=None):
-    """Train on ``rows``; what is found out about the machine, and features of ``images``."""
+    """Train on ``rows``; results of the machine, and features of ``images``."""
     dbm = DBMTransformer(
         sizes,
         rbm=RBMTransformer(**joint),
@@ -93,7 +94,7 @@ def evaluated(sizes, first, joint, rows, data, images=None):
     )
     start = time.perf_counter()
     dbm.fit(rows)
-    # A machine that the cache has takes no time.
+    # A machine in the cache takes no time.
     row = {"training": time.perf_counter() - start}
     print(f"trained: {row['training']:.0f} s", flush=True)
     row |= nats(dbm, data)

@@ -1,12 +1,12 @@
-"""A training step and a transform of a deep Boltzmann machine beside the products they need.
+"""An update and a transform of a deep Boltzmann machine, and the products they need.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_deep_step.py
 
 784-500-1000 units, minibatches and chains of 100 rows, 5 sweeps of the mean field and 5 Gibbs
-sweeps. A step is a pass, with all that it records, divided by its steps; what happens once in
-a fit is left out, as the time of its last sweeps depends on the machine. For `transform` the
-machine is trained for a few passes first, and its bare products are those of each row's own
-sweeps, in blocks of 512 rows. Ratios are medians over turns in which both are run.
+sweeps. The time of an update is that of a pass, with its record, divided by its updates. Work
+that is done once in a fit is left out, as the time of its last sweeps depends on the machine.
+For `transform` the machine is trained for a few passes first, and its products are those of
+each row's own sweeps, in blocks of 512 rows. Ratios are medians over turns in which both run.
 """
 
 import itertools
@@ -22,7 +22,7 @@ SIZES, BATCH, SWEEPS, BLOCK = (500, 1000), 100, 5, 512
 
 
 class Clock:
-    """A callback that keeps the seconds of each pass."""
+    """A callback that records the seconds of each pass."""
 
     def __init__(self):
         self.seconds = []
@@ -55,7 +55,7 @@ def matrices(n_columns, n_rows):
 
 
 def step_products(n_columns, n_steps):
-    """What one step multiplies, ``n_steps`` times."""
+    """The products of one update, ``n_steps`` times."""
     (W, V), (v2, h2, g2) = matrices(n_columns, 2 * BATCH)
     v, h, g = v2[:BATCH], h2[:BATCH], g2[:BATCH]
     for _ in range(n_steps):
@@ -72,7 +72,7 @@ def step_products(n_columns, n_steps):
 
 
 def transform_products(n_columns, n_rows, n_sweeps):
-    """A first pass over all rows, and ``n_sweeps`` sweeps over rows altogether."""
+    """A first pass over all rows, and ``n_sweeps`` sweeps over rows in total."""
     (W, V), (v, h, g) = matrices(n_columns, BLOCK)
     for _ in range(round(n_rows / BLOCK)):
         v @ W, h @ V

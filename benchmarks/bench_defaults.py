@@ -1,12 +1,12 @@
-"""Candidates for the defaults, on the folds of the panel that choose them.
+"""Candidates for the defaults, on the folds of the panel that are used to select them.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_defaults.py --data FOLDER
 
 One parameter at a time is changed. Percent of errors, means over the first two folds (five of
 small sets): of LogisticRegression and of an SVC on the last layer and on all layers of a
 `DBNTransformer`, each head the better of scaled and unscaled; and of a `DBNClassifier`, by
-parameters of its fine-tuning. CPU seconds of a fit. It resumes where it stopped; `--sets`
-chooses less. What was chosen is judged on other folds, and on other sets, by bench_panel.py.
+parameters of its fine-tuning. CPU seconds of a fit. An interrupted run resumes; `--sets`
+restricts the sets. bench_panel.py tests the selected defaults on other folds and other sets.
 """
 
 import os

@@ -2,12 +2,12 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_exact_likelihood.py
 
-The published table that needs no trust in annealed importance sampling: with 23 hidden units
+The published table that does not depend on annealed importance sampling: with 23 hidden units
 the partition function is a sum of 2^23 terms. Test log-likelihood in nats from Uria et al.
 (2016, JMLR 17:205, after Larochelle, Bengio, Turian 2010, doi:10.1162/neco.2010.10-08-885).
-Each candidate trains on the training rows; the one of the highest validation log-likelihood is
-the one whose test log-likelihood counts. (The test rows of adult are those of the published
-file that are in neither of the other parts.) An interrupted run goes on with what is missing.
+Each candidate is trained on the training rows; the test log-likelihood is that of the candidate
+with the highest validation log-likelihood. (The test rows of adult are those of the published
+file that are in neither of the other parts.) An interrupted run resumes.
 """
 
 import time

@@ -1,21 +1,22 @@
-"""Fine-tuned networks on MNIST: test error, beside the same networks from random weights.
+"""Fine-tuned networks on MNIST: test error, and that of the same networks from random weights.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_fine_tuning.py
 
 Pixels in any order, no other data. The generators are trained on the 60,000 training images
-without their labels. Of the candidates for a case the one with the fewest errors on the last
-10,000 training rows, its network trained on the labels of the others, is trained on all labels
-and meets the test set once. From random weights a network takes the settings chosen for the
-pre-trained one. The generators of the candidates have not seen those 10,000 rows, but for the
-cases of SEEN and those with few labels. Published: 1.15 % for the deep belief network (Hinton
-2007), 0.92 % with dropout (Srivastava et al. 2014, JMLR 15:1929-1958), 0.95 % for the deep
-Boltzmann machine (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
+without their labels. For each case, the candidates are trained on the labels of the first
+50,000 training rows. The one with the fewest errors on the last 10,000 is trained on all labels
+and scored once on the test set. From random weights a network has the settings selected for the
+pre-trained one. The generators of the candidates are not trained on those 10,000 rows, except
+in the cases of SEEN and those with few labels. Published: 1.15 % for the deep belief network
+(Hinton 2007), 0.92 % with dropout (Srivastava et al. 2014, JMLR 15:1929-1958), 0.95 % for the
+deep Boltzmann machine (Salakhutdinov, Hinton 2009, PMLR 5:448-455).
 
-With 100 and 1,000 labels the network sees as many rows of each class, and in the cases called
-virtual the others too, without their labels; errors are means over draws of the labels. Three
-seeds for the deep belief networks with dropout and with adversarial rows, one for the rest.
+With 100 and 1,000 labels the network is trained on as many rows of each class, and in the cases
+called virtual also on the others, without their labels; errors are means over draws of the
+labels. Three seeds for the deep belief networks with dropout and with adversarial rows, one for
+the rest.
 
-A case that the file of results holds is not run again; a training that was cut short goes on.
+A case that is in the file of results is not run again; an interrupted training resumes.
 """
 
 from functools import partial
@@ -30,8 +31,8 @@ from sklearn_dbn import DBNClassifier
 
 NAME = "bench_fine_tuning"
 DROPOUT = {"dropout": 0.2, "hidden_dropout": 0.2}
-# Chosen by runs of 20 passes on the validation part, as docs/decisions/fine-tuning.md has it;
-# but for the label smoothing, which was set beforehand.
+# Selected by runs of 20 passes on the validation rows (docs/decisions/fine-tuning.md), except
+# for the label smoothing, which was set beforehand.
 PLAIN = [{"n_iter": 30, "learning_rate": 1e-3, "label_smoothing": 0.1}]
 DROPPED = [{"n_iter": 60, "learning_rate": 1e-3, **DROPOUT}]
 ADVERSARIAL = [
@@ -41,7 +42,7 @@ ADVERSARIAL = [
 ]
 LONG = {"n_iter": 80, "learning_rate": 1e-3, "adversarial_eps": 2.0}
 LONGER = [LONG, {**LONG, **DROPOUT}, {**LONG, "n_iter": 200, **DROPOUT}]
-# Without the second input of the augmented network.
+# Without the top-down input of the augmented network.
 ALONE = [
     {**LONG, "n_iter": n_iter, "learning_rate": rate, **DROPOUT, "top_down_input": False}
     for rate, n_iter in product((1e-3, 3e-3), (80, 200))
@@ -62,8 +63,8 @@ EITHER = [
     }
     for top_down_input, n_iter in product((True, False), (40, 80))
 ]
-# What trainings of the DBM's network outside this repository had in common where they made the
-# fewest errors on the validation rows, as docs/decisions/fine-tuning.md has it.
+# What the best trainings of the DBM's network outside this repository had in common, by errors
+# on the validation rows (docs/decisions/fine-tuning.md).
 MILDER = [
     {
         "n_iter": n_iter,
@@ -149,20 +150,20 @@ CANDIDATES = {
     "100 labels, virtual": FEW_VIRTUAL[100],
     "1000 labels, virtual": FEW_VIRTUAL[1000],
 }
-# Their candidates were compared on rows that the generators had seen, and were not again.
+# Their candidates were compared on rows that the generators were trained on.
 SEEN = ("adversarial, longer", "pixels alone")
 DRAWS = 3
 
 
 def error(transformer, settings, seed, train, test):
-    """Percent of errors on ``test``. Rows of label -1 have none."""
+    """Percent of errors on ``test``. Rows labelled -1 have no label."""
     network = DBNClassifier(FrozenEstimator(transformer), unlabeled=-1, random_state=seed)
     network.set_params(**{"batch_size": 100, **PLAIN_NETWORK, **settings}).fit(*train)
     return 100 * (1 - network.score(*test))
 
 
 def draws(y, n_labels):
-    """Rows of as many labels of each class, again and again."""
+    """Draws of rows with an equal number of labels of each class."""
     rng = np.random.default_rng(0)
     classes = np.unique(y)
     for _ in range(DRAWS):
@@ -173,13 +174,13 @@ def draws(y, n_labels):
 
 
 def run(fitted, kind, settings, seed, train, test):
-    """Percent of errors, the mean over draws where there are few labels."""
+    """Percent of errors; the mean over draws if there are few labels."""
     if "labels" not in kind:
         return {"error": error(fitted, settings, seed, train, test)}
     X, y = train
     found = []
     for few in draws(y, int(kind.split()[0])):
-        # First those that keep their label.
+        # First the rows that keep their label.
         order = np.concatenate([few, np.setdiff1d(np.arange(len(y)), few)])
         given = np.full(len(y), -1)
         given[: len(few)] = y[few]
@@ -210,7 +211,7 @@ def main():
             row = record(case, partial(run, fitted, kind, settings, 0, known, held_out))
             found.append(row["error"])
         best = candidates[int(np.argmin(found)) if found else 0]
-        # From random weights a sparse network is the dense one.
+        # From random weights the sparse and the dense network are the same.
         dense = (DENSE.get(network), kind) in [case[:2] for case in CASES]
         random = [] if dense else [("random", 0)]
         for start, seed in [("generator", s) for s in seeds] + random:

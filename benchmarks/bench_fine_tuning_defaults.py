@@ -1,11 +1,11 @@
-"""Defaults of fine-tuning, compared on folds of training rows; no test set is looked at.
+"""Defaults of fine-tuning, compared on folds of training rows; no test set is used.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_fine_tuning_defaults.py
 
 Percent of errors over three folds of digits and of 3,000 training rows each of USPS and MNIST,
-after 50 passes over a belief network of two layers of 256 units: for a learning rate of Adam
-and a batch size, and with dropout, each with and without centred inputs. The generators are
-trained once for each fold.
+after 50 passes, with a deep belief network of two layers of 256 units: for a learning rate of
+Adam and a minibatch size, and with dropout, each with and without centred inputs. The
+generators are trained once for each fold.
 """
 
 from itertools import product
@@ -28,7 +28,7 @@ CANDIDATES = [
     for settings, centered in product([*RATES, DROPOUT], (False, True))
 ]
 N_ROWS = 3000
-# As these were when the table was made.
+# The values at the time of the table.
 FORMER = {"n_iter": 50, **PLAIN_NETWORK}
 
 

@@ -1,11 +1,11 @@
-"""A step of fine-tuning beside scikit-learn's MLPClassifier and the matrix products it needs.
+"""An update of fine-tuning, scikit-learn's MLPClassifier, and the matrix products it needs.
 
     python benchmarks/bench_fine_tuning_step.py
 
-Seconds of an epoch, divided by its number of steps, of 784-500-500-2000-10 at batches of 100
-and of smaller networks at smaller ones, with Adam and with momentum, in float32 and with one
-BLAS thread; the three are run in turn, and the ratios are medians over the turns. The bare
-products are those of a step: forward, back to each hidden layer, and the gradient of each
+Seconds of a pass, divided by its number of updates, of 784-500-500-2000-10 at minibatches of
+100 and of smaller networks at smaller ones, with Adam and with momentum, in float32 and with
+one BLAS thread; the three are run in turn, and the ratios are medians over the turns. The
+products are those of an update: forward, back to each hidden layer, and the gradient of each
 weight matrix.
 """
 
@@ -58,7 +58,7 @@ def products(batch_size, sizes):
 
 
 def compare(batch_size, sizes, solver, turns):
-    """Ours, theirs and the bare products, one after the other, again and again."""
+    """This package, scikit-learn and the products alone, in turn."""
     rng = np.random.default_rng(0)
     X = (rng.random((batch_size * N_STEPS, sizes[0])) < 0.2).astype(np.float32)
     y = np.arange(len(X)) % sizes[-1]

@@ -1,4 +1,4 @@
-"""Training on rows with missing entries, beside complete rows and independent columns.
+"""Training on rows with missing entries, compared with complete rows and independent columns.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_gaps.py
 
@@ -32,7 +32,7 @@ def bits_of_an_rbm(rng):
     """Independent draws, by enumeration of the hidden states."""
     W = 1.5 * rng.normal(size=(8, 4))
     h = (np.arange(16)[:, None] >> np.arange(4)) & 1
-    # Biases that make the middle of both layers the likeliest place.
+    # Biases with which the middle of both layers is the most probable state.
     a, b = -W.sum(axis=1) / 2, -W.sum(axis=0) / 2
     field = h @ W.T + a
     p = softmax(h @ b + np.logaddexp(0, field).sum(axis=1))

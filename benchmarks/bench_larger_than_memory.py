@@ -1,14 +1,14 @@
-"""Training on a file where it lies: the memory it takes, and its speed beside rows in memory.
+"""Training on a file: the memory it takes, and its speed compared with rows in memory.
 
     python benchmarks/bench_larger_than_memory.py
 
-Writes a file of float32 rows to a temporary folder and fits an RBM to it, one pass in a
-process of its own, whose largest amount of anonymous memory (RssAnon: what is not a view of a
-file) is taken from 100 looks a second. In turn with that, the same fit to rows that were read
-into memory beforehand, as many as `--in-memory` gigabytes hold. The speeds are of the whole
-`fit`, checks included, in rows for each second and for each second of processor time, which
-other programs on the machine do not change; the ratios are medians over the turns. The file is
-in the page cache of the system, as it has just been written.
+Writes a file of float32 rows to a temporary folder and fits an RBM to it, one pass in a process
+of its own. The largest amount of anonymous memory of that process (RssAnon: memory that is not
+mapped from a file) is sampled 100 times a second. In turn with that, the same fit to rows that
+were read into memory beforehand, as many as `--in-memory` gigabytes hold. The speeds are of the
+whole `fit`, checks included, in rows for each second and for each second of processor time,
+which does not depend on other programs on the machine; the ratios are medians over the turns.
+The file is in the page cache of the system, as it has just been written.
 """
 
 import shutil
@@ -30,7 +30,7 @@ ROW = 4 * N_COLUMNS
 
 
 def write(path, n_rows):
-    """Binary rows in which neighbouring columns are alike, as in images."""
+    """Binary rows in which neighbouring columns are similar, as in images."""
     X = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, N_COLUMNS))
     rng = np.random.default_rng(0)
     levels = rng.random((10_000, N_COLUMNS // 28), dtype=np.float32).repeat(28, axis=1)
@@ -50,11 +50,11 @@ def anonymous():
 
 
 def fit(path, n_rows, in_memory):
-    """Seconds of one pass, of the clock and of the processor; largest anonymous memory."""
+    """Wall-clock and processor seconds of one pass; peak anonymous memory."""
     X = np.load(path, mmap_mode="r")[:n_rows]
     if in_memory:
         X = np.array(X)
-    # All that is loaded and allocated once.
+    # Everything that is loaded and allocated once.
     RBMTransformer(8, n_iter=1).fit(X[:100])
     peak, done = [anonymous()], threading.Event()
 
@@ -73,7 +73,7 @@ def fit(path, n_rows, in_memory):
 
 
 def alone(*args):
-    """`fit` in a process that has done nothing else."""
+    """`fit` in a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(fit, *args).result()
 

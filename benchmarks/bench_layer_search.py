@@ -1,4 +1,4 @@
-"""A grid over layer subsets, with and without memory=, against its trainings and heads alone.
+"""A grid over layer subsets, with and without memory=, compared with its trainings and heads.
 
     python benchmarks/bench_layer_search.py
 
@@ -33,7 +33,7 @@ def search(X, y, rbm, memory, n_jobs=None):
 
 
 def parts(X, y, rbm):
-    """Seconds of the five trainings, and of the heads on features that are there."""
+    """Seconds of the five trainings, and of the heads on given features."""
     training = heads = 0.0
     for train, test in FOLDS.split(X, y):
         start = time.perf_counter()

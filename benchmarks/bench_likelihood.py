@@ -1,17 +1,17 @@
-"""Test log-likelihood of binarised MNIST, and missing quarters filled in.
+"""Test log-likelihood of binarised MNIST, and missing quarters imputed.
 
     OPENBLAS_NUM_THREADS=2 python benchmarks/bench_likelihood.py
 
-An RBM of 500 hidden units and a DBN of 500 and 2000, on the published split, with the time
-that each took to train. Published (log Z by forward annealing): RBM of 500, CD-25 -86.34; DBN
-500-2000, bound -86.22, estimate -84.55 (Salakhutdinov, Murray 2008,
-doi:10.1145/1390156.1390266). Here log Z is the mean of forward and reverse annealing, `gap`
-their difference; forward alone flatters. The DBN's first layer is the RBM. Settings were chosen
-by the validation rows.
+An RBM of 500 hidden units and a DBN of 500 and 2000, on the published split, with the training
+time of each. Published (log Z by forward annealing): RBM of 500, CD-25 -86.34; DBN 500-2000,
+bound -86.22, estimate -84.55 (Salakhutdinov, Murray 2008, doi:10.1145/1390156.1390266). Here
+log Z is the mean of forward and reverse annealing, `gap` their difference; forward annealing
+alone gives too high a score. The DBN's first layer is the RBM. Settings were selected on the
+validation rows.
 
-Then the lower right quarter of 1,000 test images is deleted, and filled in by the RBM's
+Then the lower right quarter of 1,000 test images is deleted, and imputed by the RBM's
 conditional mean, by the column means and by `KNNImputer(5)`, in nats for each deleted pixel.
-What was trained is kept beside the results, so that an interrupted run goes on.
+Trained machines are cached with the results, so an interrupted run resumes.
 """
 
 import time
@@ -28,16 +28,16 @@ DENSE = {"weight_decay": 2e-4, "batch_size": 100, "sparsity_target": None}
 FIRST = {"learning_rate": 0.3, "n_iter": 300, **DENSE}
 SECOND = {"learning_rate": 0.1, "n_iter": 60, **DENSE}
 TEMPERATURES = 20_000
-# Whole certainties have an infinite loss, and five neighbours are often of one mind.
+# Probabilities of 0 and 1 have an infinite loss, and five neighbours often agree.
 CLIP = 0.01
 
 
 def scores(model, data):
-    """Mean log-likelihood in nats of each part, and how far log Z is known."""
+    """Mean log-likelihood in nats of each part, and the precision of log Z."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = model.log_partition("ais", temperatures=TEMPERATURES)
-    # What scores are made with, too: it need not be found again.
+    # The scores use this log Z, instead of another estimate.
     model._known["log_z"] = found.value
     row = {"gap": found.reverse.value - found.forward.value, "error": found.standard_error}
     for part in ("valid", "test"):

@@ -1,4 +1,4 @@
-"""Defaults beside what people know, on a panel of data sets of different size and kind.
+"""Defaults compared with common estimators, on a panel of data sets of different size and kind.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_panel.py --data FOLDER
 
@@ -7,15 +7,15 @@ means over folds and seeds, and seconds of CPU of a fit:
 
 - columns and features of a `DBNTransformer` into LogisticRegression or Ridge, and into an SVC
   or SVR, each head the better of scaled and unscaled for both;
-- `DBNClassifier` or `DBNRegressor` beside a multi-layer perceptron, of its default layers and
-  of the same layers, also the better of scaled and unscaled, and HistGradientBoosting;
+- `DBNClassifier` or `DBNRegressor`, a multi-layer perceptron, of its default layers and of the
+  same layers, also the better of scaled and unscaled, and HistGradientBoosting;
 - the same with 100 labels, where the other rows train the generator alone;
-- the mean log-likelihood of held-out rows under an `RBMTransformer`, in nats, beside the best
-  of a grid of weight decays and passes;
+- the mean log-likelihood of held-out rows under an `RBMTransformer`, in nats, and the best of a
+  grid of weight decays and passes;
 - scikit-learn's example of its RBM, and the time that 100,000 rows of 50 columns take.
 
 Sets of more than 4,000 rows are split once, the others into five folds. Each case is a row of
-JSON; the run resumes where it stopped. `--sets`, `--methods` and `--seeds` choose less.
+JSON; an interrupted run resumes. `--sets`, `--methods` and `--seeds` restrict it.
 """
 
 import os
@@ -47,14 +47,14 @@ GRID = [
 
 
 def heads(regression):
-    """Linear and kernel heads, which see columns and features alike."""
+    """Linear and kernel heads, for columns and for features."""
     if regression:
         return {"linear": Ridge(), "SVC": SVR()}
     return {"linear": LogisticRegression(max_iter=2000), "SVC": SVC()}
 
 
 def peers(regression, seed):
-    """What people know, and whether it is tried scaled and unscaled."""
+    """Common estimators, and whether each is tried scaled and unscaled."""
     mlp = MLPRegressor if regression else MLPClassifier
     trees = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
     return {
@@ -87,7 +87,7 @@ def labelled(y, rows, seed):
 
 
 def columns(problem, seed):
-    """Heads on the columns themselves, once for all seeds."""
+    """Heads on the columns, once for all seeds."""
     found = {}
     for name, head in heads(problem.regression).items():
         errors = [
@@ -146,7 +146,7 @@ def peer(name):
 
 
 def few_labels(problem, seed):
-    """`DBNClassifier` on all rows and 100 labels, and peers on the labelled rows alone."""
+    """`DBNClassifier` on all rows and 100 labels, and the others on the labelled rows."""
     errors = {"DBNClassifier": [], "MLP": [], "SVC": []}
     seconds = []
     for a, b in problem.splits():
@@ -210,7 +210,7 @@ def _rounded(found):
 def nudged_digits(record, folder):
     """scikit-learn's example of its RBM: percent right of LogisticRegression(C=100).
 
-    Digits and their copies moved by a pixel in four directions, a fifth of the rows to test on.
+    Digits and their copies moved by a pixel in four directions; a fifth are test rows.
     """
     X, y = load_digits(return_X_y=True)
     moves = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
@@ -264,9 +264,9 @@ METHODS = {
     "HistGradientBoosting": peer("HistGradientBoosting"),
     "100 labels": few_labels,
 }
-# What has data of its own.
+# Methods with data of their own.
 ALONE = {"example": nudged_digits, "many rows": many_rows, "likelihood": likelihood}
-# Without a random state, or known well enough from one seed.
+# Without a random state, or with little variation between seeds.
 ONCE = ("columns", "HistGradientBoosting")
 
 

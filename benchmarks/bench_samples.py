@@ -1,11 +1,11 @@
-"""Samples of a population beside those of the chains that training leaves.
+"""Samples of a population compared with those of the chains that training leaves.
 
     python benchmarks/bench_samples.py [--data FOLDER]
 
 Shares: how far the shares of eight separate patterns among 2,000 rows are from those of the
-model, by the statistic of the chi-squared test with 7 degrees of freedom (of independent rows 7
-on average, and less than 24.3 in 999 of 1,000 cases), the mean and the largest over ten seeds.
-Cost: processor time of a call, population over chains, median of five calls in turn.
+model, by the statistic of the chi-squared test with 7 degrees of freedom (for independent rows
+7 on average, and less than 24.3 in 999 of 1,000 cases), the mean and the largest over ten
+seeds. Cost: processor time of a call, population over chains, median of five calls in turn.
 Temperatures: how many annealing places by itself, from hidden units with their own biases and
 with the means of the training.
 """
@@ -45,7 +45,7 @@ def masses(machine):
 
 
 def from_training(rbm, n_rows, seed):
-    """Rows of chains that start where those of the training stand."""
+    """Rows of chains that start at the chains of the training."""
     rng = Stream(seed)
     chains = rbm._run.chains.states[0]
     start = chains[rng.permutation(max(n_rows, len(chains)))[:n_rows] % len(chains)]

@@ -2,11 +2,10 @@
 
     python benchmarks/bench_scaling.py
 
-Seconds of a fit and the most memory that it held at once, beyond the rows it was given, with
-one BLAS thread and with two; `cost` is the time over that of half the size, 2 where it is
-linear.
-Then sparse rows beside the same rows made dense; and two processes that train at once, with
-the inner threads that joblib leaves them, beside one of them alone.
+Seconds of a fit and the peak memory of a fit, without that of the rows, with one BLAS thread
+and with two; `cost` is the time divided by that of half the size, 2 where it is linear. Then
+sparse rows compared with the same rows made dense; and two processes that train at once, with
+the inner threads that joblib leaves them, compared with one of them alone.
 """
 
 import time
@@ -38,7 +37,7 @@ def seconds(function):
 
 
 def peak(function):
-    """Bytes that ``function`` held at once."""
+    """Peak memory of ``function``, in bytes."""
     tracemalloc.start()
     function()
     held = tracemalloc.get_traced_memory()[1]
@@ -95,7 +94,7 @@ def doublings(X, turns):
 
 
 def sparse_rows(turns):
-    """20,000 columns, 1 % of them on: sparse beside dense, and what memory that takes."""
+    """20,000 columns, 1 % of the bits on: sparse and dense, and the memory that they take."""
     X = sp.random_array((20_000, 20_000), density=0.01, format="csr", rng=0, dtype=np.float32)
     X.data[:] = 1
     few = X[:2000]
@@ -118,7 +117,7 @@ def sparse_rows(turns):
 
 
 def two_at_once(X, turns):
-    """The time of a fit while another process trains too, over that of a fit alone."""
+    """The time of a fit while another process trains, divided by that of a fit alone."""
     part = np.ascontiguousarray(X[: START[0], : START[1]])
     ratios = []
     with joblib.parallel_config("loky", inner_max_num_threads=1), joblib.Parallel(2) as workers:

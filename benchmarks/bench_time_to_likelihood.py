@@ -2,12 +2,13 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_time_to_likelihood.py
 
-BernoulliRBM trains for 40 passes at each of several learning rates, and is measured on the
-way; its best is that of the highest log-likelihood of the validation rows. Then RBMTransformer,
-in runs of more and more passes, with settings chosen by the validation rows too. log Z is the
-mean of forward and reverse annealed importance sampling (100 chains each way; the reverse ones
-start from training rows after 1,000 sweeps), and `gap` their difference: one alone
-flatters. Measuring is not part of the time. An interrupted run goes on with what is missing.
+BernoulliRBM is trained for 40 passes at each of several learning rates, and is measured during
+the training; its best is that of the highest log-likelihood of the validation rows. Then
+RBMTransformer, in runs of more and more passes, with settings selected on the validation rows
+too. log Z is the mean of forward and reverse annealed importance sampling (100 chains each; the
+reverse ones start from training rows after 1,000 sweeps), and `gap` their difference: one
+direction alone gives too high a score. Measuring is not part of the time. An interrupted run
+resumes.
 """
 
 import time
@@ -32,7 +33,7 @@ SETTINGS = {"learning_rate": 0.3, "weight_decay": 2e-4, "sparsity_target": None}
 
 
 def measure(machine, data):
-    """Mean log-likelihood of validation and test rows, and how far log Z is known."""
+    """Mean log-likelihood of validation and test rows, and the precision of log Z."""
     X = data["train"]
     base = base_rates(machine, [X.mean(axis=0)], [X.var(axis=0)])
     rng = Stream(1)
@@ -51,7 +52,7 @@ def measure(machine, data):
 
 
 def theirs(rate, data, rows):
-    """One learning rate of BernoulliRBM, measured on the way."""
+    """One learning rate of BernoulliRBM, measured during the training."""
     X = data["train"]
     rbm = BernoulliRBM(500, learning_rate=rate, batch_size=100, random_state=0)
     order, spent = np.random.default_rng(0), 0.0

@@ -1,10 +1,10 @@
-"""A PCD-1 step beside scikit-learn's BernoulliRBM and beside the matrix products it needs.
+"""A PCD-1 update, that of scikit-learn's BernoulliRBM, and the matrix products it needs.
 
     python benchmarks/bench_training_step.py
 
-Seconds of a pass of many steps, centring, averaging and history included, divided by the
-number of steps; the three are run in turn, and the ratios are medians over the turns, with one
-BLAS thread and with two. The bare products are those of a step: hidden fields of data and
+Seconds of a pass of many updates, centring, averaging and history included, divided by the
+number of updates; the three are run in turn, and the ratios are medians over the turns, with
+one BLAS thread and with two. The products are those of an update: hidden fields of data and
 chains, visible fields of the chains, and the gradient of the weights.
 """
 
@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_dbn import RBMTransformer
 
 SHAPES = [(10, 256), (100, 500), (256, 2000)]
-# Rows, columns and hidden units of steps whose products take no longer than all else.
+# Rows, columns and hidden units of updates whose products take at most half of the time.
 SMALL = [(10, 64, 256), (20, 64, 256), (10, 256, 256), (20, 256, 256)]
 
 
@@ -43,14 +43,14 @@ def products(n_columns, n_hidden, batch_size, n_steps):
 
 
 def per_pass(model, X, passes):
-    """Seconds of one pass, without what happens once for each fit."""
+    """Seconds of one pass, without the work done once for each fit."""
     once = seconds(lambda: model.set_params(n_iter=1).fit(X))
     more = seconds(lambda: model.set_params(n_iter=1 + passes).fit(X))
     return (more - once) / passes
 
 
 def compare(title, X, batch_size, n_hidden, turns):
-    """Ours, theirs and the bare products, one after the other, again and again."""
+    """This package, scikit-learn and the products alone, in turn."""
     n_steps = -(-X.shape[0] // batch_size)
     passes = max(1, 150 // n_steps) if X.shape[1] < 20_000 else 1
     ours = RBMTransformer(n_hidden, batch_size=batch_size, random_state=0)

@@ -1,25 +1,25 @@
-"""Which layers, which units? Frozen units of deep generators on MNIST, and what tuning costs.
+"""Which layers, which units? Frozen units of deep generators on MNIST, and fine-tuning.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/study_frozen_features.py
 
-A deep belief network 500-500-2000, another whose upper units are sparse, and a deep Boltzmann
+A deep belief network 500-500-2000, another with sparse upper layers, and a deep Boltzmann
 machine 500-1000 are trained once, without labels, on the 60,000 training images (from the
-folder of the benchmarks, else by ``fetch_openml``). Then, with their weights left alone:
+folder of the benchmarks, else by ``fetch_openml``). Then, with frozen weights:
 
 - LogisticRegression and SVC on pixels, on principal components, on each layer, on every subset
-  of layers, and, but for the sparse network, on the best 10, 25 and 50 % of all units by
-  `information`, by `mutual_info_classif` and at random. Heads see 10,000 training rows, three
-  draws. C and gamma are chosen for each set by the last 10,000 training rows, which no draw
-  contains; the test rows are met once. Then, on all 60,000 rows, LogisticRegression on every
-  subset of layers, and SVC on pixels, on the principal components, on the three sets of units
-  that were best on the validation rows, and on the best set of each generator; from the gamma
-  of the draws and its double that of fewer errors on the validation rows, when SVC has all
-  others.
+  of layers, and, except for the sparse DBN, on the best 10, 25 and 50 % of all units by
+  `information`, by `mutual_info_classif` and at random. Heads are trained on 10,000 training
+  rows, three draws. C and gamma are selected for each set on the last 10,000 training rows,
+  which no draw contains; the test rows are used once. Then, on all 60,000 rows,
+  LogisticRegression on every subset of layers, and SVC on pixels, on the principal components,
+  on the three sets of units that were best on the validation rows, and on the best set of each
+  generator. Its gamma is that of the draws or its double, whichever makes fewer errors on the
+  validation rows when SVC is trained on all others.
 - Fine-tuned networks of the same shape, and `MLPClassifier`.
 - Other tasks of the same images, also from the features of a network fine-tuned for the digits.
 - Log-likelihood of test rows, grey levels drawn once, before and after fine-tuning.
 
-It resumes where it stopped, and draws the figures of docs/study.md in the end.
+An interrupted run resumes. At the end it draws the figures of docs/study.md.
 """
 
 import warnings
@@ -46,7 +46,7 @@ NAME = "study_frozen_features"
 GENERATORS = (DBN, DBM, SPARSE)
 SCORES, SHARES = ("information", "mutual_info_classif", "random"), (0.1, 0.25, 0.5)
 PENALTIES = (0.01, 0.1, 1.0)
-# Of the gamma that SVC calls "scale". C matters little once nearly all rows are separated.
+# Factors on the gamma of "scale". C matters little once nearly all rows are separated.
 GAMMAS, C = (1.0, 2.0, 4.0), 10.0
 DRAWS = 3
 TEMPERATURES = 2000
@@ -54,7 +54,7 @@ TUNING = {"solver": "sgd", "learning_rate": 0.1, "batch_size": 100}
 
 
 class Study:
-    """The images, what the frozen generators make of them, and the record of results."""
+    """The images, their features by the frozen generators, and the record of results."""
 
     def __init__(self, data, small):
         self.X, self.y, self.X_test, self.y_test = data
@@ -69,7 +69,7 @@ class Study:
             self.labels[name] = np.repeat(np.arange(len(sizes)), sizes)
 
     def generator(self, name):
-        """Trained when it is first asked for: a run that goes on may need one of them alone."""
+        """Trained at the first call, as a resumed run may need only one of them."""
         if name not in self.trained:
             self.trained[name] = generator(name, small=self.small).fit(self.X)
         return self.trained[name]
@@ -82,17 +82,17 @@ class Study:
         return self.seen[name]
 
     def draw(self, seed):
-        """Rows of one draw; the validation rows are never among them."""
+        """Rows of one draw, without the validation rows."""
         return np.random.default_rng(seed).permutation(self.n_known)[: self.n_rows]
 
     def sets(self):
-        """Name, kind and a function that gives the training and the test features."""
+        """Name, kind and a function that returns the training and the test features."""
         yield "pixels", "pixels", lambda: (self.X, self.X_test)
         for n in (50, 500) if not self.small else (10,):
             yield f"{n} principal components", "PCA", partial(self.components, n)
         for name, of in self.labels.items():
             for layers in layer_subsets(of[-1] + 1):
-                # The first layer of the sparse network is that of the other.
+                # The first layer of the sparse DBN is that of the other.
                 if name == SPARSE and layers == (0,):
                     continue
                 chosen = np.flatnonzero(np.isin(of, layers))
@@ -125,7 +125,7 @@ class Study:
         return self.columns(name, np.sort(order[:n]))
 
     def mutual_information(self, name):
-        """Of each unit with the labels, from the rows of the first draw."""
+        """Mutual information of each unit and the labels, on the rows of the first draw."""
         rows = self.draw(0)
         case = {"part": "mutual information", "network": name}
 
@@ -155,7 +155,7 @@ def kernel(distances, gamma):
 
 
 def svc_on_draws(study, features):
-    """SVC on draws of training rows; gamma chosen on the validation rows."""
+    """SVC on draws of training rows; gamma selected on the validation rows."""
     H, H_test = features()
     late, errors, best = slice(study.n_known, None), [], None
     for seed in range(DRAWS):
@@ -183,7 +183,7 @@ def svc_on_draws(study, features):
 
 
 def logistic_on_draws(study, features):
-    """LogisticRegression on the same draws; C chosen on the validation rows."""
+    """LogisticRegression on the same draws; C selected on the validation rows."""
     H, H_test = features()
     late, errors, best = slice(study.n_known, None), [], None
     for seed in range(DRAWS):
@@ -217,10 +217,10 @@ def logistic_on_all(study, features, c):
 
 
 def svc_says(H, y, H_new, gammas):
-    """What SVC says of new rows, for each gamma: a machine for each two classes, and a vote.
+    """Predictions of SVC for new rows, for each gamma: an SVC for each two classes, and a vote.
 
-    Distances come from matrix products, and are those of all gammas and of all pairs that a
-    class is in: a tenth of the time that SVC would take. 60,000 rows need 12 GB of memory.
+    Distances are computed once by matrix products, for all gammas and all pairs of classes:
+    a tenth of the time of SVC. 60,000 rows need 12 GB of memory.
     """
     classes = np.unique(y)
     groups = [H[y == k] for k in classes]
@@ -243,7 +243,7 @@ def svc_says(H, y, H_new, gammas):
 
 
 def svc_on_all(study, features, factor):
-    """SVC on all rows. More of them may bear a larger gamma: the validation rows say which."""
+    """SVC on all rows, with the gamma of the draws or its double, by the validation rows."""
     H, H_test = features()
     known, late = slice(study.n_known), slice(study.n_known, None)
     factors = {f / (H.shape[1] * H[known].var()): f for f in (factor, 2 * factor)}
@@ -341,7 +341,7 @@ def thickness(X):
 
 
 def tasks(study, best):
-    """Part 3: other questions about the same images."""
+    """Part 3: other tasks of the same images."""
     targets = {
         "odd or even": (study.y % 2, study.y_test % 2),
         "an eight or not": (study.y == 8, study.y_test == 8),
@@ -358,7 +358,7 @@ def tasks(study, best):
     def features_of_tuned():
         if not kept:
             network = tuned(study, DBN)
-            # The units of all layers, as the frozen generator gives them.
+            # The units of all layers, as for the frozen generator.
             network.transformer_ = network.transformer_.select(layers="all")
             kept["H"] = network.transform(study.X), network.transform(study.X_test)
         return kept["H"]
@@ -371,7 +371,7 @@ def tasks(study, best):
 
 
 def one_task(study, features, y, y_test):
-    """Errors in percent, or the share of the variance that is left, on three draws."""
+    """Errors in percent, or the share of the variance that is unexplained, on three draws."""
     H, H_test = features()
     late, found = slice(study.n_known, None), []
     regression = y.dtype.kind == "f"
@@ -392,11 +392,11 @@ def one_task(study, features, y, y_test):
 
 
 def nats(generator, bits):
-    """Mean log-likelihood of the rows, and that by either way of annealing alone."""
+    """Mean log-likelihood of the rows, and by forward and reverse annealing alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         found = generator.log_partition(temperatures=TEMPERATURES)
-    # What rows are scored with, too: it need not be found again.
+    # The scores use this log Z, instead of another estimate.
     generator._known["log_z"] = found.value
     score = generator.score(bits)
     return {
@@ -416,7 +416,7 @@ def retention(study):
     cases = [{"fine_tune": n_layers}, {"fine_tune": n_layers, "generative_weight": 1e-2}]
     cases += [{"fine_tune": k} for k in range(1, n_layers)]
     cases += [{"fine_tune": n_layers, "generative_weight": 1e-3}]
-    # At 0.1 the first pass throws the top layer so far that its chains do not find back.
+    # At 0.1 the first pass moves the top layer so far that its chains do not recover.
     cases = [{"learning_rate": 0.01, **case} for case in cases]
     for settings in cases:
 
@@ -429,7 +429,7 @@ def retention(study):
 
 
 def images(args):
-    """MNIST, from the folder or the network, else the digits of scikit-learn."""
+    """MNIST, from the folder or the internet, else the digits of scikit-learn."""
     found = mnist(args.data)
     if found is not None:
         return found, False

@@ -1,15 +1,15 @@
 """
-A deep belief network beside a deep Boltzmann machine
-=====================================================
+A deep belief network and a deep Boltzmann machine
+==================================================
 
-Both have two hidden layers and are trained without labels. In the belief network each layer is
-trained on top of the one below, and a unit hears what is below it alone; in the Boltzmann
-machine all layers are trained together, and a unit hears both sides. What does that change?
-Both learn the same binary digits here; then a linear classifier sees each of their layers, both
-draw digits, and both say how probable digits are that they never saw.
+Both have two hidden layers and are trained without labels. In the deep belief network each
+layer is trained on the one below, and the field of a unit depends on the layer below alone. In
+the deep Boltzmann machine all layers are trained jointly, and the field of a unit depends on
+both neighbours. What does that change? Here both learn the same binary digits. Then a linear
+classifier is trained on each of their layers, both draw digits, and both score held-out digits.
 
-Run it as ``python examples/plot_dbn_beside_dbm.py``; the figure goes to
-``plot_dbn_beside_dbm.png`` beside it.
+Run it as ``python examples/plot_dbn_beside_dbm.py``; it writes the figure to
+``plot_dbn_beside_dbm.png`` in the same folder.
 """
 
 # %%
@@ -38,8 +38,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# The same units and the same number of passes for each layer; then the Boltzmann machine trains
-# all of its layers together.
+# Both have the same units and the same number of passes for each layer; then the deep Boltzmann
+# machine trains all of its layers jointly.
 generators = {
     "belief network": DBNTransformer((100, 100), random_state=0),
     "Boltzmann machine": DBMTransformer(
@@ -51,8 +51,8 @@ for generator in generators.values():
 
 
 # %%
-# Accuracy of a linear classifier on each layer, on both and on the pixels, as they are or
-# scaled, whichever is better; the weights of the generators stay as they are.
+# Accuracy of a linear classifier on each layer, on both and on the pixels, unscaled or scaled,
+# whichever is better; the weights of the generators are frozen.
 def linear(train, test):
     head = LogisticRegression(max_iter=1000)
     heads = [head, make_pipeline(StandardScaler(), head)]
@@ -98,7 +98,7 @@ axes[3].set_title("log-likelihood (dot) and bound (bar)", fontsize="medium")
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 # %%
-# What the data said.
+# The result.
 for name in generators:
     found = ", ".join(f"{view} {accuracy[name, view]:.3f}" for view in views)
     print(
@@ -107,7 +107,7 @@ for name in generators:
     )
 gain = nats["Boltzmann machine"] - nats["belief network"]
 print(
-    f"Trained together, the layers are {gain:+.2f} nats a digit from those trained one on the "
-    f"other, and the last one alone is {accuracy['Boltzmann machine', 'layer 1']:.3f} right "
-    f"instead of {accuracy['belief network', 'layer 1']:.3f}."
+    f"Joint training changes the log-likelihood by {gain:+.2f} nats a digit, and the accuracy "
+    f"on the last layer alone from {accuracy['belief network', 'layer 1']:.3f} to "
+    f"{accuracy['Boltzmann machine', 'layer 1']:.3f}."
 )

@@ -2,18 +2,18 @@
 A few labels
 ============
 
-Digits are cheap, their labels are not. Here a network is trained on all digits without labels,
-and fine-tuned on the few that have one. How many labels does that save? The same network is
-also trained from random weights; and for those who would rather not fine-tune, logistic
-regression sees the frozen layers, or the pixels, as they are or scaled, whichever is better.
+Digits are cheap, their labels are not. Here a generator is trained on all digits without
+labels, and fine-tuned on the few that have one. How many labels does that save? The same
+network is also trained from random weights. Without fine-tuning, logistic regression is trained
+on the frozen layers, or on the pixels, unscaled or scaled, whichever is better.
 
-Run it as ``python examples/plot_few_labels.py``; the figure goes to ``plot_few_labels.png``
-beside it.
+Run it as ``python examples/plot_few_labels.py``; it writes the figure to
+``plot_few_labels.png`` in the same folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn. In each of five folds the
-# network sees all training rows, the labels of a few, and is scored on the rest.
+# training uses all training rows and a few of their labels; the other rows are the test rows.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,18 +36,18 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 counts = [10, 20, 50, 100, 1437]
 
 # %%
-# Rows of label -1 have none: they train the generator, which ``memory`` keeps, so that it is
-# trained once for each fold. In fine-tuning they teach the network to say the same in the
-# surroundings of a row (``virtual_adversarial_eps``). Without a pass, the weights are random.
+# Rows labelled -1 have no label: they train the generator, which ``memory`` caches, so it is
+# trained once for each fold. In fine-tuning they train the network to give the same output near
+# a row (``virtual_adversarial_eps``). With no passes, the weights are random.
 cache = TemporaryDirectory()
 kept = {"memory": cache.name, "random_state": 0}
 pretrained = DBNTransformer((128, 128), **kept)
 random = DBNTransformer((128, 128), rbm=RBMTransformer(n_iter=0), **kept)
-networks = {"fine-tuned": pretrained, "from random weights": random}
+generators = {"fine-tuned": pretrained, "from random weights": random}
 
 # %%
-# Few labels make it a matter of luck which ones: up to 50 of them are drawn three times in
-# each fold.
+# With few labels the result depends on which rows have one: up to 50 labels are drawn three
+# times in each fold.
 heads = [
     make_pipeline(scaler, LogisticRegression(max_iter=2000))
     for scaler in (None, StandardScaler())
@@ -66,7 +66,7 @@ for train, test in folds.split(X, y):
             partly = np.full(len(y), -1)
             partly[rows] = y[rows]
             scores = {}
-            for name, dbn in networks.items():
+            for name, dbn in generators.items():
                 model = DBNClassifier(dbn, unlabeled=-1, random_state=seed)
                 model.fit(X[train], partly[train])
                 scores[name] = model.score(X[test], y[test])
@@ -78,12 +78,12 @@ for train, test in folds.split(X, y):
             for name, score in scores.items():
                 found.setdefault((name, n), []).append(score / n_draws)
 cache.cleanup()
-# Draws of a fold are averaged: what is left to spread are folds.
+# Draws of a fold are averaged: the remaining variation is between folds.
 found = {key: np.reshape(v, (5, -1)).sum(axis=1) for key, v in found.items()}
 
 # %%
-# Accuracy and its spread over the folds.
-names = [*networks, *features]
+# Accuracy and its standard deviation over the folds.
+names = [*generators, *features]
 print(f"{'labels':<8}" + "".join(f"{name:>22}" for name in names))
 for n in counts:
     shown = [f"{found[name, n].mean():.3f} +- {found[name, n].std():.3f}" for name in names]
@@ -120,7 +120,7 @@ for shift, (label, (name, other)) in zip((0.97, 1.03), pairs.items(), strict=Tru
         shift * np.array(counts), gain.mean(axis=1), gain.std(axis=1), label=label, **kw
     )
 right.axhline(0, color="0.3", lw=1, ls="--")
-left.set(ylabel="accuracy on the fold held out", title="What they reach")
+left.set(ylabel="accuracy on the held-out fold", title="Accuracy")
 right.set(ylabel="points of accuracy", title="What the generator adds")
 for ax in (left, right):
     ax.set(xscale="log", xlabel="labelled rows")
@@ -133,7 +133,7 @@ right.legend(loc="upper right", fontsize=9)
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 # %%
-# What the data said.
+# The result.
 frozen, tuned = gains.values()
 said = "; ".join(
     f"with {n} labels {f.mean():+.1f} +- {f.std():.1f} and {t.mean():+.1f} +- {t.std():.1f}"
@@ -141,12 +141,12 @@ said = "; ".join(
     if n in (10, 100, 1437)
 )
 print(
-    "Points of accuracy that the generator adds, to logistic regression when it sees frozen "
-    f"layers instead of pixels, and to a network when it starts from them: {said}."
+    "Points of accuracy that the generator adds, to logistic regression on frozen layers "
+    f"instead of pixels, and to a network that starts from them: {said}."
 )
 best = {n: max(names, key=lambda name: found[name, n].mean()) for n in counts}
 print(
-    "Best on average, often by less than the spread: "
+    "Best on average, often by less than the standard deviation: "
     + "; ".join(
         f"{name} with {', '.join(str(n) for n in counts if best[n] == name)} labels"
         for name in dict.fromkeys(best.values())

@@ -2,14 +2,14 @@
 The missing half
 ================
 
-A generator knows which pixels go together, so it can fill in those that are missing: by their
-mean given the others, or by draws, each of which is one way how it could have been. Here a
-restricted Boltzmann machine learns binary digits without labels; then half of each digit that
-it never saw is hidden from it. Beside it stand scikit-learn's nearest neighbours and the mean
-of each pixel. How many pixels are wrong, and do filled digits vary as digits do?
+A generator models the dependence between pixels, so it can impute missing ones: by their mean
+given the others, or by draws, each of which is one possible completion. Here a restricted
+Boltzmann machine learns binary digits without labels; then half of each held-out digit is
+removed. It is compared with scikit-learn's nearest neighbours and the mean of each pixel. How
+many pixels are wrong, and do imputed digits vary as digits do?
 
-Run it as ``python examples/plot_imputation.py``; the figure goes to ``plot_imputation.png``
-beside it.
+Run it as ``python examples/plot_imputation.py``; it writes the figure to
+``plot_imputation.png`` in the same folder.
 """
 
 # %%
@@ -34,22 +34,22 @@ X = (X > 8).astype(np.float32)
 folds = StratifiedKFold(3, shuffle=True, random_state=0)
 
 # %%
-# What is hidden: an array for each kind, with NaN where a pixel is missing.
+# The missing pixels: an array for each kind, with NaN where a pixel is missing.
 rng = np.random.default_rng(0)
 column, row = np.meshgrid(np.arange(8), np.arange(8))
-hidden = {
+missing = {
     "lower half": np.tile((row >= 4).ravel(), (len(X), 1)),
     "right half": np.tile((column >= 4).ravel(), (len(X), 1)),
     "half at random": rng.random(X.shape) < 0.5,
 }
-given = {name: np.where(mask, np.float32(np.nan), X) for name, mask in hidden.items()}
+given = {name: np.where(mask, np.float32(np.nan), X) for name, mask in missing.items()}
 
 # %%
-# Three folds. Every method fills in the test rows of each kind. Two measures: the share of
-# hidden pixels that are wrong; and how much the ink differs from digit to digit, by the
-# standard deviation of the number of hidden pixels that are on, as a share of what it is in
-# truth. A thousand sweeps instead of the hundred of the default, as a chain takes that long
-# here to forget where it started.
+# Three folds. Every method imputes the test rows of each kind. Two measures: the share of
+# missing pixels that are wrong; and how much the ink differs between digits, by the standard
+# deviation of the number of missing pixels that are on, as a share of its true value. There are
+# a thousand sweeps instead of the hundred of the default, as a chain here needs that many to
+# become independent of its start.
 methods = [
     "Boltzmann machine, mean",
     "one draw of it",
@@ -61,7 +61,7 @@ for train, test in folds.split(X, y):
     rbm = RBMTransformer(100, random_state=0).fit(X[train])
     neighbours = KNNImputer(n_neighbors=15).fit(X[train])
     mean = SimpleImputer().fit(X[train])
-    for kind, mask in hidden.items():
+    for kind, mask in missing.items():
         rows, truth, mask = given[kind][test], X[test], mask[test]
         filled = [
             rbm.impute(rows, n_gibbs_steps=1000),
@@ -76,8 +76,8 @@ for train, test in folds.split(X, y):
             variety.setdefault((name, kind), []).append(of.std() / of_truth.std())
 
 # %%
-# Both, with the spread over the folds.
-for kind in hidden:
+# Both, with the standard deviation over the folds.
+for kind in missing:
     for name in methods:
         a, b = wrong[name, kind], variety[name, kind]
         print(
@@ -86,7 +86,8 @@ for kind in hidden:
         )
 
 # %%
-# One figure: what was filled in below the first digits of the last fold, and the two measures.
+# One figure: the imputed lower halves of the first digits of the last fold, and the two
+# measures.
 first = np.concatenate([test[y[test] == digit][:1] for digit in range(10)])
 below = given["lower half"][first]
 draws = [
@@ -106,7 +107,7 @@ upper, lower = figure.subfigures(2, 1, height_ratios=(5, 3.2))
 ax = upper.subplots()
 SamplesDisplay(np.concatenate(list(sheet.values()))).plot(ax, n_columns=len(first))
 ax.set_yticks(3.5 + 9 * np.arange(len(sheet)), list(sheet))
-ax.set_title("lower half of digits that it never saw, filled in")
+ax.set_title("lower half of held-out digits, imputed")
 left, right = lower.subplots(1, 2)
 colours = dict(zip(methods, ("tab:blue", "tab:orange", "tab:green", "0.3"), strict=True))
 for shift, marker, (name, colour) in zip(
@@ -114,14 +115,14 @@ for shift, marker, (name, colour) in zip(
 ):
     kw = {"color": colour, "fmt": marker, "capsize": 3, "label": name}
     for panel, of in ((left, wrong), (right, variety)):
-        values = [of[name, kind] for kind in hidden]
-        at = np.arange(len(hidden)) + shift
+        values = [of[name, kind] for kind in missing]
+        at = np.arange(len(missing)) + shift
         panel.errorbar(at, np.mean(values, axis=1), np.std(values, axis=1), **kw)
 right.axhline(1, color="0.3", lw=1, ls="--", label="the digits themselves")
-left.set(ylabel="hidden pixels wrong, %")
+left.set(ylabel="missing pixels wrong, %")
 right.set(ylim=(-0.05, 1.1), ylabel="variety of ink (truth = 1)")
 for panel in (left, right):
-    panel.set_xticks(range(len(hidden)), [kind.replace(" ", "\n", 1) for kind in hidden])
+    panel.set_xticks(range(len(missing)), [kind.replace(" ", "\n", 1) for kind in missing])
     panel.margins(x=0.15)
 lower.legend(
     *right.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9
@@ -130,16 +131,16 @@ figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 
 # %%
-# What the data said.
+# The result.
 def extremes(found, name, digits):
-    means = [np.mean(found[name, kind]) for kind in hidden]
+    means = [np.mean(found[name, kind]) for kind in missing]
     return f"{min(means):.{digits}f} to {max(means):.{digits}f}"
 
 
 machine, draw, nearest, pixel = methods
 print(
-    "With half of a digit hidden, the mean of the machine gets "
-    f"{extremes(wrong, machine, 1)} % of the hidden pixels wrong, {nearest} "
+    "With half of a digit missing, the mean of the machine gets "
+    f"{extremes(wrong, machine, 1)} % of the missing pixels wrong, {nearest} "
     f"{extremes(wrong, nearest, 1)} %, and the mean of the pixel "
     f"{extremes(wrong, pixel, 1)} %. Means vary less than digits do, "
     f"{extremes(variety, machine, 2)} of the truth for the machine and "

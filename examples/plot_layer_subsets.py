@@ -2,16 +2,16 @@
 Which layers, which units?
 ==========================
 
-The usual way is to train a deep belief network, take its last hidden layer and fine-tune it for
-the task. Here the network is trained once for each fold, without labels, and its weights are
-left alone. One grid search then asks which of its layers a plain classifier should see: every
-subset of three layers, and the best half, quarter and eighth of all their units, for a support
-vector machine and for logistic regression. Raw pixels are among the candidates. Pixels and
-units are seen both as they are and by way of a ``StandardScaler``, and the better of the two
-counts.
+It is usual to train a deep belief network, take its last hidden layer and fine-tune it for the
+task. Here the deep belief network is trained once for each fold, without labels, and its
+weights are frozen. One grid search then selects the layers that are best for a plain
+classifier: every subset of three layers, and the best half, quarter and eighth of all their
+units, for a support vector machine and for logistic regression. Raw pixels are among the
+candidates. Pixels and units are tried both unscaled and scaled by a ``StandardScaler``, and the
+better result is shown.
 
-Run it as ``python examples/plot_layer_subsets.py``; the figure goes to
-``plot_layer_subsets.png`` beside it.
+Run it as ``python examples/plot_layer_subsets.py``; it writes the figure to
+``plot_layer_subsets.png`` in the same folder.
 """
 
 # %%
@@ -40,7 +40,7 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 heads = {"SVC": SVC(C=10), "LogisticRegression": LogisticRegression(max_iter=1000)}
 
 # %%
-# The search. ``memory`` lets all candidates of a fold share one trained network.
+# The search. With ``memory`` all candidates of a fold share one trained generator.
 subsets, shares = layer_subsets(3), [0.5, 0.25, 0.125]
 model = Pipeline(
     [
@@ -65,7 +65,7 @@ with TemporaryDirectory() as cache:
     search.fit(X, y)
 
 # %%
-# Mean accuracy and its spread over the folds, by head and by what it sees.
+# Mean accuracy and its standard deviation over the folds, by head and by its features.
 found = {}
 result = search.cv_results_
 for params, mean, spread in zip(
@@ -91,7 +91,7 @@ for title, seen in rows.items():
     print(f"{title:<36}" + "".join(f"{m:>10.4f} +- {s:.4f}" for m, s in values))
 
 # %%
-# One figure: every subset beside the raw pixels, and what fewer units cost.
+# One figure: every subset and the raw pixels, and the accuracy with fewer units.
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 4.2), sharey=True, width_ratios=(3, 2), layout="constrained"
 )
@@ -125,8 +125,8 @@ figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 
 # %%
-# What the data said. The best of seven subsets is chosen by the folds that score it: a lead
-# smaller than the spread may be chance.
+# The result. The best of seven subsets is selected on the folds that score it: a difference
+# smaller than the standard deviation may be chance.
 def errors(name, seen):
     return f"{1 - found[name, seen][0]:.1%}"
 
@@ -135,7 +135,7 @@ for name in heads:
     *_, best = sorted(subsets, key=lambda layers, name=name: found[name, layers])
     place = sum(found[name, layers] >= found[name, (2,)] for layers in subsets)
     print(
-        f"{name}: {errors(name, 'pixels')} errors on pixels (spread over folds "
+        f"{name}: {errors(name, 'pixels')} errors on pixels (standard deviation over folds "
         f"{found[name, 'pixels'][1]:.1%}); {errors(name, best)} on {label(best)}, the best of "
         f"seven subsets, and {errors(name, (2,))} on the last layer alone, which is number "
         f"{place} of the seven; {errors(name, subsets[-1])} on all units of all "

@@ -2,15 +2,15 @@
 One generator, many tasks
 =========================
 
-The units of a network that was trained without labels may tell which digit it is, whether it is
-odd, how thick the pen was and how the writer slants. A network that was fine-tuned was trained
-for one of these. Here both give features for four tasks of the same digits, to linear
-models, beside raw pixels; columns are seen as they are and scaled, and the better of the two
-counts. The second network was fine-tuned to tell the digits apart. What does that cost the
-other tasks, and where in the network?
+The units of a generator that was trained without labels may carry information on which digit a
+row is, whether it is odd, how thick its strokes are and how much they slant. A fine-tuned
+network was trained for one of these tasks. Here both give features to linear models for four
+tasks of the same digits, compared with raw pixels; columns are tried unscaled and scaled, and
+the better result is shown. The network was fine-tuned to classify the digits. What does that
+cost the other tasks, and in which layers?
 
-Run it as ``python examples/plot_one_generator_many_tasks.py``; the figure goes to
-``plot_one_generator_many_tasks.png`` beside it.
+Run it as ``python examples/plot_one_generator_many_tasks.py``; it writes the figure to
+``plot_one_generator_many_tasks.png`` in the same folder.
 """
 
 # %%
@@ -37,9 +37,9 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 # %%
 # Two numbers to predict, neither of them linear in the pixels. Thickness, in pixels: twice the
-# ink over the length of its outline, where the outline is what neighbouring pixels differ by.
-# Slant, in columns for each row: how far the ink moves aside on the way down, the covariance of
-# its columns and rows over the variance of its rows.
+# ink over the length of its outline, where the outline is the sum of the differences between
+# neighbouring pixels. Slant, in columns for each row: how far the ink moves to the side on the
+# way down, the covariance of its columns and rows over the variance of its rows.
 images = np.pad(X.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
 outline = sum(np.abs(np.diff(images, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
 thickness = 2 * X.sum(axis=1) / outline
@@ -49,7 +49,7 @@ from_middle = row - ink @ row[:, None]
 slant = (ink * from_middle * column).sum(axis=1) / (ink * from_middle**2).sum(axis=1)
 
 # %%
-# The heads. A ridge regression chooses its penalty on the training rows.
+# The heads. The ridge regression selects its penalty on the training rows.
 classifier = LogisticRegression(max_iter=2000)
 regressor = RidgeCV(alphas=np.logspace(-1, 4, 11))
 tasks = {
@@ -61,7 +61,7 @@ tasks = {
 
 # %%
 # In each fold one generator is trained on the training rows; a copy of it is fine-tuned on
-# their digits. Both have two layers, of which the heads see one or both.
+# their labels. Both have two layers, and the heads use one or both.
 sizes = (256, 256)
 views = {"layer 0": slice(0, 256), "layer 1": slice(256, 512), "both": slice(None)}
 found = {}
@@ -115,7 +115,7 @@ figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 
 # %%
-# What the data said, fold by fold.
+# The result, fold by fold.
 def gain(task, one, other):
     difference = 100 * (np.array(found[task, *one]) - found[task, *other])
     return f"{difference.mean():+.1f} +- {difference.std():.1f}"
@@ -139,6 +139,6 @@ lost = {
     for view in views
 }
 print(
-    "So fine-tuning changes tasks that do not follow from the digit, where they see the last "
-    f"layer alone, by {lost['layer 1']}; where they see both by {lost['both']}."
+    "So fine-tuning changes tasks that do not follow from the digit, on the last layer alone, "
+    f"by {lost['layer 1']}; on both layers by {lost['both']}."
 )

@@ -2,14 +2,14 @@
 What does fine-tuning do to the generator?
 ==========================================
 
-A network that was trained to generate digits is fine-tuned to tell them apart. Its weights are
-still those of a generator: how probable does it find digits now, and what does it draw?
-``generative_weight`` mixes the gradient of the likelihood into that of the task, and asks both
-of the same weights; ``tie_weights=False`` tunes a copy of them. Here is the curve that they
-trace, error against log-likelihood, on digits that training never saw.
+A generator of digits is fine-tuned to classify them. Its weights are still those of a
+generator: what is the log-likelihood of digits now, and what are its samples?
+``generative_weight`` adds the gradient of the likelihood to that of the task, for the same
+weights; ``tie_weights=False`` tunes a copy of them. The figure shows the curve of error against
+log-likelihood on held-out digits.
 
-Run it as ``python examples/plot_retention.py``; the figure goes to ``plot_retention.png``
-beside it.
+Run it as ``python examples/plot_retention.py``; it writes the figure to
+``plot_retention.png`` in the same folder.
 """
 
 # %%
@@ -34,9 +34,9 @@ X = (X > 8).astype(np.float32)
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 # %%
-# One generator for each fold, frozen, and fine-tuned again and again. With 20 hidden units its
-# partition function is a sum over 2 ** 20 states, so every log-likelihood is exact; of larger
-# machines ``generative_retention`` gives an estimate from either side.
+# One generator for each fold, frozen, and fine-tuned once for each case. With 20 hidden units
+# its partition function is a sum over 2 ** 20 states, so every log-likelihood is exact; for
+# larger machines ``generative_retention`` gives a forward and a reverse estimate.
 weights = [0.0, 0.001, 0.01, 0.1, 1.0]
 cases = {f"{weight:g}": {"generative_weight": weight} for weight in weights}
 cases["untied"] = {"tie_weights": False}
@@ -63,13 +63,13 @@ for name in cases:
     )
 
 # %%
-# One figure: the curve, every fold a small dot; then what ``RetentionDisplay`` shows of plain
-# fine-tuning in the first fold, and samples where the generator was kept.
+# One figure: the curve, every fold a small dot; then the ``RetentionDisplay`` of plain
+# fine-tuning in the first fold, and samples with a ``generative_weight``.
 figure = plt.figure(figsize=(8, 7), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=(4, 3))
 ax = upper.subplots()
 low, high = np.mean(before) + np.array([-1, 1]) * np.std(before)
-ax.axhspan(low, high, color="0.8", label="before fine-tuning (spread over folds)")
+ax.axhspan(low, high, color="0.8", label="before fine-tuning (standard deviation over folds)")
 tied = [name for name in cases if name != "untied"]
 for names, colour, marker in ((tied, "tab:blue", "o"), (["untied"], "tab:orange", "s")):
     for name in names:
@@ -91,7 +91,7 @@ panels[3].set_title("samples after,\nweight 0.1", fontsize="medium")
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 # %%
-# What the data said.
+# The result.
 lost = {name: np.array(before) - nats[name] for name in cases}
 dearer = {name: np.array(error[name]) - error["0"] for name in cases}
 print(
@@ -103,6 +103,6 @@ print(
         for name in ("0.01", "0.1")
     ).capitalize()
     + f", fold by fold. Untied it costs {lost['untied'].mean():.2f} nats at "
-    f"{np.mean(error['untied']):.1f} % errors; but then the units of the network are no longer "
-    "those that generate."
+    f"{np.mean(error['untied']):.1f} % errors; but then the units of the network are not those "
+    "of the generator."
 )

@@ -1,15 +1,14 @@
 """
-What has the network learnt?
-============================
+What has the generator learnt?
+==============================
 
-A deep belief network is a generator: it draws digits of its own, and says how probable a given
-one is. Here it learns from binary digits, without labels. Its samples are shown beside the
-data, with the filters of its two layers and the course of its training. Then the log-likelihood
-of digits that it never saw says how much better it knows them than a model in which every pixel
-is on or off by itself.
+A deep belief network is a generator: it draws digits, and gives the probability of a digit.
+Here it learns from binary digits, without labels. The figure shows its samples and the data,
+the filters of its two layers and its training history. Then the log-likelihood of held-out
+digits is compared with that of a model with independent pixels.
 
-Run it as ``python examples/plot_samples_and_filters.py``; the figure goes to
-``plot_samples_and_filters.png`` beside it.
+Run it as ``python examples/plot_samples_and_filters.py``; it writes the figure to
+``plot_samples_and_filters.png`` in the same folder.
 """
 
 # %%
@@ -33,17 +32,17 @@ X = (X > 8).astype(np.float32)
 X_train, X_test = train_test_split(X, test_size=400, stratify=y, random_state=0)
 
 # %%
-# Two layers; each holds out a tenth of the rows, to see whether it overfits.
+# Two layers; each holds out a tenth of the rows, to detect overfitting.
 rbm = RBMTransformer(validation_fraction=0.1)
 dbn = DBNTransformer((100, 100), rbm=rbm, random_state=0).fit(X_train)
 
 # %%
-# Log-likelihood in nats, of the test digits and of as many samples. Counting every pixel once
-# more on and once more off keeps one that was never on in training from being impossible.
+# Log-likelihood in nats, of the test digits and of as many samples. Every pixel is counted once
+# more on and once more off; otherwise one that was never on in training would be impossible.
 p = (X_train.sum(axis=0) + 1) / (len(X_train) + 2)
 samples = dbn.sample(len(X_test), n_gibbs_steps=1000, random_state=0)
 shown = {"test digits": X_test, "samples": samples}
-network = {name: dbn.score_samples(rows) for name, rows in shown.items()}
+generator = {name: dbn.score_samples(rows) for name, rows in shown.items()}
 pixels = {name: rows @ np.log(p) + (1 - rows) @ np.log(1 - p) for name, rows in shown.items()}
 
 # %%
@@ -62,22 +61,22 @@ HistoryDisplay.from_estimator(
     dbn, quantities=["reconstruction_error", "mean_activity", "free_energy_gap"], ax=panels
 )
 for name in shown:
-    likelihood.plot(pixels[name], network[name], "o", ms=3, alpha=0.5, mec="none", label=name)
+    likelihood.plot(pixels[name], generator[name], "o", ms=3, alpha=0.5, mec="none", label=name)
 likelihood.axline((-20, -20), slope=1, color="0.3", lw=1, label="equal")
-likelihood.set(xlabel="independent pixels", ylabel="network")
+likelihood.set(xlabel="independent pixels", ylabel="DBN")
 likelihood.set_title("log-likelihood in nats", fontsize="medium")
 likelihood.legend(loc="lower right", fontsize="small", borderpad=0.2, labelspacing=0.2)
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 # %%
-# What the data said.
-gain = network["test digits"] - pixels["test digits"]
+# The result.
+gain = generator["test digits"] - pixels["test digits"]
 print(
-    f"Of {len(gain)} digits that it never saw, the network finds {(gain > 0).mean():.0%} more "
-    f"probable than independent pixels do: {network['test digits'].mean():.1f} nats on average "
+    f"Of {len(gain)} held-out digits, {(gain > 0).mean():.0%} are more probable under the DBN "
+    f"than under independent pixels: {generator['test digits'].mean():.1f} nats on average "
     f"instead of {pixels['test digits'].mean():.1f}, a gain of {gain.mean():.1f} +- "
     f"{gain.std() / len(gain) ** 0.5:.1f} nats a digit, with log Z known to "
     f"{dbn.log_partition().standard_error:.2f}. Its own samples score "
-    f"{network['samples'].mean():.1f}; its first layer alone gives the test digits "
+    f"{generator['samples'].mean():.1f}; its first layer alone gives the test digits "
     f"{dbn.rbms_[0].score(X_test):.1f}."
 )

@@ -3,14 +3,14 @@ How many units, and which?
 ==========================
 
 Two layers together have 512 units, and a classifier may not need them all. Here the best k of
-both layers are kept, by four rules: the mutual information between a unit and the input, which
-needs no labels; that between a unit and the label; the F test between the classes; and chance,
-which is what a rule has to beat. Two classifiers see what is left, and the raw pixels, as they
-are or scaled, whichever is better. Then a second question, of
-the same rules: would other rows have chosen the same units?
+both layers are selected by four rules: the mutual information between a unit and the input,
+which needs no labels; that between a unit and the label; the F test between the classes; and
+random selection, as the baseline. Two classifiers are trained on the selected units and on the
+raw pixels, unscaled or scaled, whichever is better. A second question about the same rules:
+would other rows give the same selection?
 
-Run it as ``python examples/plot_unit_selection.py``; the figure goes to
-``plot_unit_selection.png`` beside it.
+Run it as ``python examples/plot_unit_selection.py``; it writes the figure to
+``plot_unit_selection.png`` in the same folder.
 """
 
 # %%
@@ -40,11 +40,11 @@ X = (X / 16).astype(np.float32)
 folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
 
 # %%
-# The rules give each unit a score, from what it does on the rows. scikit-learn's scores take
-# the units as they are, or as on or off, for which mutual information takes no time.
+# The rules give each unit a score, from its means on the rows. scikit-learn's scores use the
+# means, or binary values, for which mutual information is fast to compute.
 rng = np.random.default_rng(0)
 rules = {
-    "information on the input": None,  # what ``unit_score`` is unless told otherwise
+    "information on the input": None,  # the default of ``unit_score``
     "information on the label": lambda H, y: mutual_info_classif(
         H > 0.5, y, discrete_features=True
     ),
@@ -56,7 +56,7 @@ counts = [10, 20, 40, 80, 160, 320]
 
 
 def ranking(rule, H, y):
-    """A value for ``unit_score``: computed once, and taken for every number of units."""
+    """A value for ``unit_score``, computed once for every number of units."""
     if rules[rule] is None:
         return "information"
     scores = rules[rule](H, y)
@@ -64,9 +64,9 @@ def ranking(rule, H, y):
 
 
 # %%
-# One network for each fold, trained once, without labels. ``select`` takes other units from it,
-# chosen by the training rows of the fold. At random means three draws for each fold.
-networks, found, alike, pixels = [], {}, {}, {}
+# One generator for each fold, trained once, without labels. ``select`` selects units by the
+# training rows of the fold. A random selection is drawn three times for each fold.
+generators, found, alike, pixels = [], {}, {}, {}
 
 
 def evaluate(chosen, rule, k, train, test):
@@ -80,7 +80,7 @@ def evaluate(chosen, rule, k, train, test):
 
 for train, test in folds:
     dbn = DBNTransformer((256, 256), random_state=0).fit(X[train])
-    networks.append(dbn)
+    generators.append(dbn)
     evaluate(dbn, "all", 512, train, test)
     for name, head in heads.items():
         for scaler in (None, StandardScaler()):
@@ -93,16 +93,17 @@ for train, test in folds:
             evaluate(chosen, rule, k, train, test)
 
 # %%
-# Stability. Units of two networks cannot be compared, as each training numbers them in its own
-# way. So one of the networks is frozen, and chooses by eight bootstrap samples of its training
-# rows; two choices are compared by the units in both over the units in either (Jaccard).
+# Stability. Units of two generators cannot be compared, as the order of units differs between
+# trainings. So one generator is frozen, and units are selected by eight bootstrap samples of
+# its training rows; two selections are compared by the units in both over the units in either
+# (Jaccard).
 train = folds[0][0]
-chooser = DBNTransformer(pretrained=FrozenEstimator(networks[0]))
+chooser = DBNTransformer(pretrained=FrozenEstimator(generators[0]))
 sets = {}
 for seed in range(8):
     rows = resample(train, stratify=y[train], random_state=seed)
     for rule in rules:
-        score = ranking(rule, networks[0].transform(X[rows]), y[rows])
+        score = ranking(rule, generators[0].transform(X[rows]), y[rows])
         for k in counts:
             chooser.set_params(units=k, unit_score=score).fit(X[rows], y[rows])
             sets.setdefault((rule, k), []).append(set(chooser.get_feature_names_out()))
@@ -112,7 +113,7 @@ overlap = {
 }
 
 # %%
-# Accuracy, how much the chosen units repeat one another, and stability.
+# Accuracy, the mean correlation of the selected units, and stability.
 print(
     f"{'rule':<26}{'units':>6}"
     + "".join(f"{name:>20}" for name in heads)
@@ -128,8 +129,8 @@ for rule, k in alike:
     print(f"{rule:<26}{k:>6}{shown}{np.mean(alike[rule, k]):>8.2f}{stable}")
 
 # %%
-# One figure: what the rules are worth, how much they depend on the rows, and how much the
-# units that they choose repeat one another. Bars are standard deviations, over folds or pairs.
+# One figure: the accuracy of the rules, how much they depend on the rows, and how much the
+# selected units correlate. Bars are standard deviations, over folds or pairs.
 colours = dict(zip(rules, ("tab:blue", "tab:orange", "tab:green", "0.3"), strict=True))
 figure, axes = plt.subplots(2, 2, figsize=(8, 6.6), sharex=True, layout="constrained")
 for shift, marker, (rule, colour) in zip(
@@ -160,8 +161,8 @@ figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 
 # %%
-# What the data said. Draws at random are averaged; with 20 units and more, every rule is set
-# against them.
+# The result. Random selections are averaged; with 20 units and more, every rule is compared
+# with them.
 def ahead(name, k):
     by_chance = np.mean(found[name, "at random", k])
     return [np.mean(found[name, rule, k]) - by_chance for rule in list(rules)[:3]]
@@ -180,9 +181,9 @@ worst = min(gain for name in heads for k in counts for gain in ahead(name, k))
 k = 80
 print(
     f"So the most that a rule gains over chance is {best:+.1%}, and the least {worst:+.1%}. "
-    f"Choices by rules are stable: of {k} units, bootstrap samples have "
+    f"Selections by rules are stable: of {k} units, bootstrap samples have "
     + ", ".join(f"{np.mean(overlap[rule, k]):.2f} ({rule})" for rule in rules)
-    + f" in common. But units of high score may repeat one another: of {counts[0]} of them the "
+    + f" in common. But units with high scores may be similar: of {counts[0]} of them the "
     "mean correlation is "
     + ", ".join(f"{np.mean(alike[rule, counts[0]]):.2f}" for rule in rules)
     + "."
