@@ -81,7 +81,7 @@ class Store:
             why = _short(repr(error))
             self._warn(f"{name} could not be kept ({why}); the training itself goes on")
             return False
-        # What a killed process leaves of it is removed with the progress.
+        # What a killed process leaves of it is removed with the checkpoint.
         writer = f"{os.getpid()}-{threading.get_ident()}"
         new = self.folder / f"{name}{_PART}.{writer}.new"
         try:
@@ -117,7 +117,7 @@ class Store:
         warnings.warn(f"In the memory= folder {what}.", RuntimeWarning, stacklevel=4)
 
 
-class Progress:
+class Checkpoint:
     """How far a training has come, kept so that it goes on from there after it was killed.
 
     Parameters
@@ -132,9 +132,9 @@ class Progress:
         self._root, self._store, self._name = self, store, f"{key}{_PART}"
         self._free_at = 0.0
 
-    def part(self, name: str) -> Progress:
-        """The progress of a part of the training, to be finished before the rest."""
-        part = Progress(None, "")
+    def part(self, name: str) -> Checkpoint:
+        """The checkpoint of a part of the training, to be finished before the rest."""
+        part = Checkpoint(None, "")
         part._root, part._name = self._root, f"{self._name}.{name}"
         return part
 
@@ -216,17 +216,17 @@ class Entry:
     ----------
     value : object
         The result that was kept; ``None`` where it has to be made.
-    progress : Progress
+    checkpoint : Checkpoint
         Of the training that makes it.
     """
 
-    def __init__(self, value: Any, progress: Progress, write: Callable[[Any], bool]):
-        self.value, self.progress, self._write = value, progress, write
+    def __init__(self, value: Any, checkpoint: Checkpoint, write: Callable[[Any], bool]):
+        self.value, self.checkpoint, self._write = value, checkpoint, write
 
     def keep(self, value: Any) -> None:
         """Keep the result of a whole training, which needs no checkpoints then."""
         if self._write(value):
-            self.progress.forget()
+            self.checkpoint.forget()
 
 
 @contextmanager
@@ -243,7 +243,7 @@ def cached(memory: Any, key: str) -> Iterator[Entry]:
     """
     store = store_of(memory)
     if memory is None:
-        yield Entry(None, Progress(), lambda value: True)
+        yield Entry(None, Checkpoint(), lambda value: True)
     elif store is None:
         yield _entry_elsewhere(memory, key)
     else:
@@ -251,12 +251,12 @@ def cached(memory: Any, key: str) -> Iterator[Entry]:
             value = store.read(key)
             if value is None and not held:
                 # The training that this is a part of keeps what both of them find.
-                yield Entry(None, Progress(), lambda value: True)
+                yield Entry(None, Checkpoint(), lambda value: True)
                 return
-            progress = Progress(store, key)
+            checkpoint = Checkpoint(store, key)
             if value is not None:
-                progress.forget()
-            yield Entry(value, progress, partial(store.write, key))
+                checkpoint.forget()
+            yield Entry(value, checkpoint, partial(store.write, key))
 
 
 class _NotCached(Exception):
@@ -275,7 +275,7 @@ def _entry_elsewhere(memory: Any, key: str) -> Entry:
         value = function(key, None)
     except _NotCached:
         value = None
-    return Entry(value, Progress(), write)
+    return Entry(value, Checkpoint(), write)
 
 
 def _kept(key: str, value: Any) -> Any:

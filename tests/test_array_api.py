@@ -15,7 +15,7 @@ from sklearn_dbn.data import Rows
 from sklearn_dbn.data._values import is_binary
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import start, watch
+from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.training._run import observe
 from sklearn_dbn.units import UNITS, UnitMoments
 
@@ -204,7 +204,7 @@ def test_a_whole_training(names, sizes, sampler, device_name, dtype):
         stream = Stream(0)
         run = start(units, list(sizes), rows, settings, 5, stream)
         held_out = rows.hold_out(0.2, stream)
-        for _ in train(run, rows, settings, 2, watch(run, rows, held_out)):
+        for _ in train(run, rows, settings, 2, rows_to_record(run, rows, held_out)):
             pass
         observe(run, Rows(convert(0.5 * X), convert(weight), units[0]))
         return run

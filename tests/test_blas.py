@@ -108,8 +108,8 @@ def test_a_pass_of_training_limits_its_threads(n_hidden, most, own, monkeypatch)
     rows = Rows(X, np.ones(30, dtype=np.float32), UNITS["bernoulli"])
     units = (UNITS["bernoulli"],) * 2
     run = training.start(units, [8, n_hidden], rows, settings, 10, Stream(0))
-    watched = training.watch(run, rows)
-    for _ in train(run, rows, settings, 2, watched):
+    recorded = training.rows_to_record(run, rows)
+    for _ in train(run, rows, settings, 2, recorded):
         # Where callbacks are called.
         assert n_threads() == {own}
     assert seen == [{min(own, most)}] * 2

@@ -74,7 +74,7 @@ class GapsOfRows:
         # Numbers of entries take a quarter of the time of a mask.
         entries = np.flatnonzero(missing)
         if self.states is None:
-            first, *above = at_rest(machine, v.shape[0], rng)
+            first, *above = initial_states(machine, v.shape[0], rng)
             values = first.take(entries)
         else:
             values, *above = self.states
@@ -198,7 +198,7 @@ def redraw(
     return states[::2]
 
 
-def at_rest(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarray]:
+def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarray]:
     """States of the even layers given odd ones at rest: in a new machine, the base rates."""
     states: States = [None] * len(machine.par)
     for layer in machine.odd:

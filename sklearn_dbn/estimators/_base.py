@@ -175,7 +175,7 @@ def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
     ``outcome`` is ``None`` where the cache had the result.
     """
     if outcome is not None and outcome.interrupted:
-        kept = f"the {outcome.state.n_epochs} whole passes that it made"
+        kept = f"the {outcome.state.n_passes} whole passes that it made"
         raise FitInterrupted(estimator, kept, outcome.saved)
 
 

@@ -411,7 +411,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
                     run = new_run(rbm, rows, settings, sizes, seed)
                 held_out = None if chunk else held_out_rows(rbm, rows, run)
                 whole = before is None or pretrain(
-                    self, context, before, run, rows, seed, entry.progress
+                    self, context, before, run, rows, seed, entry.checkpoint
                 )
                 loop = MachineLoop.of(run, rows, settings, n_passes, held_out)
                 usable = partial(self._usable, rows=rows, y=y)
@@ -420,7 +420,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
                     loop.train,
                     n_passes,
                     tasks=PassTasks(context, self, given, usable),
-                    progress=entry.progress,
+                    checkpoint=entry.checkpoint,
                     title=title_of(self, self.verbose, rbm.verbose),
                 )
                 warn_unless_converged(outcome, loop, None if chunk else "The training")

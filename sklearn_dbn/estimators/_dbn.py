@@ -322,7 +322,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                     with inside if made is None else nullcontext():
                         task.call_on_fit_task_begin(estimator=self._original, X=X)
                         if made is None:
-                            how = entry.progress, title, f"The training of layer {layer}"
+                            how = entry.checkpoint, title, f"The training of layer {layer}"
                             attributes, outcome = rbm._fit_rows(rows, *how)
                             made = attributes, statistics_of_layer(attributes["_run"], rows)
                         stopped = task.call_on_fit_task_end(estimator=self._original, X=X)

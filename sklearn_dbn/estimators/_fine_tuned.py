@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import Progress, cached, key_of, memory_of
+from .._cache import Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._parameters import plain
@@ -25,29 +25,29 @@ from ..data import clipped, has_gaps, has_outside, visible_unit
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
-    Examples,
     FineTuningSettings,
     FullBatchLoop,
     Inputs,
     Network,
     NetworkLoop,
     Targets,
+    TrainingRows,
     Tuning,
     all_fields,
     all_outputs,
     check_options,
-    examples_of,
+    generative_term_of,
     machines_of,
-    n_passes,
     nearest_distance,
     network_on,
-    parted,
-    pull_of,
+    passes_asked,
     settings_of,
+    split_validation,
+    training_rows_of,
     tuned_runs,
 )
 from ..optim import SCHEDULES
-from ..training import Outcome, Run, drive, still_falls
+from ..training import Outcome, Run, drive, loss_still_falls
 from ._base import BaseDeepEstimator, of_one_fit, raise_if_interrupted, warn_unconverged
 from ._callbacks import PassTasks
 from ._dbn import DBNTransformer
@@ -222,16 +222,16 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         """`_fit` once the rows are validated."""
         given, X, y, weight = data
         n_rows, auto = len(targets.rows), (self._presentations, self._passes)
-        n_epochs = 1 if chunk else n_passes(self, n_rows, *auto)
-        told = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
-        context = self._init_callback_context(max_subtasks=n_epochs + (not fitted))
-        context.call_on_fit_task_begin(estimator=self._original, **told)
+        n_passes = 1 if chunk else passes_asked(self, n_rows, *auto)
+        arguments = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
+        context = self._init_callback_context(max_subtasks=n_passes + (not fitted))
+        context.call_on_fit_task_begin(estimator=self._original, **arguments)
         if not fitted:
             task = context.subcontext(task_name="pretraining")
             with task.propagate_callback_context(transformer):
-                task.call_on_fit_task_begin(estimator=self._original, **told)
+                task.call_on_fit_task_begin(estimator=self._original, **arguments)
                 self._pretrain(transformer, given, X, weight, targets)
-                task.call_on_fit_task_end(estimator=self._original, **told)
+                task.call_on_fit_task_end(estimator=self._original, **arguments)
         self.transformer_ = transformer
         settings = self._settings(X, weight, targets, chunk)
         # Where the generator keeps its trainings.
@@ -241,18 +241,16 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             if tuning is None:
                 tuning = self._continued(targets) if go_on else self._started(targets)
                 self._prepare(tuning, settings)
-                examples, validation = self._examples(tuning, X, weight, targets, chunk)
+                data = self._training_rows(tuning, X, weight, targets, chunk)
                 full_batch = self.solver in FULL_BATCH
-                loop = (FullBatchLoop if full_batch else NetworkLoop)(
-                    settings, examples, validation
-                )
+                loop = (FullBatchLoop if full_batch else NetworkLoop)(settings, *data)
                 outcome = drive(
                     tuning,
                     loop.train,
-                    n_epochs,
-                    tasks=PassTasks(context, self, told, partial(self._fitted, settings)),
+                    n_passes,
+                    tasks=PassTasks(context, self, arguments, partial(self._fitted, settings)),
                     # The state of a full-batch solver cannot be saved.
-                    progress=Progress() if full_batch else entry.progress,
+                    checkpoint=Checkpoint() if full_batch else entry.checkpoint,
                     title=f"[{type(self).__name__}] " if self.verbose else None,
                 )
                 tuning = outcome.state
@@ -263,18 +261,20 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                     entry.keep(tuning)
         self._assign(self._fitted(settings, tuning))
         context.call_on_fit_task_end(
-            estimator=self._original, **told, reconstruction_attributes=self._new_attributes
+            estimator=self._original,
+            **arguments,
+            reconstruction_attributes=self._new_attributes,
         )
         raise_if_interrupted(self, outcome)
 
     def _prepare(self, tuning: Tuning, settings: FineTuningSettings) -> None:
         """Give the state of a training what its settings need."""
-        if settings.generative_weight and tuning.pull is None:
+        if settings.generative_weight and tuning.generative_term is None:
             transformer = self.transformer_
-            n_sweeps = transformer._n_mean_field_steps
-            tuning.pull = pull_of(transformer._runs, tuning.machines, n_sweeps)
+            how = tuning.machines, transformer._n_mean_field_steps
+            tuning.generative_term = generative_term_of(transformer._runs, *how)
         if not settings.centered:
-            tuning.network.rest = {}
+            tuning.network.input_means = {}
 
     def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
         """Stands for all that a fine-tuning depends on."""
@@ -329,9 +329,9 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             tuning.convert_outputs(*targets.moved)
         return tuning
 
-    def _examples(
+    def _training_rows(
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
-    ) -> tuple[Examples, Examples | None]:
+    ) -> tuple[TrainingRows, TrainingRows | None]:
         """Rows to train on, and rows to stop by."""
         counting = np.flatnonzero(weight)
         if len(counting) < len(weight):
@@ -341,10 +341,10 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
         inputs = self._training_inputs(X, tuning.network)
-        examples = examples_of(inputs, targets, weight, not chunk)
+        training_rows = training_rows_of(inputs, targets, weight, not chunk)
         if chunk or not self.early_stopping:
-            return examples, None
-        return parted(examples, targets, self.validation_fraction, tuning.rng)
+            return training_rows, None
+        return split_validation(training_rows, targets, self.validation_fraction, tuning.rng)
 
     @property
     def _bottom_run(self) -> Run:
@@ -380,11 +380,11 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                 why = "scipy made all iterations that it may"
                 warn_unconverged(subject, f"{n_made} passes", why, "n_iter")
             return
-        settings, examples = loop.settings, loop.examples
-        base = np.repeat(targets.base[None, :], len(examples.target), axis=0)
-        losses, _ = settings.loss(base.astype(examples.target.dtype), examples.target)
-        base_loss = float(np.average(losses, weights=examples.weight))
-        if still_falls(tuning.history["loss"][-n_made:], base_loss):
+        settings, training_rows = loop.settings, loop.training_rows
+        base = np.repeat(targets.base[None, :], len(training_rows.target), axis=0)
+        losses, _ = settings.loss(base.astype(training_rows.target.dtype), training_rows.target)
+        base_loss = float(np.average(losses, weights=training_rows.weight))
+        if loss_still_falls(tuning.history["loss"][-n_made:], base_loss):
             cure = "n_iter or learning_rate"
             warn_unconverged(subject, f"{n_made} passes", "its loss still falls", cure)
 
@@ -400,7 +400,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             "_tuning": tuning,
             "fine_tuned_transformer_": self.transformer_._with_runs(runs),
             "history_": tuning.history,
-            "n_iter_": tuning.n_epochs,
+            "n_iter_": tuning.n_passes,
             "learning_rate_": settings.learning_rate,
             "batch_size_": settings.batch_size,
             "adversarial_eps_": settings.adversarial_eps,

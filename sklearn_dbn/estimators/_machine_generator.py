@@ -15,7 +15,7 @@ from .._messages import shown
 from ..data import Rows
 from ..machine import Machine, MeanField, mean_field, means_below
 from ..samplers import TemperedChains
-from ..training import MachineLoop, Outcome, Run, free_energies, late_swing
+from ..training import MachineLoop, Outcome, Run, free_energies, swing_of_last_half
 from ._base import warn_unconverged
 from ._generator import Generator
 
@@ -68,7 +68,7 @@ class MachineGenerator(Generator):
             "visible_type_": visible.name,
             "hidden_type_": machine.units[1].name,
             "history_": run.history,
-            "n_iter_": run.n_epochs,
+            "n_iter_": run.n_passes,
         }
 
     @property
@@ -130,8 +130,8 @@ def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | No
     run, settings, n_made = outcome.state, loop.settings, outcome.n_made
     swing = None
     if settings.sampler.persistent and not loop.rows.lower:
-        energies = free_energies(run.machine, loop.watched, settings.n_mean_field_steps)
-        swing = late_swing(run.history["free_energy_swing"][-n_made:], energies)
+        energies = free_energies(run.machine, loop.recorded, settings.n_mean_field_steps)
+        swing = swing_of_last_half(run.history["free_energy_swing"][-n_made:], energies)
     if swing is not None:
         tempered = isinstance(run.chains, TemperedChains)
         cure = "a lower learning_rate" if tempered else "sampler='tempering'"
@@ -143,7 +143,11 @@ def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | No
             stacklevel=2,
         )
         return
-    n_steps = run.n_epochs * -(-len(loop.rows) // settings.batch_size)
-    if subject is not None and not run.stalled and run.course.goes_on(run.machine, n_steps):
+    n_steps = run.n_passes * -(-len(loop.rows) // settings.batch_size)
+    if (
+        subject is not None
+        and not run.stalled
+        and run.straightness.moves_straight(run.machine, n_steps)
+    ):
         why = "its weights still move in one direction"
         warn_unconverged(subject, f"{n_made} passes", why, "n_iter or learning_rate")

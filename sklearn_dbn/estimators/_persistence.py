@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._random import Stream
 from ..data import Moments
-from ..fine_tuning import Network, Pull, TargetScale, Tuning
+from ..fine_tuning import GenerativeTerm, Network, TargetScale, Tuning
 from ..machine import Machine
 from ..optim import Joined, RuleState
 from ..samplers import Chains, TemperedChains
@@ -32,7 +32,7 @@ TRUSTED_TYPES = sorted(
         Machine,
         Moments,
         Network,
-        Pull,
+        GenerativeTerm,
         RuleState,
         Run,
         Stream,

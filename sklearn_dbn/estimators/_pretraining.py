@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._cache import Progress
+from .._cache import Checkpoint
 from ..data import Rows
 from ..training import MachineLoop, Pretraining, Run, adopt, drive
 from ._callbacks import PassTasks, given_to_callbacks
@@ -18,7 +18,7 @@ def pretrain(
     run: Run,
     rows: Rows,
     seed: int,
-    progress: Progress,
+    checkpoint: Checkpoint,
 ) -> bool:
     """Let ``run`` start from what is trained before; whether no callback cut it short."""
     whole, trained, settings = True, [], before.settings(rows)
@@ -33,7 +33,7 @@ def pretrain(
             loop.train,
             n_passes,
             tasks=PassTasks(task, estimator, given_to_callbacks(below), name="pass"),
-            progress=progress.part(f"layer {layer}"),
+            checkpoint=checkpoint.part(f"layer {layer}"),
             title=title_of(estimator, estimator.verbose, before.rbm.verbose, layer=layer),
         )
         if outcome.interrupted:

@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from .._cache import MEMORY, Progress, cached, key_of, memory_of
+from .._cache import MEMORY, Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from ..data import Rows, rows_of, visible_unit
 from ..optim import SCHEDULES
@@ -350,7 +350,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         with cached(memory, key) as entry:
             made, outcome = entry.value, None
             if made is None:
-                made, outcome = self._fit_rows(rows, entry.progress)
+                made, outcome = self._fit_rows(rows, entry.checkpoint)
                 if outcome.whole:
                     entry.keep(made)
         self._assign(made)
@@ -401,7 +401,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     def _fit_rows(
         self,
         rows: Rows,
-        progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
         title: str | None = None,
         subject: str = "The training",
         chunk: bool = False,
@@ -427,7 +427,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             loop.train,
             n_passes,
             tasks=PassTasks(context, self, given, self._fitted_attributes),
-            progress=progress,
+            checkpoint=checkpoint,
             title=title or title_of(self, self.verbose),
         )
         warn_unless_converged(outcome, loop, None if chunk else subject)

@@ -1,17 +1,8 @@
 """The feed-forward view of a generator, trained on targets."""
 
-from ._examples import (
-    Examples,
-    Targets,
-    examples_of,
-    joint_weight,
-    nearest_distance,
-    parted,
-    rows_with_target,
-)
-from ._feed_forward import machines_of, network_on, pull_of, tuned_runs
+from ._feed_forward import generative_term_of, machines_of, network_on, tuned_runs
 from ._full_batch import FullBatchLoop
-from ._generative import Pull
+from ._generative import GenerativeTerm
 from ._loop import NetworkLoop
 from ._losses import Logistic, Softmax, Squared
 from ._network import Inputs, Network, all_fields, all_outputs
@@ -20,40 +11,49 @@ from ._settings import (
     SOLVERS,
     FineTuningSettings,
     check_options,
-    n_passes,
+    passes_asked,
     settings_of,
 )
 from ._target_scale import TargetScale
+from ._training_rows import (
+    Targets,
+    TrainingRows,
+    joint_weight,
+    nearest_distance,
+    rows_with_target,
+    split_validation,
+    training_rows_of,
+)
 from ._tuning import Tuning
 
 __all__ = [
     "FULL_BATCH",
     "SOLVERS",
-    "Examples",
     "FineTuningSettings",
     "FullBatchLoop",
+    "GenerativeTerm",
     "Inputs",
     "Logistic",
     "Network",
     "NetworkLoop",
-    "Pull",
     "Softmax",
     "Squared",
     "TargetScale",
     "Targets",
+    "TrainingRows",
     "Tuning",
     "all_fields",
     "all_outputs",
     "check_options",
-    "examples_of",
+    "generative_term_of",
     "joint_weight",
     "machines_of",
-    "n_passes",
     "nearest_distance",
     "network_on",
-    "parted",
-    "pull_of",
+    "passes_asked",
     "rows_with_target",
     "settings_of",
+    "split_validation",
+    "training_rows_of",
     "tuned_runs",
 ]

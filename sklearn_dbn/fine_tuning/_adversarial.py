@@ -13,7 +13,7 @@ from ._settings import FineTuningSettings
 def presented(
     network: Network, settings: FineTuningSettings, labelled: tuple, free: tuple, rng: Stream
 ) -> tuple[Array, list, Array, Array]:
-    """Rows, what is heard from above, targets and weights, as the network learns them.
+    """Rows, what is top_down from above, targets and weights, as the network learns them.
 
     The ``labelled`` ones, moved or not; and after them the ``free`` ones, moved, whose target
     is what the network says of them where they were.
@@ -22,12 +22,12 @@ def presented(
     if settings.adversarial_eps:
         tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
         _, delta = settings.loss(tape.outputs, target)
-        v = v + _of_length(settings.adversarial_eps, network.uphill(tape, delta))
+        v = v + _of_length(settings.adversarial_eps, network.input_gradient(tape, delta))
     if settings.virtual_adversarial_eps:
-        u, heard, share = free
-        u, said = virtual_adversarial_rows(network, settings, u, heard, rng)
-        v, target, weight = map(np.concatenate, ((v, u), (target, said), (weight, share)))
-        pairs = zip(above, heard, strict=True)
+        u, top_down, share = free
+        u, outputs = virtual_adversarial_rows(network, settings, u, top_down, rng)
+        v, target, weight = map(np.concatenate, ((v, u), (target, outputs), (weight, share)))
+        pairs = zip(above, top_down, strict=True)
         above = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
     return v, above, target, weight
 
@@ -44,11 +44,11 @@ def virtual_adversarial_rows(
     """
     loss, length = settings.loss, settings.virtual_adversarial_eps
     outputs = network.outputs(v, above)
-    # The derivative is what is said, less the target.
-    _, said = loss(outputs, np.zeros_like(outputs))
+    # The derivative is what is outputs, less the target.
+    _, outputs = loss(outputs, np.zeros_like(outputs))
     tape = network.forward(v + _of_length(length, rng.normal(v)), above)
-    _, delta = loss(tape.outputs, said)
-    return v + _of_length(length, network.uphill(tape, delta)), said
+    _, delta = loss(tape.outputs, outputs)
+    return v + _of_length(length, network.input_gradient(tape, delta)), outputs
 
 
 def _of_length(length: float, x: Array) -> Array:

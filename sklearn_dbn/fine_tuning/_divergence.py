@@ -18,8 +18,8 @@ _USUAL_MOMENTUM = 0.9
 _FARTHEST = 1e3
 
 
-def tuning_diverged(n_epochs: int, settings: Any, weight: np.ndarray) -> str:
-    """The message for a fine-tuning that diverged after ``n_epochs`` whole passes."""
+def tuning_diverged(n_passes: int, settings: Any, weight: np.ndarray) -> str:
+    """The message for a fine-tuning that diverged after ``n_passes`` whole passes."""
     solver, decay = settings.solver, settings.weight_decay
     if solver not in _USUAL_TUNING:
         cause = next(weight_cause(weight, settings.batch_size, None), "try solver='adam'.")
@@ -28,12 +28,12 @@ def tuning_diverged(n_epochs: int, settings: Any, weight: np.ndarray) -> str:
                 f"its cause is weight_decay={decay:g}, next to which the loss is nothing: try "
                 "weight_decay=0.01."
             )
-        return f"Fine-tuning with solver={solver!r} diverged in pass {n_epochs + 1}: {cause}"
+        return f"Fine-tuning with solver={solver!r} diverged in pass {n_passes + 1}: {cause}"
     rate = settings.learning_rate
     cause = next(_causes_of_tuning(rate, settings, weight), None)
     if cause is None:
         cause = f"try learning_rate={rate / 10:g}."
-    return f"Fine-tuning with learning_rate={rate:g} diverged in pass {n_epochs + 1}: {cause}"
+    return f"Fine-tuning with learning_rate={rate:g} diverged in pass {n_passes + 1}: {cause}"
 
 
 def _causes_of_tuning(rate: float, settings: Any, weight: np.ndarray) -> Iterator[str]:

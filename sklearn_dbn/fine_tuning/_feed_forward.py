@@ -11,7 +11,7 @@ from .._array_api import Array
 from ..machine import Machine
 from ..samplers import Chains
 from ..training import Run
-from ._generative import Pull
+from ._generative import GenerativeTerm
 from ._network import Network, hidden_layers
 
 
@@ -33,19 +33,21 @@ def network_on(
     layers are first moved by what it learns from their features, and not by chance.
     """
     units, par, W = hidden_layers(machines)
-    # Only within one machine does a layer hear from above.
-    hears = [i + 1 < len(machine.W) for machine in machines for i in range(len(machine.W))]
+    # Only within one machine does a layer depend on the one above it.
+    last = [i + 1 == len(machine.W) for machine in machines for i in range(len(machine.W))]
     A = [
-        np.array(W[i + 1].T, order="C") if hears_above and top_down_input else None
-        for i, hears_above in enumerate(hears)
+        None if is_last or not top_down_input else np.array(W[i + 1].T, order="C")
+        for i, is_last in enumerate(last)
     ]
-    gain = [2.0 if hears_above and not top_down_input else 1.0 for hears_above in hears]
+    gain = [1.0 if is_last or top_down_input else 2.0 for is_last in last]
     head = np.zeros((W[-1].shape[1], n_outputs), dtype=W[-1].dtype)
     return Network(units, par, W, gain, A, head, base.astype(head.dtype))
 
 
-def pull_of(runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: int) -> Pull:
-    """The generative gradient of ``machines``, whose chains go on from where ``runs`` ended."""
+def generative_term_of(
+    runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: int
+) -> GenerativeTerm:
+    """The generative gradient of ``machines``, whose chains continue those of ``runs``."""
     chains, offsets = [], []
     for i, run in enumerate(runs):
         states = [
@@ -58,7 +60,7 @@ def pull_of(runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: in
                 x += run.shift
         chains.append(Chains(states))
         offsets.append(activity)
-    return Pull(machines, chains, offsets, n_mean_field_steps)
+    return GenerativeTerm(machines, chains, offsets, n_mean_field_steps)
 
 
 def tuned_runs(

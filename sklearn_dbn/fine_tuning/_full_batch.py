@@ -12,10 +12,10 @@ from scipy.optimize import minimize
 from .._array_api import Array
 from ..training import Diverged, Passes
 from ._divergence import tuning_diverged
-from ._examples import Examples
 from ._loop import end_pass
 from ._network import loss_and_gradient
 from ._settings import FULL_BATCH, FineTuningSettings
+from ._training_rows import TrainingRows
 from ._tuning import Tuning
 
 # The status by which scipy says that it made all iterations.
@@ -29,14 +29,14 @@ class FullBatchLoop:
     Parameters
     ----------
     settings : FineTuningSettings
-    examples : Examples
-    validation : Examples or None
+    training_rows : TrainingRows
+    validation : TrainingRows or None
         Rows that early stopping looks at.
     """
 
     settings: FineTuningSettings
-    examples: Examples
-    validation: Examples | None = None
+    training_rows: TrainingRows
+    validation: TrainingRows | None = None
 
     def train(self, tuning: Tuning, passes: Passes) -> None:
         """Let scipy minimise the loss; an interruption leaves the last iterate.
@@ -67,8 +67,8 @@ class FullBatchLoop:
             problem.put(problem.reached)
         if not math.isfinite(found.fun):
             # Then scipy gives up before the first iteration.
-            n_epochs, weight = tuning.n_epochs, self.examples.weight
-            raise Diverged(tuning_diverged(n_epochs, self.settings, weight))
+            n_passes, weight = tuning.n_passes, self.training_rows.weight
+            raise Diverged(tuning_diverged(n_passes, self.settings, weight))
         tuning.limited = found.status == _LIMIT
 
 
@@ -99,13 +99,13 @@ class _Problem:
     def loss(self, flat: Array) -> tuple[float, Array]:
         """The loss and its gradient."""
         self.put(flat)
-        settings, examples = self.loop.settings, self.loop.examples
+        settings, training_rows = self.loop.settings, self.loop.training_rows
         value, gradient = loss_and_gradient(
             self.tuning.network,
             settings.loss,
-            examples.inputs,
-            examples.target,
-            examples.weight,
+            training_rows.inputs,
+            training_rows.target,
+            training_rows.weight,
             settings.layers,
         )
         for name, x in self.parameters.items():

@@ -13,7 +13,7 @@ from ..samplers import Chains, PersistentContrastiveDivergence
 
 
 @dataclass
-class Pull:
+class GenerativeTerm:
     """Machines that share their weights with a network, and draw them to their likelihood.
 
     Attributes
@@ -68,11 +68,13 @@ class Pull:
             share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
             share[: len(weight)] = weight / weight.sum() * -factor
             odd[::2] = settled[::2]
-            pull = machine.gradient(states, share, self.offsets[i], odd)
-            machine.precondition(pull, self.offsets[i])
+            ascent = machine.gradient(states, share, self.offsets[i], odd)
+            machine.precondition(ascent, self.offsets[i])
             if f"a{i}" in gradient:
-                gradient[f"a{i}"][:] = pull.par[0]
-            for layer, (W, par) in enumerate(zip(pull.W, pull.par[1:], strict=True), start=i):
+                gradient[f"a{i}"][:] = ascent.par[0]
+            for layer, (W, par) in enumerate(
+                zip(ascent.W, ascent.par[1:], strict=True), start=i
+            ):
                 if f"W{layer}" in gradient:
                     gradient[f"W{layer}"] += W
                     gradient[f"b{layer}"] += par[0]

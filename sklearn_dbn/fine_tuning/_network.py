@@ -12,10 +12,10 @@ at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448
 that input a layer with another above it hears the one below twice, ``gain_l = 2``, as in the
 first pass of the mean field.
 
-Centred training moves the network in other coordinates, (x_l - rest_l) W_l + c_l: a step of
-W_l leaves c_l, what inputs at rest say, as it is, and the biases, which are kept instead, make
-up for it. Which of two bits is called one then makes no difference (Schraudolph 1998, LNCS
-1524, doi:10.1007/3-540-49430-8_11).
+Centred training uses other coordinates, (x_l - m_l) W_l + c_l, with m_l the running mean of the
+inputs x_l. A step of W_l does not change c_l, the field at the mean input; the biases, which
+are stored instead of c_l, are corrected for that. Which of two bits is called one then makes no
+difference (Schraudolph 1998, LNCS 1524, doi:10.1007/3-540-49430-8_11).
 
 Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
 and ``intercept``. Their arrays may be those of a machine: all that moves them does so in place.
@@ -37,7 +37,7 @@ from ..machine import Machine
 # Rows that are computed together where no minibatch says how many.
 _BLOCK_ROWS = 1000
 # The running mean of inputs moves by this share; that of hidden units in a generator does too.
-_REST_RATE = 0.01
+_MEAN_RATE = 0.01
 
 
 class Tape(NamedTuple):
@@ -122,7 +122,7 @@ class Network:
     A : list of arrays of shape (n_{l+1}, n_l) or None
     head : array of shape (n_last, n_outputs)
     intercept : array of shape (n_outputs,)
-    rest : dict of arrays
+    input_means : dict of arrays
         By the names of weights, the running mean of what they receive; empty where training is
         not centred.
     """
@@ -134,7 +134,7 @@ class Network:
     A: list[Array | None]
     head: Array
     intercept: Array
-    rest: dict[str, Array] = field(default_factory=dict)
+    input_means: dict[str, Array] = field(default_factory=dict)
 
     def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
         """The arrays of the hidden layers in ``layers``, all of them by default, and the head.
@@ -161,7 +161,7 @@ class Network:
         x = v
         for layer in range(len(self.W)):
             x = self._mean(layer, self._field(layer, x, above[layer]))
-        return self._said(x)
+        return self._outputs_of(x)
 
     def forward(
         self,
@@ -175,20 +175,20 @@ class Network:
 
         What is left is scaled up, so that every layer receives on average what it receives
         without dropout (Srivastava et al. 2014, JMLR 15:1929-1958). Where training is centred
-        an input that is left out is at rest, and the others are further from it.
+        a dropped input is at its running mean, and the others are further from it.
         """
         tape = Tape([], [], [], [], [], None)
         x = v
         for layer in range(len(self.W) + 1):
             name = f"W{layer}" if layer < len(self.W) else "head"
-            x, kept = self._thinned(name, x, hidden_dropout if layer else dropout, rng)
+            x, kept = self._drop(name, x, hidden_dropout if layer else dropout, rng)
             tape.inputs.append(x)
             tape.kept.append(kept)
             if layer == len(self.W):
-                return tape._replace(outputs=self._said(x))
+                return tape._replace(outputs=self._outputs_of(x))
             q = above[layer]
             if q is not None:
-                q, _ = self._thinned(f"A{layer}", q, dropout, rng)
+                q, _ = self._drop(f"A{layer}", q, dropout, rng)
             tape.above.append(q)
             tape.fields.append(self._field(layer, x, q))
             x = self._mean(layer, tape.fields[-1])
@@ -220,7 +220,7 @@ class Network:
         gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
         gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
         last = min(layers, default=len(self.W))
-        for layer, by_field, by_product in self._way_back(tape, delta, last):
+        for layer, by_field, by_product in self._backward(tape, delta, last):
             if layer not in layers:
                 continue
             bias = f"b{layer}"
@@ -232,16 +232,16 @@ class Network:
             gradient[f"W{layer}"] = self._product(f"W{layer}", x, by_product, out)
         return gradient
 
-    def uphill(self, tape: Tape, delta: Array) -> Array:
+    def input_gradient(self, tape: Tape, delta: Array) -> Array:
         """Derivative by the rows that the tape began with, in their shape.
 
         ``delta`` is the derivative by the outputs.
         """
-        for _, _, by_product in self._way_back(tape, delta, 0):
+        for _, _, by_product in self._backward(tape, delta, 0):
             delta = by_product
         return _through(self.W[0], delta, tape.kept[0])
 
-    def _way_back(
+    def _backward(
         self, tape: Tape, delta: Array, last: int
     ) -> Iterator[tuple[int, Array, Array]]:
         """Derivatives by the field and by x W of each hidden layer, the top one to ``last``."""
@@ -256,26 +256,26 @@ class Network:
                 delta = self.gain[layer] * by_field
             yield layer, by_field, delta
 
-    def balance(self, layers: Collection[int], before: dict[str, Array]) -> None:
-        """Let biases make up for weights of ``layers`` and of the head that moved.
+    def correct_biases(self, layers: Collection[int], before: dict[str, Array]) -> None:
+        """Correct the biases for changed weights of ``layers`` and of the head.
 
-        Inputs at rest then give what they gave when `at_rest` returned ``before``.
+        The mean inputs then give the fields ``before`` that `fields_at_means` returned.
         """
         if not before:
             return
         own = self.parameters(layers)
-        for name, now in self.at_rest(layers).items():
+        for name, now in self.fields_at_means(layers).items():
             own[name] += before[name] - now
 
-    def follow(self, tape: Tape, weight: Array) -> None:
-        """Let the rest of all inputs follow those of a minibatch, of rows of ``weight``."""
+    def update_input_means(self, tape: Tape, weight: Array) -> None:
+        """Update the running means of all inputs by a minibatch of rows of ``weight``."""
         share = weight / weight.sum()
         received = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
         received |= {f"A{i}": q for i, q in enumerate(tape.above) if q is not None}
         for name, x in (received | {"head": tape.inputs[-1]}).items():
             mean = share @ x
-            rest = self.rest.setdefault(name, mean)
-            rest += _REST_RATE * (mean - rest)
+            running = self.input_means.setdefault(name, mean)
+            running += _MEAN_RATE * (mean - running)
 
     def limit(self, layers: Collection[int], largest: float) -> None:
         """Shorten the incoming weights of units where their norm exceeds ``largest``.
@@ -287,20 +287,22 @@ class Network:
             _shorten(arrays, largest)
         _shorten([self.head], largest)
 
-    def at_rest(self, layers: Collection[int]) -> dict[str, Array]:
-        """What each layer receives from inputs at rest, by the names of its biases.
+    def fields_at_means(self, layers: Collection[int]) -> dict[str, Array]:
+        """The fields at the mean inputs, without biases, by the names of the biases.
 
         Nothing where training is not centred.
         """
-        if not self.rest:
+        if not self.input_means:
             return {}
-        found = {f"b{i}": self.gain[i] * (self.rest[f"W{i}"] @ self.W[i]) for i in layers}
+        found = {
+            f"b{i}": self.gain[i] * (self.input_means[f"W{i}"] @ self.W[i]) for i in layers
+        }
         for i in layers:
             if self.A[i] is not None:
-                found[f"b{i}"] += self.rest[f"A{i}"] @ self.A[i]
-        return found | {"intercept": self.rest["head"] @ self.head}
+                found[f"b{i}"] += self.input_means[f"A{i}"] @ self.A[i]
+        return found | {"intercept": self.input_means["head"] @ self.head}
 
-    def _thinned(
+    def _drop(
         self, name: str, x: Array, rate: float, rng: Stream | None
     ) -> tuple[Array, Array | None]:
         """The input of some weights with a share ``rate`` left out, and its factors."""
@@ -308,17 +310,17 @@ class Network:
             return x, None
         kept = rng.bernoulli(np.full_like(x, 1 - rate))
         kept *= 1 / (1 - rate)
-        if name not in self.rest:
+        if name not in self.input_means:
             return x * kept, kept
-        thinned = x - self.rest[name]
+        thinned = x - self.input_means[name]
         thinned *= kept
-        thinned += self.rest[name]
+        thinned += self.input_means[name]
         return thinned, kept
 
     def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
         """Derivative by some weights, from their input and that by what comes of it."""
-        if name in self.rest:
-            x = x - self.rest[name]
+        if name in self.input_means:
+            x = x - self.input_means[name]
         return np.matmul(x.T, delta, out=out.get(name))
 
     def _field(self, layer: int, x: Array, q: Array | None) -> Array:
@@ -333,7 +335,7 @@ class Network:
     def _mean(self, layer: int, field: Array) -> Array:
         return self.units[layer].mean(field, self.par[layer])
 
-    def _said(self, x: Array) -> Array:
+    def _outputs_of(self, x: Array) -> Array:
         outputs = x @ self.head
         outputs += self.intercept
         return outputs

@@ -146,7 +146,7 @@ def settings_of(
     )
 
 
-def n_passes(asked: Any, n_rows: int, presentations: int, bounds: tuple[int, int]) -> int:
+def passes_asked(asked: Any, n_rows: int, presentations: int, bounds: tuple[int, int]) -> int:
     """Passes over ``n_rows`` with a target, or iterations at most."""
     n_iter = PlainParameters(asked).n_iter
     if asked.solver in FULL_BATCH:

@@ -12,10 +12,10 @@ from .._array_api import Array
 from .._random import Stream
 from ..machine import Machine
 from ..optim import RuleState
-from ._examples import Examples
-from ._generative import Pull
+from ._generative import GenerativeTerm
 from ._network import Network, all_outputs, hidden_layers
 from ._settings import FineTuningSettings
+from ._training_rows import TrainingRows
 
 # Saturated units keep all else finite; no network of use is this wrong.
 LARGEST_LOSS = 1e6
@@ -65,8 +65,8 @@ class Tuning:
     network : Network
     rng : Stream
     machines : list of Machine
-        Those whose arrays the network moves, and ``pull`` with it.
-    pull : Pull or None
+        Those whose arrays the network moves, and ``generative_term`` with it.
+    generative_term : GenerativeTerm or None
     moved : list of int
         The hidden layers that were trained so far.
     rule_state : RuleState or None
@@ -76,7 +76,7 @@ class Tuning:
         The best pass so far, while a training with early stopping goes on.
     limited : bool
         Whether scipy made all the iterations that it may, and had not converged.
-    n_epochs : int
+    n_passes : int
         Passes over rows so far.
     history : dict of lists of float
     """
@@ -84,13 +84,13 @@ class Tuning:
     network: Network
     rng: Stream
     machines: list[Machine]
-    pull: Pull | None = None
+    generative_term: GenerativeTerm | None = None
     moved: list[int] = field(default_factory=list)
     rule_state: RuleState | None = None
     solver: str = ""
     stopping: BestPass | None = None
     limited: bool = False
-    n_epochs: int = 0
+    n_passes: int = 0
     history: dict[str, list] = field(default_factory=dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,8 +105,10 @@ class Tuning:
     def parameters(self, layers: list[int]) -> dict[str, Array]:
         """All arrays that move when ``layers`` do."""
         found = self.network.parameters(layers)
-        if self.pull is not None:
-            found |= {k: x for k, x in self.pull.visible().items() if int(k[1:]) in layers}
+        if self.generative_term is not None:
+            found |= {
+                k: x for k, x in self.generative_term.visible().items() if int(k[1:]) in layers
+            }
         return found
 
     def convert_outputs(self, ratio: Array, shift: Array) -> None:
@@ -143,7 +145,7 @@ class Tuning:
         self.stopping = None
 
     def record(
-        self, settings: FineTuningSettings, loss: float, validation: Examples | None
+        self, settings: FineTuningSettings, loss: float, validation: TrainingRows | None
     ) -> dict[str, float]:
         """The record of a pass, whose parameters are kept where they are the best so far."""
         record = {"loss": loss}

@@ -120,7 +120,7 @@ def log_partition(
         value = exact_log_partition(machine)
         return LogPartition(value, 0.0, (value, value), "exact")
     base = base_rates(machine) if base is None else base
-    summed = _quieter(machine, base, rng) if summed is None else summed
+    summed = _parity_of_less_variance(machine, base, rng) if summed is None else summed
     betas = _temperatures(machine, base, betas, rng, summed)
     start = log_partition_of_base(machine, base)
     kept = machine.odd if summed == machine.even else machine.even
@@ -145,7 +145,7 @@ def log_partition(
     return _combined(forward, reverse)
 
 
-def _quieter(machine: Machine, base: Sequence[Array], rng: Stream) -> range:
+def _parity_of_less_variance(machine: Machine, base: Sequence[Array], rng: Stream) -> range:
     """The layers to sum out for the least variance."""
     if len(machine.W) == 1:
         return machine.odd

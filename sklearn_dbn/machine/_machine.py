@@ -220,7 +220,7 @@ class Machine:
         return Machine(self.units, par, W)
 
     def centred(
-        self, sums: Machine, total: float, push: Sequence[Any], offsets: Sequence[Array]
+        self, sums: Machine, total: float, penalty: Sequence[Any], offsets: Sequence[Array]
     ) -> Machine:
         """`gradient` with ``offsets``, from that of the same rows without.
 
@@ -234,17 +234,17 @@ class Machine:
             Used up.
         total : float
             Sum of the weights of the rows.
-        push : sequence of arrays of shape (n_l,), or of 0
+        penalty : sequence of arrays of shape (n_l,), or of 0
             What to add to all states of a layer.
         offsets : sequence of arrays of shape (n_l,)
         """
         par, W = sums.par, sums.W
         means = [x[0, :] + 0 for x in par]
-        for x, up in zip(par, push, strict=True):
+        for x, up in zip(par, penalty, strict=True):
             x[0, :] += total * up
         for layer, dW in enumerate(W):
-            # A push of the states is a push of the offsets the other way.
-            mu, lam = offsets[layer] - push[layer], offsets[layer + 1] - push[layer + 1]
+            # A penalty of the states is a penalty of the offsets the other way.
+            mu, lam = offsets[layer] - penalty[layer], offsets[layer + 1] - penalty[layer + 1]
             dW -= mu[:, None] * means[layer + 1]
             dW -= (means[layer] - total * mu)[:, None] * lam
             par[layer][0, :] -= dW @ offsets[layer + 1]

@@ -30,7 +30,7 @@ class Sparsity:
         self.target = target
         self.cost = cost
 
-    def push(self, activity: Array) -> Array:
+    def penalty_step(self, activity: Array) -> Array:
         """What to add to the hidden means of each data row, shape (n_hidden,)."""
         return self.cost * (self.target - activity)
 

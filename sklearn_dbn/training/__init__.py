@@ -1,13 +1,13 @@
 """How a machine is trained without labels."""
 
 from ._automatic import batch_size_of, n_passes_of
-from ._convergence import still_falls
+from ._convergence import loss_still_falls
 from ._dbm_start import SCHEMES, Pretraining, adopt, chosen
 from ._divergence import TOO_LARGE, decay_cause, momentum_cause, weight_cause
 from ._driver import Diverged, Outcome, Passes, Tasks, drive
-from ._held_out import held_out_rows, watch
+from ._held_out import held_out_rows, rows_to_record
 from ._loop import MachineLoop
-from ._record import free_energies, late_swing
+from ._record import free_energies, swing_of_last_half
 from ._run import Run, continued, new_run, settings_attributes, start
 from ._settings import TrainingSettings, settings_of, training_parameters
 
@@ -30,15 +30,15 @@ __all__ = [
     "drive",
     "free_energies",
     "held_out_rows",
-    "late_swing",
+    "loss_still_falls",
     "momentum_cause",
     "n_passes_of",
     "new_run",
+    "rows_to_record",
     "settings_attributes",
     "settings_of",
     "start",
-    "still_falls",
+    "swing_of_last_half",
     "training_parameters",
-    "watch",
     "weight_cause",
 ]

@@ -110,7 +110,7 @@ def common_factor(direction: Direction, n_hidden: int, shown: float) -> CommonFa
     return CommonFactor(loadings, rest, n_units) if n_units else None
 
 
-def divide(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> None:
+def start_with_factor(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> None:
     """Let some hidden units model the factor and the others the rest, in place.
 
     Parameters
@@ -139,7 +139,7 @@ def divide(machine: Machine, means: Sequence[Array], factor: CommonFactor) -> No
     machine.par[1][0, :n] -= z * machine.input(1, on)[0, :n]
 
 
-def scatter(
+def chains_on_factor(
     machine: Machine, states: States, mean: Array, factor: CommonFactor, rng: Stream
 ) -> None:
     """Draw the visible states of chains, in place, at levels of the factor.

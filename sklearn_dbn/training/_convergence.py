@@ -27,7 +27,7 @@ _SHARE, _LEAST_FALL = 0.15, 0.001
 
 
 @dataclass
-class Course:
+class Straightness:
     """How far the weights of a machine moved in each half of a training.
 
     Attributes
@@ -49,7 +49,7 @@ class Course:
     lengths: list[float] = field(default_factory=list)
     n_done: int = 0
 
-    def copy(self) -> Course:
+    def copy(self) -> Straightness:
         copied = copy.copy(self)
         copied.lengths = list(self.lengths)
         return copied
@@ -64,7 +64,7 @@ class Course:
             self.first = distance(self.begin, after.W)
             self.begin = after.copy().W
 
-    def goes_on(self, machine: Machine, n_steps: int) -> bool:
+    def moves_straight(self, machine: Machine, n_steps: int) -> bool:
         """Whether the weights are still on their way, after ``n_steps`` steps in all."""
         moved = distance(self.begin, machine.W)
         if moved <= _FURTHER * self.first:
@@ -83,7 +83,7 @@ def distance(first: Sequence[Array], second: Sequence[Array]) -> float:
     return math.sqrt(total)
 
 
-def still_falls(losses: Sequence[float], base: float) -> bool:
+def loss_still_falls(losses: Sequence[float], base: float) -> bool:
     """Whether the loss of each pass of a fine-tuning was still on its way.
 
     Parameters

@@ -30,7 +30,7 @@ from ._settings import TrainingSettings, settings_of, training_parameters
 
 SCHEMES = ("auto", "doubled", "first_layer")
 # What the layers above the first say at first, as a share of what random weights would.
-_HUSHED = 0.2
+_UPPER_SCALE = 0.2
 # Sweeps of the mean field where the chains start.
 _SWEEPS = 5
 
@@ -140,7 +140,7 @@ def adopt(run: Run, runs: Sequence[Run]) -> None:
     if len(runs) == len(machine.W):
         compose(machine, runs)
     else:
-        hush(machine, run.activity, runs[0])
+        _scale_upper_weights(machine, run.activity, runs[0])
     for layer, alone in enumerate(runs, start=1):
         run.activity[layer][:] = alone.activity[1]
     machine.project()
@@ -162,7 +162,7 @@ def compose(machine: Machine, runs: Sequence[Run]) -> None:
         W[...] = layer.W[0]
 
 
-def hush(machine: Machine, activity: Sequence[Array], first: Run) -> None:
+def _scale_upper_weights(machine: Machine, activity: Sequence[Array], first: Run) -> None:
     """Take the first layer from an RBM, and let those above say little, and nothing at rest.
 
     ``activity`` is where the units of the machine rest.
@@ -175,6 +175,6 @@ def hush(machine: Machine, activity: Sequence[Array], first: Run) -> None:
     machine.W[0][...] = first.average.W[0]
     fields[0] = machine.par[1][:1, :] + rest[0] @ machine.W[0]
     for W in machine.W[1:]:
-        W *= _HUSHED
+        W *= _UPPER_SCALE
     for layer, field in enumerate(fields, start=1):
         machine.par[layer][0, :] += (field - machine.field(layer, rest))[0, :]

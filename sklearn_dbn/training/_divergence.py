@@ -25,7 +25,7 @@ def machine_diverged(run: Any, settings: Any, rows: Any) -> str:
     cause = next(_causes_of_machine(rate, usual, settings, rows), None)
     if cause is None:
         cause = f"try learning_rate={min(rate / 10, usual):g}."
-    return f"Training with learning_rate={shown} diverged in pass {run.n_epochs + 1}: {cause}"
+    return f"Training with learning_rate={shown} diverged in pass {run.n_passes + 1}: {cause}"
 
 
 def _causes_of_machine(rate: float, usual: float, settings: Any, rows: Any) -> Iterator[str]:

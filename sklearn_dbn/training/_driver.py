@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .._cache import Progress
+from .._cache import Checkpoint
 
 
 class Diverged(ValueError):
@@ -25,7 +25,7 @@ class State(Protocol):
 
     Attributes
     ----------
-    n_epochs : int
+    n_passes : int
         Passes so far, in all calls that continued one another.
     history : dict of lists of float
         A value for each of them.
@@ -33,7 +33,7 @@ class State(Protocol):
         Whether early stopping ends the training here.
     """
 
-    n_epochs: int
+    n_passes: int
     history: dict[str, list]
 
     @property
@@ -104,7 +104,7 @@ class Passes:
     n_done : int, default=0
         Of these, the passes that ``state`` has behind it.
     tasks : Tasks
-    progress : Progress
+    checkpoint : Checkpoint
         Where checkpoints go.
     title : str or None
         What the line of each pass begins with; ``None``: no lines.
@@ -125,12 +125,12 @@ class Passes:
         n_passes: int,
         n_done: int = 0,
         tasks: Tasks | None = None,
-        progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
         title: str | None = None,
     ):
         self.state, self.n_passes, self.title = state, n_passes, title
-        self._first = state.n_epochs - n_done
-        self._tasks, self._progress = tasks or NoTasks(), progress or Progress()
+        self._first = state.n_passes - n_done
+        self._tasks, self._checkpoint = tasks or NoTasks(), checkpoint or Checkpoint()
         self._task: Any = None
         self.before: State | None = None
         self.kept: State | None = state if n_done else None
@@ -138,7 +138,7 @@ class Passes:
 
     @property
     def n_made(self) -> int:
-        return self.state.n_epochs - self._first
+        return self.state.n_passes - self._first
 
     def share(self, of_pass: float) -> float:
         """Share of the training that is over after the share ``of_pass`` of this pass."""
@@ -156,12 +156,12 @@ class Passes:
     def end(self, record: Mapping[str, float]) -> None:
         """End a pass; ``record`` goes to the history."""
         state = self.state
-        append(state.history, record, state.n_epochs)
-        state.n_epochs += 1
+        append(state.history, record, state.n_passes)
+        state.n_passes += 1
         self.kept = state
-        self._progress.save(state)
+        self._checkpoint.save(state)
         if self.title is not None:
-            print(f"{self.title}pass {state.n_epochs}: {line_of(state.history)}")
+            print(f"{self.title}pass {state.n_passes}: {line_of(state.history)}")
         stop = self._tasks.end(self._task, state)
         self.stopped = bool(stop) and not state.stalled and self.n_made < self.n_passes
 
@@ -172,7 +172,7 @@ def drive(
     n_passes: int,
     *,
     tasks: Tasks | None = None,
-    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
     title: str | None = None,
 ) -> Outcome:
     """Train, from the last checkpoint if there is one.
@@ -185,7 +185,7 @@ def drive(
         ``loop(state, passes)`` makes the passes.
     n_passes : int
     tasks : Tasks or None
-    progress : Progress or None
+    checkpoint : Checkpoint or None
     title : str or None
         As in `Passes`.
 
@@ -193,32 +193,32 @@ def drive(
     ------
     Diverged
     """
-    progress, first = progress or Progress(), state.n_epochs
-    saved = progress.load()
+    checkpoint, first = checkpoint or Checkpoint(), state.n_passes
+    saved = checkpoint.load()
     if saved is not None:
         state = saved
         if title is not None:
-            print(f"{title}goes on after pass {state.n_epochs}, where it was cut short")
-    passes = Passes(state, n_passes, state.n_epochs - first, tasks, progress, title)
+            print(f"{title}goes on after pass {state.n_passes}, where it was cut short")
+    passes = Passes(state, n_passes, state.n_passes - first, tasks, checkpoint, title)
     try:
         loop(state, passes)
     except Diverged:
-        progress.forget()
+        checkpoint.forget()
         raise
     except BaseException as error:
         kept = passes.kept
         if kept is None:
             raise
-        progress.save(kept, now=True)
+        checkpoint.save(kept, now=True)
         if not isinstance(error, KeyboardInterrupt):
             raise
-        return Outcome(kept, "interrupted", kept.n_epochs - first, progress.kept)
+        return Outcome(kept, "interrupted", kept.n_passes - first, checkpoint.kept)
     if passes.stopped:
         # The key of the cache stands for the parameters, and not for what callbacks do.
-        progress.forget()
+        checkpoint.forget()
         return Outcome(state, "stopped", passes.n_made, False)
-    progress.save(state, now=True)
-    return Outcome(state, "whole", passes.n_made, progress.kept)
+    checkpoint.save(state, now=True)
+    return Outcome(state, "whole", passes.n_made, checkpoint.kept)
 
 
 def append(history: dict[str, list], record: Mapping[str, float], n_before: int) -> None:

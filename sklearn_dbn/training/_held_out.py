@@ -1,4 +1,4 @@
-"""Rows that a training is watched and stopped by."""
+"""Rows that a training is recorded and stopped by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._array_api import take, to_numpy
 from .._random import Stream
 from ..data import Rows
 from ._early_stopping import EarlyStopping
-from ._record import Watched
+from ._record import RecordedRows
 from ._run import Run
 
 # The record of each epoch is computed from at most so many rows, enough for two digits, and
@@ -21,17 +21,19 @@ _MONITOR_ROWS, _MONITOR_VALUES = 256, 1 << 20
 _HELD_OUT_VALUES = 1 << 20
 
 
-def watch(run: Run, rows: Rows, held_out: np.ndarray | None = None) -> Watched:
-    """Choose some of the rows, and some of those of ``held_out``, to watch in a training."""
+def rows_to_record(run: Run, rows: Rows, held_out: np.ndarray | None = None) -> RecordedRows:
+    """Some of the rows, and of those of ``held_out``, for the record of each pass."""
     if not rows.lower:
         rows.bottom = run.machine
     n_rows = min(_MONITOR_ROWS, max(1, _MONITOR_VALUES // rows.n_columns))
     trained = rows.means(rows.index[run.rng.permutation(len(rows))[:n_rows]])
     apart = held_out is not None and len(held_out)
-    return Watched(trained, rows.means(held_out[:n_rows]) if apart else None)
+    return RecordedRows(trained, rows.means(held_out[:n_rows]) if apart else None)
 
 
-def begin_stopping(run: Run, rows: Rows, held_out: np.ndarray, n_iter_no_change: int) -> None:
+def begin_early_stopping(
+    run: Run, rows: Rows, held_out: np.ndarray, n_iter_no_change: int
+) -> None:
     """Let ``run`` keep its best pass, by the likelihood of the rows ``held_out``.
 
     To be called after `watch`, by which the rows know the machine.

@@ -14,11 +14,11 @@ from .._blas import blas_threads
 from ..data import Gaps, Rows
 from ..machine import settle
 from ..optim import LazyDecay, blend
-from ._convergence import Course
+from ._convergence import Straightness
 from ._divergence import machine_diverged
 from ._driver import Diverged, Passes
-from ._held_out import begin_stopping, watch
-from ._record import Watched, deviation, free_energies, record_of
+from ._held_out import begin_early_stopping, rows_to_record
+from ._record import RecordedRows, deviation, free_energies, record_of
 from ._run import Run
 from ._settings import TrainingSettings
 
@@ -36,13 +36,13 @@ class MachineLoop:
     ----------
     rows : Rows
     settings : TrainingSettings
-    watched : Watched
+    recorded : RecordedRows
         Rows that the record of each pass is computed from.
     """
 
     rows: Rows
     settings: TrainingSettings
-    watched: Watched
+    recorded: RecordedRows
 
     @classmethod
     def of(
@@ -53,15 +53,15 @@ class MachineLoop:
         n_passes: int,
         held_out: np.ndarray | None = None,
     ) -> MachineLoop:
-        """The loop that trains ``run`` in ``n_passes`` passes, watched by some of the rows.
+        """The loop that trains ``run`` in ``n_passes`` passes, recorded by some of the rows.
 
         ``held_out`` are rows that are not trained on.
         """
-        watched = watch(run, rows, held_out)
+        recorded = rows_to_record(run, rows, held_out)
         if held_out is not None and settings.n_iter_no_change is not None:
-            begin_stopping(run, rows, held_out, settings.n_iter_no_change)
-        run.course = Course(n_passes, run.machine.copy().W)
-        return cls(rows, settings, watched)
+            begin_early_stopping(run, rows, held_out, settings.n_iter_no_change)
+        run.straightness = Straightness(n_passes, run.machine.copy().W)
+        return cls(rows, settings, recorded)
 
     def train(self, run: Run, passes: Passes) -> None:
         """Pass over the rows in minibatches, as often as ``passes`` allows.
@@ -71,18 +71,18 @@ class MachineLoop:
         Diverged
             When the record of a pass is not finite, or the weights are beyond all use.
         """
-        rows, settings, watched = self.rows, self.settings, self.watched
+        rows, settings, recorded = self.rows, self.settings, self.recorded
         if not rows.lower:
             rows.bottom = run.machine
         n_batches = -(-len(rows) // settings.batch_size)
         learning_rate = run.rate(settings)
         if run.gaps is None:
-            run.gaps = rows.gaps(new=run.n_epochs == 0)
+            run.gaps = rows.gaps(new=run.n_passes == 0)
         n_sweeps, persistent = settings.n_mean_field_steps, settings.sampler.persistent
         n_rows = settings.batch_size + run.chains.states[0].shape[0]
         decay = LazyDecay(lambda step: settings.update.shrink(run.machine, step))
         if persistent:
-            before = free_energies(run.machine, watched, n_sweeps)
+            before = free_energies(run.machine, recorded, n_sweeps)
         while passes.begin():
             # An overflow is reported below, in one sentence instead of many warnings.
             with (
@@ -102,13 +102,13 @@ class MachineLoop:
                 if run.gaps is not None:
                     run.gaps.end_pass()
                 # The average is over a fixed share of the run so far, however long that is.
-                share = 1.0 / (1.0 + settings.averaging_fraction * run.n_epochs)
+                share = 1.0 / (1.0 + settings.averaging_fraction * run.n_passes)
                 old, run.average = run.average, blend(run.average, run.machine, share)
-                record = record_of(run.average, watched, n_sweeps)
+                record = record_of(run.average, recorded, n_sweeps)
                 if run.stopping is not None:
                     record["validation_log_likelihood"] = run.stopping.end_pass(old, run)
                 if persistent:
-                    after = free_energies(run.machine, watched, n_sweeps)
+                    after = free_energies(run.machine, recorded, n_sweeps)
                     record["free_energy_swing"] = deviation(after - before)
                     before = after
                 record |= reported
@@ -117,8 +117,8 @@ class MachineLoop:
                 and all(map(math.isfinite, record.values()))
             ):
                 raise Diverged(machine_diverged(run, settings, rows))
-            if run.course is not None:
-                run.course.end_pass(passes.before and passes.before.machine, run.machine)
+            if run.straightness is not None:
+                run.straightness.end_pass(passes.before and passes.before.machine, run.machine)
             passes.end(record)
 
 
@@ -167,7 +167,7 @@ def _step(
     # Shares, as the reciprocal of a small sum may be too large for a float.
     here = weight[:n_data] / weight_sum
     sums = None if elsewhere is None else elsewhere()
-    push = [0.0] * len(states)
+    penalty = [0.0] * len(states)
     for layer in range(1, len(states)):
         means, activity = states[layer][:n_data, :], run.activity[layer]
         mean = here @ means
@@ -175,8 +175,8 @@ def _step(
             mean += sums.par[layer][0, :] / weight_sum
         activity += _ACTIVITY_RATE * (mean - activity)
         if settings.sparsity is not None:
-            push[layer] = settings.sparsity.push(activity)
-            means += push[layer]
+            penalty[layer] = settings.sparsity.penalty_step(activity)
+            means += penalty[layer]
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
     # A batch of less weight makes a smaller step, so that each row counts the same.
     step = rate * weight_sum / settings.batch_size
@@ -186,7 +186,7 @@ def _step(
     shares[:n_data] = here * step
     ascent = machine.gradient(states, shares, offsets, fields)
     if sums is not None:
-        sums = machine.centred(sums, weight_sum, push, offsets)
+        sums = machine.centred(sums, weight_sum, penalty, offsets)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)

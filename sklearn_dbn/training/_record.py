@@ -23,16 +23,16 @@ _SWING, _LEAST_PASSES = 5.0, 10
 
 
 @dataclass(frozen=True)
-class Watched:
+class RecordedRows:
     """Rows that the record of each pass is computed from, as means of the visible units."""
 
     trained: Array
     held_out: Array | None
 
 
-def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, float]:
+def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[str, float]:
     """The state of a machine on a few rows, for the history."""
-    v, validation = watched.trained, watched.held_out
+    v, validation = recorded.trained, recorded.held_out
     xp = namespace(v)
     even, settled = settle(machine, v, n_sweeps)
     states, fields = machine.conditionals(machine.odd, even)
@@ -56,9 +56,9 @@ def record_of(machine: Machine, watched: Watched, n_sweeps: int) -> dict[str, fl
     return {name: float(value) for name, value in record.items()}
 
 
-def free_energies(machine: Machine, watched: Watched, n_sweeps: int) -> Array:
-    """Of the training rows that are watched, shape (n_rows,)."""
-    return free_energy_bound(machine, *settle(machine, watched.trained, n_sweeps))
+def free_energies(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> Array:
+    """Of the training rows that are recorded, shape (n_rows,)."""
+    return free_energy_bound(machine, *settle(machine, recorded.trained, n_sweeps))
 
 
 def deviation(x: Array) -> float:
@@ -67,7 +67,7 @@ def deviation(x: Array) -> float:
     return float(xp.sqrt(xp.mean((x - xp.mean(x)) ** 2)))
 
 
-def late_swing(swings: Sequence[float], free_energies: Array) -> float | None:
+def swing_of_last_half(swings: Sequence[float], free_energies: Array) -> float | None:
     """Root mean square of the swings of the last half of the passes, where it is too large.
 
     Parameters

@@ -18,8 +18,13 @@ from ..likelihood import base_rates
 from ..machine import Machine
 from ..samplers import Chains
 from ..units import UNITS, UnitMoments
-from ._common_factor import common_factor, divide, leading_direction, scatter
-from ._convergence import Course
+from ._common_factor import (
+    chains_on_factor,
+    common_factor,
+    leading_direction,
+    start_with_factor,
+)
+from ._convergence import Straightness
 from ._early_stopping import EarlyStopping
 from ._settings import TrainingSettings
 
@@ -70,13 +75,13 @@ class Run:
     spread : float
         Variance of the visible units as they are presented, summed over them and divided by
         ``rest``; with several hidden layers, the largest of those that have another above them.
-    n_epochs : int
+    n_passes : int
         Passes over data so far.
     gaps : Gaps or None
         What is drawn for the missing entries of the rows, while the training goes on.
     stopping : EarlyStopping or None
         What the training is stopped by, while it goes on.
-    course : Course or None
+    straightness : Straightness or None
         How the weights have moved, while the training goes on.
     """
 
@@ -92,11 +97,11 @@ class Run:
     rest: float = 1.0
     least_divisor: float = 0.0
     spread: float = 0.0
-    n_epochs: int = 0
+    n_passes: int = 0
     history: dict[str, list] = field(default_factory=dict)
     gaps: Gaps | None = None
     stopping: EarlyStopping | None = None
-    course: Course | None = None
+    straightness: Straightness | None = None
 
     def copy(self) -> Run:
         """The same run, to go on with while this one stays where it is."""
@@ -108,7 +113,7 @@ class Run:
             history={name: list(values) for name, values in self.history.items()},
             gaps=self.gaps and self.gaps.copy(),
             stopping=self.stopping and self.stopping.copy(),
-            course=self.course and self.course.copy(),
+            straightness=self.straightness and self.straightness.copy(),
         )
 
     def place(self) -> dict[str, Any]:
@@ -123,7 +128,7 @@ class Run:
 
     def without_rows(self) -> Run:
         """The run without what is of the size of its rows, and of no use with others."""
-        return replace(self, gaps=None, stopping=None, course=None)
+        return replace(self, gaps=None, stopping=None, straightness=None)
 
     @property
     def stalled(self) -> bool:
@@ -232,7 +237,7 @@ def start(
         least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
     spread = _widest(units, par, left)
     if factor is not None:
-        divide(machine, means, factor)
+        start_with_factor(machine, means, factor)
     rest = [mean[None, :] for mean in means]
     for layer, x in enumerate(par):
         # At rest, that is at the means, no unit hears of the weights.
@@ -240,7 +245,7 @@ def start(
     machine.project()
     chains = settings.sampler.init(machine, n_chains, rng)
     if factor is not None:
-        scatter(machine, chains.states, mean, factor, rng)
+        chains_on_factor(machine, chains.states, mean, factor, rng)
     return Run(
         machine=machine,
         average=machine.copy(),

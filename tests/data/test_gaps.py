@@ -17,7 +17,7 @@ import sklearn_dbn.training._loop as loop
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
-from sklearn_dbn.data._gaps import at_rest, count_gaps, redraw
+from sklearn_dbn.data._gaps import count_gaps, initial_states, redraw
 from sklearn_dbn.units import UNITS
 
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_draws_given_what_is_observed_have_the_distribution_of_the_model(kind):
     missing = np.random.default_rng(1).random(v.shape) < 0.6
     # From observed entries of their own distribution, and starts that know nothing of them.
     rng = Stream(0)
-    even = at_rest(machine, n, rng)
+    even = initial_states(machine, n, rng)
     even[0] = np.where(missing, even[0], v)
     drawn = redraw(machine, even, np.flatnonzero(missing), 100, rng)[0]
     assert np.array_equal(drawn[~missing], v[~missing])

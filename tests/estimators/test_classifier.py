@@ -347,7 +347,7 @@ def test_warm_start_goes_on():
 def test_what_is_no_longer_centred_goes_on_as_if_it_had_never_been(solver):
     clf = classifier(warm_start=True, centered=True, hidden_dropout=0.2).fit(X, y)
     twin = copy.deepcopy(clf)
-    twin._tuning.network.rest = {}
+    twin._tuning.network.input_means = {}
     plain = {"centered": False, "hidden_dropout": 0.0, "solver": solver}
     for one in (clf, twin):
         one.set_params(**plain).fit(X, y)

@@ -20,7 +20,7 @@ from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import settle
-from sklearn_dbn.training import drive, start, watch
+from sklearn_dbn.training import drive, rows_to_record, start
 from sklearn_dbn.units import UNITS
 
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -43,7 +43,8 @@ def made(monkeypatch):
         runs.append(run)
         return drive(run, *args, **options)
 
-    monkeypatch.setattr("sklearn_dbn.estimators._dbm.drive", watching)
+    for module in ("_dbm", "_pretraining"):
+        monkeypatch.setattr(f"sklearn_dbn.estimators.{module}.drive", watching)
     return runs
 
 
@@ -165,7 +166,7 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
     rows = Rows(v, np.ones(3), units[0])
     run = start(units, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     dbm = small_dbm(n_layers, n_iter=0, tol=1e-12, max_mean_field_steps=5000)
     dbm._run.average = before
     data, model = [v, *dbm.mean_field(v).means], before.means(before.odd, chains)
@@ -188,7 +189,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
     rows = Rows(v, np.ones(3), UNITS["bernoulli"])
     run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     data = [*before.means(before.odd, settle(before, v, 0)[0])]
     model = before.means([2], before.means(before.odd, chains))
     assert not np.array_equal(model[2], chains[2])
@@ -311,7 +312,7 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, made):
     W, b = first.average.W[0], first.average.par[1][0]
     np.testing.assert_allclose(fields[0][1], 2 * v @ W + b)
     np.testing.assert_allclose(fields[2][1], h2 @ third.average.W[0] + third.average.par[1][0])
-    assert [run.n_epochs for run in made] == [3, 3, 3, 0]
+    assert [run.n_passes for run in made] == [3, 3, 3, 0]
     assert np.array_equal(fitted.weights_[0], machine.W[0])
 
 

@@ -20,15 +20,15 @@ from scipy.special import expit, softmax
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.fine_tuning import (
+    GenerativeTerm,
     Inputs,
     Logistic,
-    Pull,
     Softmax,
     Squared,
     Targets,
     Tuning,
-    examples_of,
-    parted,
+    split_validation,
+    training_rows_of,
 )
 from sklearn_dbn.fine_tuning._adversarial import _of_length, presented, virtual_adversarial_rows
 from sklearn_dbn.fine_tuning._network import loss_and_gradient
@@ -85,7 +85,7 @@ def test_inputs_rest_at_their_running_mean():
     received["A1"] = data.inputs.above[1]
     for name, x in received.items():
         mean = np.average(x, axis=0, weights=data.weight)
-        np.testing.assert_allclose(network.rest[name], mean, atol=0.01)
+        np.testing.assert_allclose(network.input_means[name], mean, atol=0.01)
     assert np.abs((X - X**2).mean(axis=0)).max() > 0.1
 
 
@@ -101,7 +101,7 @@ def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
     v, above = data.inputs.take(slice(None))
     tape = network.forward(v, above)
     _, delta = settings.loss(tape.outputs, data.target)
-    steepest = np.linalg.norm(network.uphill(tape, delta), axis=1)
+    steepest = np.linalg.norm(network.input_gradient(tape, delta), axis=1)
     expected = length * np.average(steepest, weights=data.weight)
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-2)
 
@@ -123,7 +123,7 @@ def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, sai
     np.testing.assert_allclose(target, said(tape.outputs, **options))
     delta = np.ones_like(tape.outputs)
     delta[:, 1:] = -1
-    slope = network.uphill(tape, delta)
+    slope = network.input_gradient(tape, delta)
     cosine = np.einsum("ij,ij->i", moved - v, slope) / np.linalg.norm(slope, axis=1)
     np.testing.assert_allclose(np.abs(cosine), 1e-4, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(moved - v, axis=1), 1e-4)
@@ -193,9 +193,9 @@ def test_weights_of_all_rows_have_the_dtype_of_the_targets(fraction):
     known = np.arange(5)
     weight = np.ones(5, dtype=np.float32)
     targets = Targets(known, data.target[known], np.zeros(3), weight, None)
-    examples = examples_of(data.inputs, targets, np.arange(1.0, N_ROWS + 1), relative=True)
+    examples = training_rows_of(data.inputs, targets, np.arange(1.0, N_ROWS + 1), relative=True)
     if fraction:
-        examples, _ = parted(examples, targets, fraction, Stream(0))
+        examples, _ = split_validation(examples, targets, fraction, Stream(0))
     assert examples.weight.dtype == examples.every[1].dtype == np.float32
 
 
@@ -241,7 +241,7 @@ def test_every_solver_lowers_the_loss_and_keeps_the_dtype(solver, dtype):
     losses = tuning.history["loss"]
     assert losses[-1] < 0.97 * losses[0]
     assert {x.dtype for x in network.parameters().values()} == {np.dtype(dtype)}
-    assert len(losses) == tuning.n_epochs
+    assert len(losses) == tuning.n_passes
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
@@ -269,7 +269,7 @@ def make_pull(network, seed=4):
         sampler = PersistentContrastiveDivergence()
         chains.append(sampler.init(machines[-1], 6, Stream(layer)))
         offsets.append([np.full(n, 0.5) for n in (SIZES[layer], SIZES[layer + 1])])
-    return Pull(machines, chains, offsets)
+    return GenerativeTerm(machines, chains, offsets)
 
 
 def make_pulled(network):
@@ -314,7 +314,7 @@ def test_a_pull_is_the_same_where_inputs_rest_at_its_offsets():
         tuning, data = make_pulled(network), make_examples(network)
         if centered:
             halves = {f"W{i}": np.full(SIZES[i], 0.5) for i in LAYERS}
-            tuning.network.rest = halves | {"head": np.full(SIZES[-1], 0.5)}
+            tuning.network.input_means = halves | {"head": np.full(SIZES[-1], 0.5)}
         # No other gradient: the network is told what it says.
         outputs = network.outputs(*data.inputs.take(slice(None)))
         data.target = softmax(outputs, axis=1)
@@ -354,10 +354,10 @@ def test_a_pull_moves_the_arrays_that_the_network_uses():
     settings = make_settings(generative_weight=0.1)
     run(tuning, settings, make_examples(network), 2)
     moved = tuning.copy()
-    assert moved.network.W[1] is moved.pull.machines[1].W[0]
+    assert moved.network.W[1] is moved.generative_term.machines[1].W[0]
     assert moved.network.W[1] is not network.W[1]
     assert not np.array_equal(
-        moved.pull.machines[0].par[0], make_pull(network).machines[0].par[0]
+        moved.generative_term.machines[0].par[0], make_pull(network).machines[0].par[0]
     )
 
 

@@ -41,7 +41,7 @@ def test_the_gradient_under_dropout_is_that_of_the_thinned_network(augmented, ga
     passed = tape()
     _, delta = loss(passed.outputs, data.target)
     check_gradient(network.parameters(LAYERS), network.backward(passed, delta, LAYERS), value)
-    check_gradient({"v": v}, {"v": network.uphill(passed, delta)}, value)
+    check_gradient({"v": v}, {"v": network.input_gradient(passed, delta)}, value)
 
 
 @pytest.mark.parametrize(("augmented", "gain"), [(True, 1.0), (False, 2.0)])
@@ -64,12 +64,12 @@ def test_the_centred_gradient_is_that_with_what_inputs_at_rest_say_held_fixed(au
             values = []
             for step in (1e-6, -1e-6):
                 moved = copy.deepcopy(network)
-                before = moved.at_rest(LAYERS)
+                before = moved.fields_at_means(LAYERS)
                 moved.parameters()[name][i] += step
-                moved.balance(LAYERS, before)
+                moved.correct_biases(LAYERS, before)
                 values.append(value(moved))
             assert x[i] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-7)
-    check_gradient({"v": v}, {"v": network.uphill(tape, delta)}, lambda: value(network))
+    check_gradient({"v": v}, {"v": network.input_gradient(tape, delta)}, lambda: value(network))
 
 
 @pytest.mark.parametrize("centered", [False, True])

@@ -8,6 +8,6 @@ def remembered(memory, key, train):
     with cached(memory, key) as entry:
         result = entry.value
         if result is None:
-            result = train(entry.progress)
+            result = train(entry.checkpoint)
             entry.keep(result)
     return result

@@ -7,7 +7,6 @@ import pytest
 
 from helpers.training import pass_by_pass
 from sklearn_dbn.fine_tuning import (
-    Examples,
     FineTuningSettings,
     FullBatchLoop,
     Inputs,
@@ -16,6 +15,7 @@ from sklearn_dbn.fine_tuning import (
     NetworkLoop,
     Softmax,
     Squared,
+    TrainingRows,
 )
 from sklearn_dbn.optim import SCHEDULES
 from sklearn_dbn.training import drive
@@ -53,7 +53,7 @@ def make_examples(network, loss=None, dtype=np.float64, seed=1):
     else:
         target = np.eye(N_OUTPUTS, dtype=dtype)[rng.integers(0, N_OUTPUTS, N_ROWS)]
     weight = rng.random(N_ROWS).astype(dtype)
-    return Examples(Inputs(X, above), target, weight)
+    return TrainingRows(Inputs(X, above), target, weight)
 
 
 def make_settings(**changes):
@@ -89,20 +89,20 @@ def check_gradient(parameters, gradient, value, step=1e-6):
             assert gradient[name][i] == pytest.approx((up - down) / (2 * step), abs=1e-7)
 
 
-def run(tuning, settings, data, n_epochs, validation=None):
+def run(tuning, settings, data, n_passes, validation=None):
     """Train a network, and return the one that was trained."""
     kind = NetworkLoop if settings.solver in ("adam", "sgd") else FullBatchLoop
     loop = kind(settings, data, validation)
-    return drive(tuning, loop.train, n_epochs)
+    return drive(tuning, loop.train, n_passes)
 
 
-def passes(tuning, settings, data, n_epochs):
+def passes(tuning, settings, data, n_passes):
     """Make a pass in minibatches each time the iterator is advanced."""
-    yield from pass_by_pass(NetworkLoop(settings, data), tuning, n_epochs)
+    yield from pass_by_pass(NetworkLoop(settings, data), tuning, n_passes)
 
 
 def put_at_rest(network, seed=3):
     """Somewhere; the mean of the rows is one such place."""
     rng = np.random.default_rng(seed)
     names = [name for name, x in network.parameters().items() if x.ndim == 2]
-    network.rest = {name: rng.random(len(network.parameters()[name])) for name in names}
+    network.input_means = {name: rng.random(len(network.parameters()[name])) for name in names}

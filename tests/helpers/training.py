@@ -39,9 +39,9 @@ def pass_by_pass(loop, state, n_passes):
         yield
 
 
-def train(run, rows, settings, n_passes, watched):
+def train(run, rows, settings, n_passes, recorded):
     """Train a machine on rows, a pass each time the iterator is advanced."""
-    yield from pass_by_pass(MachineLoop(rows, settings, watched), run, n_passes)
+    yield from pass_by_pass(MachineLoop(rows, settings, recorded), run, n_passes)
 
 
 class FixedChains:

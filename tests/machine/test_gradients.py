@@ -8,7 +8,7 @@ from helpers.training import FixedChains, make_settings, train
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import start, watch
+from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
@@ -271,7 +271,7 @@ def test_a_training_step_averages_each_phase_over_its_own_weight(n_chains):
     rows = Rows(v, weight, units[0])
     run = start(units, [3, 2], rows, settings, n_chains, Stream(0))
     before = run.machine.copy()
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     h, h_chains = (before.means([1], [x, None])[1] for x in (v, chains))
     dW = (weight / weight.sum() * v.T) @ h - chains.T @ h_chains / n_chains
     # 3.5 of the 4 rows that a full batch has, at half the learning rate.

@@ -99,7 +99,7 @@ def test_an_update_ends_where_the_distribution_exists(rule):
 
 
 def test_sparsity_pushes_activity_towards_the_target():
-    push = Sparsity(0.2, 0.5).push(np.array([0.05, 0.2, 0.9]))
+    push = Sparsity(0.2, 0.5).penalty_step(np.array([0.05, 0.2, 0.9]))
     np.testing.assert_allclose(push, [0.075, 0.0, -0.35])
 
 
@@ -112,7 +112,7 @@ def test_sparsity_push_is_the_slope_of_the_cross_entropy_in_the_field():
 
     slope = (penalty(field + eps) - penalty(field - eps)) / (2 * eps)
     q = 1 / (1 + np.exp(-field))
-    np.testing.assert_allclose(Sparsity(target, cost).push(q), -slope, atol=1e-8)
+    np.testing.assert_allclose(Sparsity(target, cost).penalty_step(q), -slope, atol=1e-8)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])

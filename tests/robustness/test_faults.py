@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_dbn
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer, _locks
 from sklearn_dbn import _cache as cache
-from sklearn_dbn._cache import Progress, Store
+from sklearn_dbn._cache import Checkpoint, Store
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]
@@ -345,7 +345,7 @@ def test_where_there_was_room_for_the_progress_alone_it_stays(tmp_path, monkeypa
     monkeypatch.setattr(Store, "write", lambda self, name, x: x != 2 and write(self, name, x))
     assert remembered(str(tmp_path), "key", train) == 2
     monkeypatch.undo()
-    found = Progress(cache.store_of(str(tmp_path)), "key").load()
+    found = Checkpoint(cache.store_of(str(tmp_path)), "key").load()
     assert found.x == 1
 
 

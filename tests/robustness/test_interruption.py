@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
-from sklearn_dbn._cache import Progress, Store
+from sklearn_dbn._cache import Checkpoint, Store
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_pat
         except EOFError:
             n_killed += 1
             parts = [path for path in cache.rglob("*.part*") if path.suffix != ".new"]
-            passes = [Store(path.parent).read(path.name).n_epochs for path in parts]
+            passes = [Store(path.parent).read(path.name).n_passes for path in parts]
             stopped_at.add((len(parts), sum(passes)))
         else:
             n_ended += 1
@@ -254,15 +254,15 @@ class State:
 
 def test_progress_is_a_sealed_file(tmp_path):
     store = Store(tmp_path)
-    progress = Progress(store, "key")
+    progress = Checkpoint(store, "key")
     assert progress.load() is None
     progress.save(State(1), now=True)
     progress.part("a").save(State(2), now=True)
-    assert Progress(store, "key").load().x == 1
-    assert Progress(store, "key").part("a").load().x == 2
+    assert Checkpoint(store, "key").load().x == 1
+    assert Checkpoint(store, "key").part("a").load().x == 2
     (tmp_path / "key.part").write_bytes(b"short")
     with pytest.warns(RuntimeWarning, match="damaged entry"):
-        assert Progress(store, "key").load() is None
+        assert Checkpoint(store, "key").load() is None
     progress.forget()
     assert not list(tmp_path.iterdir())
     progress.part("a").save(State(3), now=True)

@@ -18,7 +18,7 @@ from sklearn_dbn.samplers import (
     PersistentContrastiveDivergence,
     TemperedChains,
 )
-from sklearn_dbn.training import start, watch
+from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.units import UNITS, UnitMoments
 
 kinds = pytest.mark.parametrize("kind", exact.KINDS)
@@ -147,7 +147,7 @@ def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
         np.testing.assert_allclose(mean, expected, atol=1e-12)
     before = [np.full(3, 0.5), np.full(2, 0.2)]
     run.chains = run.chains._replace(base_means=before)
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     v = rows.means(rows.index)
     states = run.machine.means([1], [v, None])
     for mean, old, x in zip(run.chains.base_means, before, states, strict=True):
@@ -178,7 +178,7 @@ def test_the_swap_rate_is_the_mean_over_the_steps_of_a_pass():
     settings = make_settings(sampler=Counted(2, 3))
     rows = Rows(exact.bits(4), np.ones(16), units[0])
     run = start(units, list(sizes), rows, settings, 4, Stream(0))
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     assert len(Counted.rates) == 4
     assert run.history["swap_rate"] == [pytest.approx(np.mean(Counted.rates))]
 

@@ -12,12 +12,12 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.optim import Ascent, MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
+from sklearn_dbn.training import rows_to_record as choose
 from sklearn_dbn.training import start
-from sklearn_dbn.training import watch as choose
 from sklearn_dbn.units import UNITS
 
 
-class Watched(np.ndarray):
+class RecordedRows(np.ndarray):
     """An array that notes the dtype of every array that is made from it."""
 
     seen = set()
@@ -27,15 +27,15 @@ class Watched(np.ndarray):
         # by way of float64.
         caller = sys._getframe(1).f_code.co_filename
         if self.size > 1 and not caller.endswith("_methods.py"):
-            Watched.seen.add((self.dtype, self.ndim))
+            RecordedRows.seen.add((self.dtype, self.ndim))
 
 
 def watch(run):
     """Put watched arrays in the place of those that a step reads."""
     for machine in (run.machine, run.average):
-        machine.par = [x.view(Watched) for x in machine.par]
-        machine.W = [x.view(Watched) for x in machine.W]
-    run.activity = [x.view(Watched) for x in run.activity]
+        machine.par = [x.view(RecordedRows) for x in machine.par]
+        machine.W = [x.view(RecordedRows) for x in machine.W]
+    run.activity = [x.view(RecordedRows) for x in run.activity]
 
 
 @pytest.mark.parametrize("visible", UNITS)
@@ -53,15 +53,15 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
         update=update,
         sparsity=Sparsity(0.1, 0.1) if hidden == "bernoulli" else None,
     )
-    rows = Rows(X.view(Watched), weight.view(Watched), units[0])
+    rows = Rows(X.view(RecordedRows), weight.view(RecordedRows), units[0])
     run = start(units, [6, 4], rows, settings, 5, Stream(0))
     watch(run)
-    Watched.seen.clear()
+    RecordedRows.seen.clear()
     for _ in train(run, rows, settings, 2, choose(run, rows, np.arange(5))):
         pass
     # Swaps weigh each chain by one number in float64.
     least = 2 if sampler == "tempering" else 1
-    dtypes = {dtype for dtype, ndim in Watched.seen if ndim >= least}
+    dtypes = {dtype for dtype, ndim in RecordedRows.seen if ndim >= least}
     assert np.dtype(np.float32) in dtypes
     assert np.dtype(np.float64) not in dtypes
 

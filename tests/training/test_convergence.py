@@ -18,8 +18,8 @@ from sklearn_dbn import (
     RBMTransformer,
 )
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import still_falls
-from sklearn_dbn.training._convergence import Course
+from sklearn_dbn.training import loss_still_falls
+from sklearn_dbn.training._convergence import Straightness
 from sklearn_dbn.units import UNITS
 
 DIGITS = load_digits().data / 16
@@ -154,7 +154,7 @@ def test_a_training_that_was_cut_short_is_judged_as_a_whole(tmp_path, after):
         with pytest.raises(RuntimeError):
             clone(rbm).set_callbacks(DieAfter(after)).fit(WINE)
         assert len(told(rbm.fit, WINE)) == n
-        assert rbm._run.course is None
+        assert rbm._run.straightness is None
 
 
 def machines_along(points):
@@ -164,45 +164,47 @@ def machines_along(points):
     return [Machine(units, par, [np.array([point], dtype=float)]) for point in points]
 
 
-def goes_on(points, n_steps=10):
+def moves_straight(points, n_steps=10):
     begin, *machines = machines_along(points)
-    course, before = Course(len(machines), begin.W), None
+    straightness, before = Straightness(len(machines), begin.W), None
     for machine in machines:
-        course.end_pass(before, machine)
+        straightness.end_pass(before, machine)
         before = machine
-    return course.goes_on(before, n_steps)
+    return straightness.moves_straight(before, n_steps)
 
 
 def test_a_straight_way_goes_on_and_one_that_comes_back_does_not():
     straight = [(i, 0) for i in range(11)]
     back = [(i, 0) for i in range(6)] + [(5 + i % 2, i % 3) for i in range(1, 6)]
-    assert goes_on(straight)
-    assert not goes_on(back)
+    assert moves_straight(straight)
+    assert not moves_straight(back)
     # However straight, it has become short.
-    assert not goes_on([(i, 0) for i in range(6)] + [(5 + i / 20, 0) for i in range(1, 6)])
+    assert not moves_straight(
+        [(i, 0) for i in range(6)] + [(5 + i / 20, 0) for i in range(1, 6)]
+    )
     # 3, 4, 5: straightness is the way from end to end over the length of the passes.
     first, edge = [(0, 0), (0, 0), (0, 0), (0, 0), (0, 0)], (3, 4)
-    assert goes_on([*first, (3, 0), edge, edge, edge])
-    assert not goes_on([*first, (3, 0), (3, 0), (3, 4), (3, 3)])
+    assert moves_straight([*first, (3, 0), edge, edge, edge])
+    assert not moves_straight([*first, (3, 0), (3, 0), (3, 4), (3, 3)])
 
 
 def test_of_few_passes_the_number_of_steps_decides():
     for end in ((2, 0), (1, 1)):
-        assert goes_on([(0, 0), (1, 0), end], n_steps=1000)
-        assert not goes_on([(0, 0), (1, 0), end], n_steps=1001)
-    assert not goes_on([(0, 0), (1, 0), (1.05, 0)])
-    assert goes_on([(i, 0) for i in range(9)], n_steps=1001)
+        assert moves_straight([(0, 0), (1, 0), end], n_steps=1000)
+        assert not moves_straight([(0, 0), (1, 0), end], n_steps=1001)
+    assert not moves_straight([(0, 0), (1, 0), (1.05, 0)])
+    assert moves_straight([(i, 0) for i in range(9)], n_steps=1001)
 
 
 def test_a_loss_still_falls_by_what_the_second_half_did():
-    assert still_falls([0.9, 0.8, 0.7, 0.6], 1.0)
-    assert not still_falls([0.5, 0.1, 0.09, 0.08], 1.0)
-    assert not still_falls([1.0, 1.0, 1.0, 0.9999], 1.0)
+    assert loss_still_falls([0.9, 0.8, 0.7, 0.6], 1.0)
+    assert not loss_still_falls([0.5, 0.1, 0.09, 0.08], 1.0)
+    assert not loss_still_falls([1.0, 1.0, 1.0, 0.9999], 1.0)
     # From above the base rate, as with a generator that is already there.
-    assert not still_falls([3.0, 1.2, 1.1, 1.0], 1.0)
-    assert still_falls([0.5], 1.0)
-    assert still_falls([0.9, 0.6], 1.0)
-    assert not still_falls([], 1.0)
+    assert not loss_still_falls([3.0, 1.2, 1.1, 1.0], 1.0)
+    assert loss_still_falls([0.5], 1.0)
+    assert loss_still_falls([0.9, 0.6], 1.0)
+    assert not loss_still_falls([], 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.likelihood import exact_log_partition
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.training import start, watch
+from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.training._early_stopping import EarlyStopping
-from sklearn_dbn.training._held_out import begin_stopping
+from sklearn_dbn.training._held_out import begin_early_stopping
 from sklearn_dbn.units import UNITS
 
 KINDS = exact.KINDS | exact.DEEP_KINDS
@@ -76,10 +76,10 @@ def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     units, sizes = (unit, UNITS["bernoulli"]), [X.shape[1], 16]
     run = start(units, sizes, rows, settings, 10, Stream(0))
     held = rows.hold_out(0.1, run.rng)
-    watched = watch(run, rows, held)
-    begin_stopping(run, rows, held, 100)
+    recorded = rows_to_record(run, rows, held)
+    begin_early_stopping(run, rows, held, 100)
     expected = []
-    for _ in train(run, rows, settings, 30, watched):
+    for _ in train(run, rows, settings, 30, recorded):
         machine = run.average
         free = machine.free_energy([rows.means(held), None])
         log_p = -free.mean() - exact_log_partition(machine) - run.log_scale().sum()
@@ -285,16 +285,16 @@ def test_a_copy_of_a_run_is_not_moved_with_it():
     rows, settings = Rows(X, np.ones(60), UNITS["bernoulli"]), make_settings()
     run = start((UNITS["bernoulli"],) * 2, [64, 5], rows, settings, 5, Stream(0))
     held = rows.hold_out(0.2, run.rng)
-    watched = watch(run, rows, held)
-    begin_stopping(run, rows, held, 10)
-    for _ in train(run, rows, settings, 2, watched):
+    recorded = rows_to_record(run, rows, held)
+    begin_early_stopping(run, rows, held, 10)
+    for _ in train(run, rows, settings, 2, recorded):
         pass
     apart = run.copy()
     before = copy.deepcopy(vars(apart.stopping.partition))
-    for _ in train(run, rows, settings, 2, watched):
+    for _ in train(run, rows, settings, 2, recorded):
         pass
     np.testing.assert_array_equal(before["states"][0], apart.stopping.partition.states[0])
     assert before["log_z"] == apart.stopping.partition.log_z
-    for _ in train(apart, rows, settings, 2, watched):
+    for _ in train(apart, rows, settings, 2, recorded):
         pass
     assert apart.history == run.history

@@ -7,7 +7,7 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import Diverged, start, watch
+from sklearn_dbn.training import Diverged, rows_to_record, start
 from sklearn_dbn.training._run import observe
 from sklearn_dbn.units import UNITS
 
@@ -64,7 +64,7 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
     changes = {"sampler": SAMPLERS[sampler](1), "learning_rate": 0.1}
     run, rows, settings = make_run(kind, X, **changes)
     before = exact.log_p(run.result(), X).mean()
-    for _ in train(run, rows, settings, 30, watch(run, rows)):
+    for _ in train(run, rows, settings, 30, rows_to_record(run, rows)):
         pass
     assert exact.log_p(run.result(), X).mean() > before + 0.1
 
@@ -73,7 +73,8 @@ def test_training_raises_the_exact_likelihood(kind, sampler):
 def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
     run, rows, settings = make_run(kind, data_of(kind), averaging_fraction=1.0)
     passes = [
-        run.machine.copy().arrays() for _ in train(run, rows, settings, 4, watch(run, rows))
+        run.machine.copy().arrays()
+        for _ in train(run, rows, settings, 4, rows_to_record(run, rows))
     ]
     for average, *values in zip(run.average.arrays(), *passes, strict=True):
         np.testing.assert_allclose(average, np.mean(values, axis=0), atol=1e-12)
@@ -82,7 +83,7 @@ def test_the_average_with_averaging_one_is_the_mean_over_all_passes(kind):
 def test_the_average_with_little_averaging_is_the_last_pass():
     kind = RBM_KINDS[0]
     run, rows, settings = make_run(kind, data_of(kind), averaging_fraction=1e-12)
-    for _ in train(run, rows, settings, 3, watch(run, rows)):
+    for _ in train(run, rows, settings, 3, rows_to_record(run, rows)):
         pass
     for x, y in zip(run.average.arrays(), run.machine.arrays(), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-9)
@@ -95,7 +96,7 @@ def test_the_unit_of_measurement_of_the_data_does_not_matter(kind):
 
     def fit(X):
         run, rows, settings = make_run(kind, X)
-        for _ in train(run, rows, settings, 3, watch(run, rows)):
+        for _ in train(run, rows, settings, 3, rows_to_record(run, rows)):
             pass
         return run.result()
 
@@ -110,7 +111,7 @@ def test_the_unit_of_measurement_of_the_data_does_not_matter(kind):
 def test_taking_note_of_new_rows_leaves_the_distribution(kind):
     X, other = data_of(kind), data_of(kind, seed=2)
     run, rows, settings = make_run(kind, X)
-    for _ in train(run, rows, settings, 2, watch(run, rows)):
+    for _ in train(run, rows, settings, 2, rows_to_record(run, rows)):
         pass
     expected = exact.log_p(run.result(), X)
 
@@ -134,11 +135,11 @@ def test_moving_averages_of_the_hidden_means_follow_the_data():
     X = np.repeat(np.array([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]), [9, 1], axis=0)
     run, rows, settings = make_run(kind, X, learning_rate=1e-9, batch_size=10)
     target = run.machine.means([1], [X, None])[1].mean(axis=0)
-    for _ in train(run, rows, settings, 1, watch(run, rows)):
+    for _ in train(run, rows, settings, 1, rows_to_record(run, rows)):
         pass
     share = (run.activity[1] - 0.5) / (target - 0.5)
     np.testing.assert_allclose(share, 0.01, rtol=1e-6)
-    for _ in train(run, rows, settings, 500, watch(run, rows)):
+    for _ in train(run, rows, settings, 500, rows_to_record(run, rows)):
         pass
     np.testing.assert_allclose(run.activity[1], target, atol=0.01)
 
@@ -146,7 +147,7 @@ def test_moving_averages_of_the_hidden_means_follow_the_data():
 @pytest.mark.parametrize("kind", ["bernoulli-gaussian", "gaussian-gaussian"])
 def test_real_valued_hidden_type_keep_their_variance(kind):
     run, rows, settings = make_run(kind, data_of(kind))
-    for _ in train(run, rows, settings, 3, watch(run, rows)):
+    for _ in train(run, rows, settings, 3, rows_to_record(run, rows)):
         pass
     np.testing.assert_array_equal(run.result().par[1][1], 0)
 
@@ -157,7 +158,7 @@ def test_sparsity_brings_the_mean_activity_near_its_target():
     activities = []
     for sparsity in (None, Sparsity(0.1, 2.0)):
         run, rows, settings = make_run(kind, X, sparsity=sparsity)
-        for _ in train(run, rows, settings, 100, watch(run, rows)):
+        for _ in train(run, rows, settings, 100, rows_to_record(run, rows)):
             pass
         activities.append(run.machine.means([1], [X, None])[1].mean(axis=0))
     free, pushed = np.abs(np.array(activities) - 0.1)
@@ -178,7 +179,7 @@ def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_column
 @rbms
 def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
     run, rows, settings = make_run(kind, data_of(kind), update=MomentumAscent(0.5))
-    next(train(run, rows, settings, 1, watch(run, rows)))
+    next(train(run, rows, settings, 1, rows_to_record(run, rows)))
 
     def everything(run):
         velocity, moments = run.velocity.arrays(), [run.moments.mean, run.moments.var]
@@ -187,13 +188,13 @@ def test_a_copy_goes_on_while_the_original_stays_where_it_is(kind):
 
     before = [x.copy() for x in everything(run)]
     first, second = run.copy(), run.copy()
-    next(train(first, rows, settings, 1, watch(first, rows)))
+    next(train(first, rows, settings, 1, rows_to_record(first, rows)))
     observe(first, Rows(data_of(kind, seed=2), np.ones(40), run.machine.units[0]))
     for x, y in zip(everything(run), before, strict=True):
         np.testing.assert_array_equal(x, y)
-    assert run.n_epochs == len(run.history["weight_norm"]) == 1
+    assert run.n_passes == len(run.history["weight_norm"]) == 1
     rows.standardize(run.shift, run.scale)
-    next(train(second, rows, settings, 1, watch(second, rows)))
+    next(train(second, rows, settings, 1, rows_to_record(second, rows)))
     assert second.history == first.history
 
 
@@ -202,18 +203,18 @@ def test_training_that_leaves_the_range_of_the_dtype_is_reported():
     kind = RBM_KINDS[0]
     run, rows, settings = make_run(kind, data_of(kind), learning_rate=1e308)
     with pytest.raises(Diverged):
-        list(train(run, rows, settings, 5, watch(run, rows)))
+        list(train(run, rows, settings, 5, rows_to_record(run, rows)))
 
 
 @rbms
 def test_each_pass_adds_one_record_to_the_history(kind):
     run, rows, settings = make_run(kind, data_of(kind))
     held_out = rows.hold_out(0.2, run.rng)
-    for n_epochs, _ in enumerate(
-        train(run, rows, settings, 3, watch(run, rows, held_out)), start=1
+    for n_passes, _ in enumerate(
+        train(run, rows, settings, 3, rows_to_record(run, rows, held_out)), start=1
     ):
-        assert run.n_epochs == n_epochs
-        assert {len(values) for values in run.history.values()} == {n_epochs}
+        assert run.n_passes == n_passes
+        assert {len(values) for values in run.history.values()} == {n_passes}
     assert "free_energy_gap" in run.history
     W = run.average.W[0]
     assert run.history["weight_norm"][-1] == pytest.approx(np.linalg.norm(W))
@@ -224,7 +225,7 @@ def test_free_energy_gap_is_the_likelihood_that_held_out_rows_lack():
     X = data_of(kind, 30)
     run, rows, settings = make_run(kind, X)
     held_out = rows.hold_out(0.3, run.rng)
-    for _ in train(run, rows, settings, 2, watch(run, rows, held_out)):
+    for _ in train(run, rows, settings, 2, rows_to_record(run, rows, held_out)):
         pass
     log_p = exact.log_p(run.average, X)
     gap = log_p[rows.index].mean() - log_p[held_out].mean()

@@ -13,8 +13,8 @@ from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import SAMPLERS
-from sklearn_dbn.training import late_swing, start, watch
-from sklearn_dbn.training._record import Watched, record_of
+from sklearn_dbn.training import rows_to_record, start, swing_of_last_half
+from sklearn_dbn.training._record import RecordedRows, record_of
 from sklearn_dbn.units import UNITS
 
 N_COLUMNS = 6
@@ -30,7 +30,7 @@ def machine_of(W, b=0.0):
 
 
 def redundant(machine, v):
-    return record_of(machine, Watched(v, None), 0)["redundant_units"]
+    return record_of(machine, RecordedRows(v, None), 0)["redundant_units"]
 
 
 @pytest.fixture
@@ -90,10 +90,10 @@ def test_the_swing_is_the_change_of_the_likelihoods_of_rows_beside_their_mean(ki
         X = (X > 0).astype(float)
     rows, settings = Rows(X, np.ones(60), units[0]), make_settings()
     run = start(units, list(sizes), rows, settings, 20, Stream(0))
-    watched = watch(run, rows)
-    passes = train(run, rows, settings, 3, watched)
-    log_p = [exact.log_p(run.machine, watched.trained)]
-    log_p += [exact.log_p(run.machine, watched.trained) for _ in passes]
+    recorded = rows_to_record(run, rows)
+    passes = train(run, rows, settings, 3, recorded)
+    log_p = [exact.log_p(run.machine, recorded.trained)]
+    log_p += [exact.log_p(run.machine, recorded.trained) for _ in passes]
     expected = np.diff(log_p, axis=0).std(axis=1)
     np.testing.assert_allclose(run.history["free_energy_swing"], expected, rtol=1e-8)
 
@@ -104,9 +104,9 @@ def test_a_training_that_is_cut_into_two_has_the_swings_of_one():
         units = (UNITS["bernoulli"],) * 2
         data, settings = Rows(X, np.ones(60), units[0]), make_settings()
         run = start(units, [N_COLUMNS, 4], data, settings, 20, Stream(0))
-        watched = watch(run, data)
+        recorded = rows_to_record(run, data)
         for n in cuts:
-            for _ in train(run, data, settings, n, watched):
+            for _ in train(run, data, settings, n, recorded):
                 pass
         swings.append(run.history["free_energy_swing"])
     np.testing.assert_array_equal(*swings)
@@ -115,12 +115,12 @@ def test_a_training_that_is_cut_into_two_has_the_swings_of_one():
 def test_a_swing_is_too_large_beyond_five_nats_and_beyond_the_spread_of_the_rows():
     early = [100.0] * 5
     narrow, wide = np.array([-1.0, 1.0]), np.array([-7.0, 7.0])
-    assert late_swing([*early, 6.0, 8.0, 6.0, 8.0, 6.0], narrow) == pytest.approx(
+    assert swing_of_last_half([*early, 6.0, 8.0, 6.0, 8.0, 6.0], narrow) == pytest.approx(
         np.sqrt((3 * 36 + 2 * 64) / 5)
     )
-    assert late_swing([*early, 6.0, 8.0, 6.0, 8.0, 6.0], wide) is None
-    assert late_swing([*early, *[4.9] * 5], narrow) is None
-    assert late_swing([100.0] * 9, narrow) is None
+    assert swing_of_last_half([*early, 6.0, 8.0, 6.0, 8.0, 6.0], wide) is None
+    assert swing_of_last_half([*early, *[4.9] * 5], narrow) is None
+    assert swing_of_last_half([100.0] * 9, narrow) is None
 
 
 def far_patterns(n_rows=500):

@@ -99,7 +99,7 @@ def joint_weight(weight: Array, of_class: np.ndarray, relative: bool, dtype: Any
 
 
 @dataclass
-class Examples:
+class TrainingRows:
     """Rows, what the network is to say of them, and their weights.
 
     ``every`` are the rows for what needs no target, with weights of their own on the scale of
@@ -111,22 +111,24 @@ class Examples:
     weight: Array
     every: tuple[Inputs, Array] | None = None
 
-    def take(self, index: np.ndarray) -> Examples:
+    def take(self, index: np.ndarray) -> TrainingRows:
         inputs = self.inputs.rows(index)
-        return Examples(inputs, self.target[index], self.weight[index], self.every)
+        return TrainingRows(inputs, self.target[index], self.weight[index], self.every)
 
 
-def examples_of(inputs: Inputs, targets: Targets, weight: Array, relative: bool) -> Examples:
+def training_rows_of(
+    inputs: Inputs, targets: Targets, weight: Array, relative: bool
+) -> TrainingRows:
     """The rows that have a target, and all of them for what needs none.
 
     ``weight``, one of each row of ``inputs``, is made ``relative`` to its mean where there are
     no rows in other chunks to compare with.
     """
     if len(targets.rows) == len(inputs):
-        return Examples(inputs, targets.values, targets.weight)
+        return TrainingRows(inputs, targets.values, targets.weight)
     weight = (weight / weight.mean() if relative else weight).astype(targets.values.dtype)
     chosen = inputs.rows(targets.rows)
-    return Examples(chosen, targets.values, targets.weight, (inputs, weight))
+    return TrainingRows(chosen, targets.values, targets.weight, (inputs, weight))
 
 
 def nearest_distance(v: Array) -> float:
@@ -138,9 +140,9 @@ def nearest_distance(v: Array) -> float:
     return float(np.median(apart)) if len(apart) else 0.0
 
 
-def parted(
-    examples: Examples, targets: Targets, fraction: float, rng: Stream
-) -> tuple[Examples, Examples]:
+def split_validation(
+    training_rows: TrainingRows, targets: Targets, fraction: float, rng: Stream
+) -> tuple[TrainingRows, TrainingRows]:
     """Rows to train on, and a ``fraction`` of them to stop by."""
     n_rows = len(targets.rows)
     n_held = max(1, round(fraction * n_rows))
@@ -153,7 +155,7 @@ def parted(
     if targets.order is not None:
         order = order[np.argsort(targets.order[order], kind="stable")]
     held = order[((np.arange(n_held) + 0.5) * n_rows / n_held).astype(int)]
-    kept, held_out = examples.take(np.setdiff1d(order, held)), examples.take(held)
+    kept, held_out = training_rows.take(np.setdiff1d(order, held)), training_rows.take(held)
     if kept.every is not None:
         # Rows to stop by teach nothing, without their targets either.
         everything, weight = kept.every
