@@ -19,8 +19,8 @@ _NO_OVERFLOW = 80
 def namespace(x: Array) -> Any:
     """Return the array API namespace of ``x``.
 
-    NumPy is looked up directly: the general look-up costs several microseconds, and the
-    training loop asks at every step.
+    NumPy arrays skip the general look-up, which takes several microseconds: the training loop
+    makes one in each step.
     """
     return np if isinstance(x, np.ndarray) else array_api_compat.array_namespace(x)
 
@@ -55,8 +55,8 @@ def sigmoid(x: Array) -> Array:
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), without overflow.
 
-    The error is that of rounding 1 + exp(x), or x: log1p, which would be more accurate far
-    below 0, takes longer than all of this.
+    The error is that of rounding 1 + exp(x), or x. log1p would be more accurate far below 0,
+    but takes longer than this whole function.
     """
     xp = namespace(x)
     if xp is not np:
@@ -77,27 +77,27 @@ def softplus(x: Array) -> Array:
 def times_transposed(x: Array, W: Array) -> Array:
     """x W', for few rows of ``x``.
 
-    OpenBLAS takes a third less time for the transposed product of a minibatch, the way back
-    included: see docs/decisions/training-step.md.
+    OpenBLAS takes a third less time for the transposed product of a minibatch, with the
+    transposition of the result: docs/decisions/training-step.md.
     """
     return np.ascontiguousarray((W @ x.T).T) if isinstance(x, np.ndarray) else x @ W.T
 
 
 def take(x: Array, index: np.ndarray) -> Array:
-    """Copy the rows of ``x`` that ``index`` names."""
+    """Copy the rows ``index`` of ``x``."""
     xp = namespace(x)
     if xp is np:
-        # The method takes a quarter of the time, but copies all of an array with gaps.
+        # The method takes a quarter of the time, but copies arrays that are not contiguous.
         return x.take(index, axis=0) if x.flags.c_contiguous else x[index]
     return xp.take(x, xp.asarray(index, device=device(x)), axis=0)
 
 
 def put(x: Array, index: np.ndarray, rows: Array) -> None:
-    """Overwrite the rows of ``x`` that ``index`` names."""
+    """Overwrite the rows ``index`` of ``x``."""
     if isinstance(x, np.ndarray):
         x[index] = rows
         return
-    # The standard assigns to slices alone.
+    # The standard assigns to slices only.
     for position, i in enumerate(index.tolist()):
         x[i, :] = rows[position, :]
 
@@ -107,7 +107,7 @@ def to_numpy(x: Array) -> np.ndarray:
     if isinstance(x, np.ndarray):
         return x
     xp = namespace(x)
-    # The strict namespace names its host device otherwise.
+    # The strict namespace has another name for its host device.
     strict = array_api_compat.is_array_api_strict_namespace(xp)
     host = xp.Device("CPU_DEVICE") if strict else "cpu"
     return np.asarray(array_api_compat.to_device(x, host))

@@ -1,9 +1,9 @@
 """How many threads BLAS uses for the products of a minibatch.
 
-OpenBLAS shares a product between threads from a few microseconds of work on. The products of a
-minibatch take not much longer, and between them nothing is shared: the threads wait for one
-another. That costs up to twice the processor time for no gain, and much more where other
-processes use the processor; see docs/decisions/training-step.md.
+OpenBLAS splits a product between threads if it takes more than a few microseconds. The products
+of a minibatch take not much longer, and the work between them has one thread, for which the
+others wait. That costs up to twice the processor time without a gain, and much more where other
+processes use the processor: docs/decisions/training-step.md.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ._array_api import Array
 # Multiplications of one product for each thread. With fewer, more threads gain nothing.
 _PER_THREAD = 1 << 22
 
-# The setting belongs to the process. While several threads train, the lowest limit is in force,
-# and the last of them restores what was there before the first.
+# The number of threads is a setting of the process. While several threads train, the lowest
+# limit applies; the last of them restores the numbers from before the first.
 _lock = threading.Lock()
 _limits: list[int] = []
-_own: list[tuple[Any, int]] = []
+_before: list[tuple[Any, int]] = []
 
 
 @contextmanager
 def blas_threads(n_rows: int, weights: Sequence[Array]) -> Iterator[None]:
-    """Use no more BLAS threads than make products of ``n_rows`` rows with ``weights`` faster.
+    """Limit BLAS to the threads that make products of ``n_rows`` rows with ``weights`` faster.
 
-    Never more than are set. Arrays of libraries other than NumPy change nothing.
+    Never more than the process has set. No limit for arrays of libraries other than NumPy.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ def blas_threads(n_rows: int, weights: Sequence[Array]) -> Iterator[None]:
     limit = max(1, n_rows * max(W.size for W in weights) // _PER_THREAD)
     with _lock:
         if not _limits:
-            _own[:] = [(library, library.num_threads) for library in _libraries()]
+            _before[:] = [(library, library.num_threads) for library in _libraries()]
         _limits.append(limit)
-        _apply()
+        _set_threads()
     try:
         yield
     finally:
         with _lock:
             _limits.remove(limit)
-            _apply()
+            _set_threads()
 
 
-def _apply() -> None:
-    for library, own in _own:
-        library.set_num_threads(min([own, *_limits]))
+def _set_threads() -> None:
+    for library, n_threads in _before:
+        library.set_num_threads(min([n_threads, *_limits]))
 
 
 @cache
 def _libraries() -> list[Any]:
-    """Those that are loaded; they are looked for once, which takes 8 ms."""
+    """The BLAS libraries in this process; found once, as that takes 8 ms."""
     return ThreadpoolController().select(user_api="blas").lib_controllers

@@ -1,8 +1,8 @@
-"""What trainings leave in the folder of ``memory``: their results, and how far they have come.
+"""The cache: results and checkpoints of trainings, in the folder of ``memory``.
 
-A file holds one pickled object behind a checksum, so that damage is noticed before it is read,
-and appears under its name only when it is whole. A lock lets two processes that want the same
-training do it once. docs/decisions/cache.md says why joblib does not keep these files.
+A file holds a checksum and one pickled object, so that damage is detected before unpickling,
+and gets its name only when it is complete. With a lock, two processes that need the same
+training make it once. docs/decisions/cache.md has the reasons against joblib for these files.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from ._locks import hold
 from ._parameters import plain
 from ._version import __version__
 
-# What an estimator takes as its `memory`.
+# Valid values of the parameter `memory`.
 MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
 _DIGEST = 16
-# After the key of a training: files that are of no use once it is finished.
+# Follows the key of a training in the names of files that are removed when it is complete.
 _PART = ".part"
 # Saving takes at most this share of the time of a training.
-_SAVING = 0.05
+_SAVING_SHARE = 0.05
 
 
-class Store:
-    """Objects by name, in files of one folder.
+class CacheFolder:
+    """The files of the cache, one object each.
 
     Parameters
     ----------
@@ -50,38 +50,37 @@ class Store:
         self.folder = Path(folder)
 
     def read(self, name: str) -> Any:
-        """The object of that name; ``None`` if there is none, or none that is whole."""
+        """The object ``name``; ``None`` if there is no such file, or it cannot be used."""
         try:
             sealed = (self.folder / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, MemoryError) as error:
-            # One that has grown huge does not fit in memory, and its error says nothing.
+            # A MemoryError has no message.
             why = _short(str(error)) or "it is too large for the memory"
             self._warn(f"{name} could not be read ({why}), and is trained again")
             return None
         if sealed[:_DIGEST] != _digest(sealed[_DIGEST:]):
-            self._warn(f"a damaged entry, {name}, was found, and is trained again")
+            self._warn(f"the entry {name} is damaged, and is trained again")
             return None
         try:
             return pickle.loads(sealed[_DIGEST:])
         except Exception as error:
-            # Whole, but of another Python or of classes that are not here.
+            # Undamaged, but of another Python or of classes that cannot be imported.
             self._warn(
                 f"{name} cannot be used here ({_short(repr(error))}), and is trained again"
             )
             return None
 
     def write(self, name: str, x: Any) -> bool:
-        """Keep ``x`` under that name; whether there was room for it."""
+        """Save ``x`` as ``name``; return whether that was possible."""
         try:
             payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
         except Exception as error:
-            # Whatever the pickling of a class of the user raises.
-            why = _short(repr(error))
-            self._warn(f"{name} could not be kept ({why}); the training itself goes on")
+            # A class of the user may raise any error when it is pickled.
+            self._warn(_unsaved(name, repr(error)))
             return False
-        # What a killed process leaves of it is removed with the checkpoint.
+        # If the process is killed, this file is removed with the checkpoint.
         writer = f"{os.getpid()}-{threading.get_ident()}"
         new = self.folder / f"{name}{_PART}.{writer}.new"
         try:
@@ -91,24 +90,22 @@ class Store:
                 file.write(payload)
             os.replace(new, self.folder / name)
         except OSError as error:
-            self._warn(
-                f"{name} could not be kept ({_short(str(error))}); the training itself goes on"
-            )
+            self._warn(_unsaved(name, str(error)))
             _remove(new)
             return False
         return True
 
     def remove(self, start: str) -> None:
-        """Remove every file whose name begins so."""
+        """Remove the files whose names begin with ``start``."""
         for path in self.folder.glob(f"{start}*"):
             _remove(path)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
-        """Wait for other processes and threads that hold that name, then hold it.
+        """Wait until no other process or thread holds the lock ``name``, then hold it.
 
-        Yields whether they wait for this thread from now on: not where it holds that name
-        already, as when a callback of a training asks for the same training.
+        Yields ``False`` if this thread holds it already, as when a callback of a training
+        starts the same training.
         """
         with hold(self.folder / f"{name}.lock") as held:
             yield held
@@ -118,58 +115,57 @@ class Store:
 
 
 class Checkpoint:
-    """How far a training has come, kept so that it goes on from there after it was killed.
+    """The saved state of a training, from which it resumes after the process was killed.
 
     Parameters
     ----------
-    store : Store or None, default=None
-        Where; ``None`` keeps nothing.
+    folder : CacheFolder or None, default=None
+        Where to save; ``None`` saves nothing.
     key : str, default=""
-        Stands for everything that the training depends on.
+        A hash of everything that the training depends on.
     """
 
-    def __init__(self, store: Store | None = None, key: str = ""):
-        self._root, self._store, self._name = self, store, f"{key}{_PART}"
-        self._free_at = 0.0
+    def __init__(self, folder: CacheFolder | None = None, key: str = ""):
+        self._root, self._folder, self._name = self, folder, f"{key}{_PART}"
+        self._next_save = 0.0
 
     def part(self, name: str) -> Checkpoint:
-        """The checkpoint of a part of the training, to be finished before the rest."""
-        part = Checkpoint(None, "")
+        """The checkpoint of a part of the training that precedes the rest."""
+        part = Checkpoint()
         part._root, part._name = self._root, f"{self._name}.{name}"
         return part
 
     def load(self) -> Any:
-        """The state that was saved last; ``None`` where there is none."""
-        store = self._root._store
-        return None if store is None else store.read(self._name)
+        """The state that was saved last; ``None`` if there is none."""
+        return self._root._folder.read(self._name) if self.enabled else None
 
     def save(self, state: Any, now: bool = False) -> None:
-        """Save ``state``; unless ``now``, only if there was no saving for a while."""
+        """Save ``state``, unless the last save was too recent and ``now`` is false."""
         began = time.monotonic()
-        if self.kept and (now or began >= self._free_at):
-            if not self._root._store.write(self._name, state):
-                # One warning is enough.
-                self._root._store = None
+        if self.enabled and (now or began >= self._next_save):
+            if not self._root._folder.write(self._name, state):
+                # No second warning.
+                self._root._folder = None
             ended = time.monotonic()
-            self._free_at = ended + (ended - began) / _SAVING
+            self._next_save = ended + (ended - began) / _SAVING_SHARE
 
     @property
-    def kept(self) -> bool:
-        """Whether there is a place for it."""
-        return self._root._store is not None
+    def enabled(self) -> bool:
+        """Whether `save` saves anything."""
+        return self._root._folder is not None
 
-    def forget(self) -> None:
-        """Remove what was saved of all parts, and save no more."""
+    def remove(self) -> None:
+        """Remove the saved states of all parts, and save no more."""
         root = self._root
-        if root._store is not None:
-            root._store.remove(root._name)
-            root._store = None
+        if root._folder is not None:
+            root._folder.remove(root._name)
+            root._folder = None
 
 
 def memory_of(estimator: Any, generator: Any = None) -> Any:
-    """The `memory` of an estimator, if its training is one that could be asked for again.
+    """The `memory` of an estimator if its training can be repeated, else ``None``.
 
-    ``generator`` may stand in for an estimator that has none of its own.
+    An estimator without the parameter `memory` uses that of its ``generator``.
     """
     memory, seed = (generator or estimator).memory, estimator.random_state
     if isinstance(memory, str | os.PathLike) and "\0" in os.fspath(memory):
@@ -183,8 +179,8 @@ def memory_of(estimator: Any, generator: Any = None) -> Any:
         return memory
     if memory is not None and generator is None:
         warnings.warn(
-            f"memory= keeps nothing with random_state={_short(repr(seed))}, since no later fit "
-            "could ask for the same training: set random_state to an int.",
+            f"memory= saves nothing with random_state={_short(repr(seed))}, since no later fit "
+            "would repeat the training: set random_state to an int.",
             UserWarning,
             stacklevel=2,
         )
@@ -192,80 +188,81 @@ def memory_of(estimator: Any, generator: Any = None) -> Any:
 
 
 def key_of(memory: Any, *parts: Any) -> str:
-    """What stands for ``parts`` in ``memory``, and for the version of the package.
+    """A hash of ``parts`` and of the version of the package; "" without ``memory``.
 
-    Equal values have one key, of whatever type their numbers are.
+    Equal numbers of different types have the same key.
     """
     return "" if memory is None else joblib.hash((__version__, *map(_values_of, parts)))
 
 
-def store_of(memory: Any) -> Store | None:
-    """Where ``memory`` keeps its files; ``None`` if not in a folder of this machine."""
+def cache_folder_of(memory: Any) -> CacheFolder | None:
+    """The folder of ``memory``; ``None`` if it has none on this machine."""
     if isinstance(memory, str | os.PathLike):
         location = Path(memory) / "joblib"
     else:
         # Beside the entries of joblib, where `joblib.Memory.clear` finds it.
         location = getattr(getattr(memory, "store_backend", None), "location", None)
-    return Store(Path(location) / "sklearn_dbn") if isinstance(location, str | Path) else None
+    known = isinstance(location, str | Path)
+    return CacheFolder(Path(location) / "sklearn_dbn") if known else None
 
 
 class Entry:
-    """The result of one training in the cache, or the place for it.
+    """The entry of one training in the cache.
 
     Attributes
     ----------
     value : object
-        The result that was kept; ``None`` where it has to be made.
+        The saved result; ``None`` if there is none.
     checkpoint : Checkpoint
-        Of the training that makes it.
+        Of the training.
     """
 
     def __init__(self, value: Any, checkpoint: Checkpoint, write: Callable[[Any], bool]):
         self.value, self.checkpoint, self._write = value, checkpoint, write
 
     def keep(self, value: Any) -> None:
-        """Keep the result of a whole training, which needs no checkpoints then."""
+        """Save the result of a complete training, and remove its checkpoint."""
         if self._write(value):
-            self.checkpoint.forget()
+            self.checkpoint.remove()
 
 
 @contextmanager
 def cached(memory: Any, key: str) -> Iterator[Entry]:
-    """The result of the training that ``key`` stands for.
+    """The entry of the training with the key ``key``.
 
-    In a folder, other processes and threads that want it wait until the block ends.
+    In a folder, other processes and threads that need it wait until the block ends.
 
     Parameters
     ----------
     memory : str, path, joblib.Memory, an object with the same ``cache``, or None
     key : str
-        Stands for everything that the result depends on.
+        From `key_of`.
     """
-    store = store_of(memory)
+    folder = cache_folder_of(memory)
     if memory is None:
         yield Entry(None, Checkpoint(), lambda value: True)
-    elif store is None:
-        yield _entry_elsewhere(memory, key)
+    elif folder is None:
+        yield _entry_of_function_cache(memory, key)
     else:
-        with store.lock(key) as held:
-            value = store.read(key)
+        with folder.lock(key) as held:
+            value = folder.read(key)
             if value is None and not held:
-                # The training that this is a part of keeps what both of them find.
+                # The outer training, which started this equal one, saves the result.
                 yield Entry(None, Checkpoint(), lambda value: True)
                 return
-            checkpoint = Checkpoint(store, key)
+            checkpoint = Checkpoint(folder, key)
             if value is not None:
-                checkpoint.forget()
-            yield Entry(value, checkpoint, partial(store.write, key))
+                checkpoint.remove()
+            yield Entry(value, checkpoint, partial(folder.write, key))
 
 
 class _NotCached(Exception):
     pass
 
 
-def _entry_elsewhere(memory: Any, key: str) -> Entry:
-    """The entry of a cache of functions, such as a `joblib.Memory` that is in no folder."""
-    function = memory.cache(_kept, ignore=["value"])
+def _entry_of_function_cache(memory: Any, key: str) -> Entry:
+    """The entry of a cache of functions, such as a `joblib.Memory` without a folder."""
+    function = memory.cache(_result, ignore=["value"])
 
     def write(value: Any) -> bool:
         function(key, value)
@@ -278,20 +275,20 @@ def _entry_elsewhere(memory: Any, key: str) -> Entry:
     return Entry(value, Checkpoint(), write)
 
 
-def _kept(key: str, value: Any) -> Any:
+def _result(key: str, value: Any) -> Any:
     if value is None:
         raise _NotCached
     return value
 
 
 def _values_of(x: Any) -> Any:
-    """What a part of a key says, and nothing of how it is stored."""
+    """The values of a part of a key, independent of how they are stored."""
     if isinstance(x, dict):
         return {_values_of(k): _values_of(value) for k, value in x.items()}
     if isinstance(x, list | tuple):
         return [_values_of(value) for value in x]
     if sp.issparse(x) and x.format == "csr":
-        # scipy keeps in the object what it has found out about the values.
+        # scipy stores properties of the values in the object when it has computed them.
         return "csr", x.shape, x.data, x.indices, x.indptr
     x = plain(x)
     if isinstance(x, Real) and not isinstance(x, bool | Integral | np.generic):
@@ -299,8 +296,12 @@ def _values_of(x: Any) -> Any:
     return x
 
 
+def _unsaved(name: str, why: str) -> str:
+    return f"{name} could not be saved ({_short(why)}); the training continues"
+
+
 def _short(text: str) -> str:
-    """The start of a text, as far as a sentence has room for it."""
+    """The first 100 characters of ``text``."""
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
@@ -312,5 +313,5 @@ def _remove(path: Path) -> None:
     try:
         path.unlink()
     except OSError:
-        # Somebody else did, or nobody may; what stays is found whole or not at all.
+        # It is removed already, or cannot be; a file that remains is complete or never read.
         return

@@ -1,7 +1,6 @@
 """The only module that imports private names of scikit-learn.
 
-They are used by much of the ecosystem and are stable in practice; a rename upstream is one
-edit here.
+Many packages use them, and they rarely change; a rename in scikit-learn is one edit here.
 """
 
 from sklearn.base import _fit_context

@@ -1,8 +1,8 @@
 """Locks that processes and threads hold by a file.
 
-The system drops a lock when its holder dies, so a killed training blocks nobody. A process that
-is forked in between has the file open too, and would hold the lock for as long as it lives: it
-closes the file at once.
+The system releases a lock when its process ends, so a killed training blocks no other. A forked
+process has the file of its parent open and would keep the lock until it ends: it closes the
+file at once.
 """
 
 from __future__ import annotations
@@ -21,26 +21,24 @@ except ImportError:  # Windows
     fcntl = None
     import msvcrt
 
-# After so many seconds a waiter says that it waits.
-_PATIENCE = 5.0
-# It asks again after so many seconds.
-_PAUSE = 0.05
+# Seconds of waiting after which a warning is given, and between two tries.
+_WARN_AFTER, _RETRY_AFTER = 5.0, 0.05
 
-# Open files, by number, and the threads that hold a lock, by its file. No process is forked
-# while they change.
+# Descriptors of open lock files, and the file and thread of each lock that is held. No process
+# is forked while these change.
 _open: set[int] = set()
 _holders: set[tuple[Path, int]] = set()
 _changing = threading.RLock()
 
 
-def _forked() -> None:
-    """In a forked process: close the files of its parent, whose locks they are."""
+def _close_in_child() -> None:
+    """In a forked process: close the lock files, whose locks its parent holds."""
     for file in _open:
         os.close(file)
     _open.clear()
-    # The thread that forked is the only one here, perhaps in the middle of a training.
-    here = threading.get_ident()
-    _holders.difference_update([key for key in _holders if key[1] != here])
+    # Only the thread that forked continues here, perhaps during a training.
+    own = threading.get_ident()
+    _holders.difference_update([key for key in _holders if key[1] != own])
     _changing.release()
 
 
@@ -48,15 +46,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_changing.acquire,
         after_in_parent=_changing.release,
-        after_in_child=_forked,
+        after_in_child=_close_in_child,
     )
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[bool]:
-    """Wait for who holds the lock of a file, then hold it.
+    """Wait until the lock of a file is free, then hold it.
 
-    Yields ``False`` where this thread holds it already, and would wait for itself.
+    Yields ``False`` if this thread holds it already, and would wait for itself.
     """
     key = Path(os.path.abspath(path)), threading.get_ident()
     if key in _holders:
@@ -68,7 +66,7 @@ def hold(path: Path) -> Iterator[bool]:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             _open.add(file)
     except OSError:
-        # Who cannot write here does without a lock.
+        # Without the right to write here there is no lock.
         yield True
         return
     process, locked = os.getpid(), False
@@ -80,8 +78,8 @@ def hold(path: Path) -> Iterator[bool]:
         finally:
             _holders.discard(key)
     finally:
-        # A forked process, which may come here too, has closed its file, and to unlock that
-        # would take the lock from its parent.
+        # A forked process may run this too. It has closed its file, and to unlock it would
+        # release the lock of its parent.
         if os.getpid() == process:
             if locked:
                 _unlock(file)
@@ -91,30 +89,30 @@ def hold(path: Path) -> Iterator[bool]:
 
 
 def _lock(file: int, path: Path) -> bool:
-    """Wait for the lock on an open file; whether there is such a thing."""
-    began, said = time.monotonic(), False
+    """Wait for the lock on an open file; return whether the file system has locks."""
+    began, warned = time.monotonic(), False
     while True:
         try:
             _try(file)
             return True
         except BlockingIOError:
-            time.sleep(_PAUSE)
+            time.sleep(_RETRY_AFTER)
         except OSError:
-            # Some network file systems have no locks. Two that train the same then do so twice,
-            # and the file of the last one to finish stays.
+            # Some network file systems have no locks. Two processes then both make the same
+            # training, and the file of the last one remains.
             return False
-        if not said and time.monotonic() - began > _PATIENCE:
-            said = True
+        if not warned and time.monotonic() - began > _WARN_AFTER:
+            warned = True
             warnings.warn(
-                "Another process or thread is training the same, and keeps it in the memory= "
-                f"folder {str(path.parent)[-150:]!r}: this one waits for its result.",
+                "Another process or thread runs the same training, with the memory= folder "
+                f"{str(path.parent)[-150:]!r}: this one waits for its result.",
                 UserWarning,
                 stacklevel=2,
             )
 
 
 def _try(file: int) -> None:
-    """Take the lock, or raise BlockingIOError where another has it."""
+    """Take the lock, or raise BlockingIOError if it is held."""
     if fcntl is None:
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)

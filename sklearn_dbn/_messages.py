@@ -1,4 +1,4 @@
-"""Values of the user in error messages, which stay short whatever the values are."""
+"""Values of the user in error messages, shortened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VALUE, _MESSAGE = 70, 300
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
 _SHORT.maxstring = _SHORT.maxlong = _VALUE
-# Spaces are still to go from these.
+# A longer repr, as runs of spaces are removed from it later.
 _SHORT.maxother = 4 * _VALUE
 
 

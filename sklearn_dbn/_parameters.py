@@ -8,16 +8,16 @@ import numpy as np
 
 
 def plain(x: Any) -> Any:
-    """A number of NumPy as one of Python, which leaves the precision of arrays as it is.
+    """A NumPy number as a Python number, which does not change the dtype of arrays.
 
-    True is the integer 1, which it is validated as.
+    True becomes 1, as it passes validation as an integer.
     """
     x = x.item() if isinstance(x, np.generic) else x
     return int(x) if isinstance(x, bool) else x
 
 
 class PlainParameters:
-    """The attributes of an estimator, with numbers of Python in the place of NumPy's."""
+    """The attributes of an estimator, with Python numbers for NumPy numbers."""
 
     def __init__(self, estimator: Any):
         self._estimator = estimator

@@ -16,10 +16,10 @@ _LEVELS = 65536.0
 
 
 def seed_of(random_state: Any) -> int:
-    """Return one integer that stands for ``random_state``.
+    """Return the seed that ``random_state`` gives.
 
-    An integer stands for itself, so that equal seeds give equal cache keys; ``None`` and
-    a ``RandomState`` are drawn from.
+    An integer is the seed itself, so that equal integers give equal cache keys; from ``None``
+    and a ``RandomState`` the seed is drawn.
     """
     if isinstance(random_state, Integral):
         return int(random_state)
@@ -32,10 +32,9 @@ def layer_seed(seed: int, layer: int) -> int:
 
 
 class Stream:
-    """A stream of random numbers that follows the arrays it is given.
+    """A stream of random numbers, as arrays of the library and device of its arguments.
 
-    The draws are made by NumPy, whatever the array library, so that equal seeds give
-    equal draws everywhere.
+    NumPy makes the draws for all array libraries, so that equal seeds give equal draws.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ class Stream:
     def bernoulli(self, p: Array) -> Array:
         """Draw 0 or 1 with probability ``p``, in the shape and dtype of ``p``.
 
-        ``p`` is used up: its memory may hold the draw.
+        ``p`` is overwritten: its memory may hold the draw.
         """
         p *= _LEVELS
         # Half a level, so that p is rounded to the nearest level and not downwards.
@@ -56,10 +55,10 @@ class Stream:
         return self._below(p)
 
     def bernoulli_logit(self, field: Array) -> Array:
-        """Draw 0 or 1 with probability sigmoid(``field``), whose memory may hold the draw.
+        """Draw 0 or 1 with probability sigmoid(``field``); ``field`` is overwritten.
 
-        The probability (1 + tanh(field / 2)) / 2 goes straight to levels, two passes over
-        the array fewer than by way of `bernoulli`.
+        The probability (1 + tanh(field / 2)) / 2 is computed in units of a level, which takes
+        two operations on the array fewer than `bernoulli`.
         """
         xp = namespace(field)
         field *= 0.5
@@ -101,17 +100,17 @@ class Stream:
         return self._generator.permutation(n)
 
 
-class OfBatch(Stream):
-    """What a stream draws for some rows of a batch, wherever the others are.
+class RowStream(Stream):
+    """The draws of a stream for some rows of a minibatch: those that all rows would get.
 
     Parameters
     ----------
     stream : Stream
-        Moves on as if for all rows of the batch.
+        Advances as if it drew for all rows of the minibatch.
     n_rows : int
-        Of the batch.
+        Of the minibatch.
     places : int array
-        Where in the batch the rows are that are drawn for.
+        Positions in the minibatch of the rows to draw for.
     """
 
     def __init__(self, stream: Stream, n_rows: int, places: np.ndarray):

@@ -1,10 +1,10 @@
-"""Rows that the workers of a dask cluster hold, and training on them where they are.
+"""Rows on the workers of a dask cluster, and training on them there.
 
-The statistics of the data are sums over rows. In each step every worker sums over those rows
-of the minibatch that it holds, while the chains move in the process that trains; there the
-sums are added up in the order of the partitions, and the parameters move. Which rows make a
-batch, and what is drawn for each of them, is what `Rows` says of the same data in memory: the
-parameters are the same, but for rounding, however the rows are spread.
+The statistics of the data are sums over rows. For each update every worker sums over those rows
+of the minibatch that it has, while the chains move in the process that trains. That adds the
+sums in the order of the partitions, and makes the update. The rows of each minibatch and their
+draws are those of `Rows` with the same data in memory: the parameters are the same up to
+rounding, whatever the partitions.
 """
 
 from __future__ import annotations
@@ -21,41 +21,40 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._array_api import Array
-from .._random import OfBatch, Stream
+from .._random import RowStream, Stream
 from ..machine import Machine, settle
 from ..samplers import SAMPLERS, positive
 from ._gaps import Gaps
 from ._rows import Rows
 
-# So many times in a row what workers were asked for is asked for again, where one of them died,
-# and so many seconds a new worker is waited for.
+# Attempts at a computation when workers are lost, and seconds of waiting for a new worker.
 _ATTEMPTS = 3
 _WAIT = 60
 
 
 class Partitions:
-    """The partitions of a dask array, in the place of the rows that they hold.
+    """The partitions of a dask array.
 
-    Workers may die: what they were asked for is then asked for again, of the others or of new
-    ones, so a training ends as if nothing had happened. All that they are asked for depends on
-    the rows and on what is sent alone.
+    If workers are lost, their computations are repeated on others or on new ones. The result
+    of a training does not change, as each computation depends only on its partition and its
+    arguments.
 
     Parameters
     ----------
     client : distributed.Client
     load : callable
-        Gives a list of futures of the blocks: arrays or CSR arrays of shape
-        (n_rows_i, n_columns). Called again where the blocks are lost.
+        Returns a list of futures of the blocks: arrays or CSR arrays of shape
+        (n_rows_i, n_columns). Called again if blocks are lost.
 
     Attributes
     ----------
     blocks : list of distributed.Future
     n_losses : int
-        How often workers were lost. What was sent before the last time may be lost too.
+        How often workers were lost. Data that were sent before the last time may be lost too.
     shape, dtype :
         Of all rows together.
     ends : int array of shape (n_blocks + 1,)
-        Partition i holds rows ``ends[i]`` to ``ends[i + 1] - 1``.
+        Partition i has rows ``ends[i]`` to ``ends[i + 1] - 1``.
     """
 
     def __init__(self, client: Any, load: Callable[[], list[Any]]):
@@ -66,25 +65,28 @@ class Partitions:
         self.shape, self.dtype = (int(self.ends[-1]), shapes[0][1]), dtypes[0]
 
     def __getstate__(self) -> list[str]:
-        # What joblib.hash looks at: the rows, and not where they are.
+        # joblib.hash then depends on the rows and partitions, not on the workers.
         return self.each(joblib.hash)
 
     def submit(self, function: Callable[..., Any], *args: list[Any]) -> list[Any]:
-        """Futures of ``function`` of each partition, and of one of each list of ``args``."""
+        """Futures of ``function(partition, *x)``; ``x`` has an entry of each of ``args``."""
         calls = zip(self.blocks, *args, strict=True)
-        # Not pure: dask would look through the arguments for a name of the result.
+        # With pure=True dask would hash the arguments.
         return [self.client.submit(function, *call, pure=False) for call in calls]
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """``function(partition, *args)`` of each partition, where it lies."""
+        """``function(partition, *args)`` of each partition, on its worker."""
         return self.begin(lambda: self.submit(partial(_with, function, args)))()
 
-    def begin(self, ask: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
-        """Ask for the futures that ``ask()`` gives; what is returned waits for their values."""
+    def begin(self, submit: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+        """Call ``submit()`` for its futures; return a function that waits for their values.
+
+        That function submits again if workers are lost.
+        """
         lost = _lost()
         first: list[Any] | None
         try:
-            first = ask()
+            first = submit()
         except lost:
             first = None
 
@@ -94,7 +96,7 @@ class Partitions:
                 try:
                     if futures is None:
                         self._recover()
-                        futures = ask()
+                        futures = submit()
                     return self.client.gather(futures)
                 except lost as error:
                     futures = None
@@ -102,43 +104,42 @@ class Partitions:
                         raise RuntimeError(
                             f"Workers of the dask cluster were lost {_ATTEMPTS} times in a row "
                             f"({type(error).__name__}): give them more memory, or X smaller "
-                            "partitions; with memory= the same fit goes on from its last pass."
+                            "partitions; with memory= the same fit resumes after its last pass."
                         ) from error
             raise AssertionError
 
         return values
 
     def _recover(self) -> None:
-        """Wait until there is a worker, and load the blocks that dask does not make again."""
+        """Wait for a worker, and load the blocks again if dask cannot restore them."""
         self.n_losses += 1
         self.client.wait_for_workers(1, timeout=_WAIT)
         if any(block.status in ("error", "cancelled", "lost") for block in self.blocks):
             self.blocks = self.load()
 
     def each_with(self, function: Callable[..., Any], x: Any, *args: Any) -> list[Any]:
-        """``function(partition, *args, part)`` with the ``part`` of ``x`` of its rows."""
-        ask = partial(self.submit, partial(_with, function, args), self.parts(x))
-        return self.begin(ask)()
+        """``function(partition, *args, part)``, with the entries of ``x`` for its rows."""
+        return self.begin(partial(self.submit, partial(_with, function, args), self.parts(x)))()
 
     def parts(self, x: Any) -> list[Any]:
-        """What each partition has of ``x``, which has an entry for each row."""
+        """``x``, which has an entry for each row, split by partition."""
         return np.split(x, self.ends[1:-1])
 
     def send(self, x: Any) -> Any:
-        """A future of ``x``, now on every worker."""
+        """Copy ``x`` to every worker; return its future."""
         return self.client.scatter(x, broadcast=True, hash=False)
 
     def shares(self, index: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each partition its rows among those of ``index``, and their places there."""
+        """For each partition its rows among ``index``, from 0, and their places in that."""
         owner = np.searchsorted(self.ends, index, side="right") - 1
         places = [np.flatnonzero(owner == i) for i in range(len(self.blocks))]
         return [(index[at] - start, at) for at, start in zip(places, self.ends, strict=False)]
 
 
 def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
-    """The rows of a dask array, each partition validated by ``check`` where it lies.
+    """The partitions of a dask array, each validated by ``check`` on its worker.
 
-    ``None`` where there is no cluster to hold them, or nothing but an array will do.
+    ``None`` if there is no cluster, or ``X`` is not a dask array of two dimensions.
     """
     try:
         from distributed import Client, futures_of
@@ -148,7 +149,7 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
         return None
     if not hasattr(X, "rechunk") or X.ndim != 2:
         return None
-    # A worker sees whole rows.
+    # Each partition has complete rows.
     X = X.rechunk({1: -1})
 
     def load() -> list[Any]:
@@ -168,39 +169,39 @@ def rows_of(
     rbm: Any,
     columns: tuple[Array, Array] | None = None,
 ) -> Rows:
-    """The training rows ``X``, wherever they are, of a machine that ``rbm`` describes."""
+    """The training rows ``X``, here or in partitions, for the parameters of ``rbm``."""
     if not isinstance(X, Partitions):
         return Rows(X, weight, unit, lower, rbm.sample_inputs, columns)
     if not SAMPLERS[rbm.sampler].apart:
         raise ValueError(
-            f"sampler={rbm.sampler!r} needs the rows of X where the chains are, and those of a "
-            "dask array stay with their workers: set sampler='pcd', or pass X.compute()."
+            f"sampler={rbm.sampler!r} needs the rows of X in this process, and those of a dask "
+            "array stay on its workers: set sampler='pcd', or pass X.compute()."
         )
-    return SpreadRows(X, weight, unit, lower, rbm.sample_inputs, columns)
+    return PartitionedRows(X, weight, unit, lower, rbm.sample_inputs, columns)
 
 
-class SpreadRows(Rows):
-    """Training rows that stay with the workers that hold them."""
+class PartitionedRows(Rows):
+    """Training rows that stay on the workers of a dask cluster."""
 
     X: Partitions
 
-    def accumulate(self, totals: list[Any], take_in: Callable[..., None]) -> None:
+    def accumulate(self, totals: list[Any], add: Callable[..., None]) -> None:
         n_parts = len(self.X.blocks)
         weights = self.X.parts(self.weight)
 
-        def ask() -> list[Any]:
+        def submit() -> list[Any]:
             empty = [total.empty() for total in totals]
-            common = self.X.send((self._elsewhere(), take_in, empty))
+            common = self.X.send((self._without_data(), add, empty))
             return self.X.submit(_accumulated, [common] * n_parts, weights)
 
-        for parts in self.X.begin(ask)():
+        for parts in self.X.begin(submit)():
             for total, part in zip(totals, parts, strict=True):
                 total.merge(part)
 
     def batches(
         self, batch_size: int, rng: Stream, gaps: Gaps | None = None
     ) -> Iterator[tuple[Array, Array]]:
-        """As in `Rows`, but that none of the rows are here: their weights alone."""
+        """As in `Rows`, but without the rows: an empty array, and the weights."""
         self._sent = None
         nothing = np.empty(0, dtype=int)
         for rows, ends in self._windows(batch_size, rng):
@@ -210,9 +211,9 @@ class SpreadRows(Rows):
                 shares = self.X.shares(index)
                 drawn = [None if gaps is None else gaps.of(index, at) for _, at in shares]
                 self._batch = shares, weight, copy.deepcopy(rng), gaps, drawn
-                # The stream moves on as if all had been drawn here.
+                # The stream advances as if it had drawn for all rows.
                 none = None if gaps is None else gaps.of(index, nothing)
-                yield self.present(nothing, OfBatch(rng, len(index), nothing), none), weight
+                yield self.present(nothing, RowStream(rng, len(index), nothing), none), weight
 
     def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine]:
         shares, weight, rng, gaps, drawn = self._batch
@@ -222,22 +223,22 @@ class SpreadRows(Rows):
             if len(index)
         ]
 
-        def ask() -> list[Any]:
+        def submit() -> list[Any]:
             if self._sent is None or self._sent[0] != self.X.n_losses:
-                self._sent = self.X.n_losses, self.X.send(self._elsewhere())
-            how, sent, futures = self._sent[1], self.X.send(machine), []
+                self._sent = self.X.n_losses, self.X.send(self._without_data())
+            rows, sent, futures = self._sent[1], self.X.send(machine), []
             for block, (index, places), part in zip(self.X.blocks, shares, drawn, strict=True):
                 if len(index):
                     part = None if part is None else replace(part, slots=part.slots and [])
-                    task = index, weight[places], OfBatch(rng, len(weight), places), part
+                    task = index, weight[places], RowStream(rng, len(weight), places), part
                     futures.append(
                         self.X.client.submit(
-                            _sums, block, how, sent, n_sweeps, task, pure=False
+                            _sums, block, rows, sent, n_sweeps, task, pure=False
                         )
                     )
             return futures
 
-        values = self.X.begin(ask)
+        values = self.X.begin(submit)
 
         def added() -> Machine:
             parts = values()
@@ -252,7 +253,7 @@ class SpreadRows(Rows):
 
         return added
 
-    def _taken(self, index: np.ndarray) -> Array:
+    def _read_dense(self, index: np.ndarray) -> Array:
         values = np.empty((len(index), self.X.shape[1]), dtype=self.X.dtype)
         shares = self.X.shares(index)
         if len(index):
@@ -261,16 +262,16 @@ class SpreadRows(Rows):
                 values[places] = part
         return values
 
-    def _elsewhere(self) -> Rows:
-        """The same, of other rows and without any."""
+    def _without_data(self) -> Rows:
+        """`Rows` with the same attributes, but without the data."""
         rows = Rows.__new__(Rows)
-        left_here = {"X": None, "weight": None, "index": None, "_batch": None, "_sent": None}
-        vars(rows).update(vars(self) | left_here)
+        removed = {"X": None, "weight": None, "index": None, "_batch": None, "_sent": None}
+        vars(rows).update(vars(self) | removed)
         return rows
 
 
 def _lost() -> tuple[type[BaseException], ...]:
-    """What is raised where a worker died, or what it held is gone."""
+    """Exceptions that dask raises when a worker, or data on it, are lost."""
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker, TimeoutError
@@ -292,20 +293,20 @@ def _fetched(block: Any, index: np.ndarray) -> np.ndarray:
 
 
 def _accumulated(block: Any, common: tuple, weight: np.ndarray) -> list[Any]:
-    """What `Rows.accumulate` makes of the rows of one partition."""
-    rows, take_in, totals = common
+    """The totals of `Rows.accumulate` over the rows of one partition."""
+    rows, add, totals = common
     rows, totals = copy.copy(rows), copy.deepcopy(totals)
     rows.X, rows.weight = block, weight
-    rows.accumulate(totals, take_in)
+    rows.accumulate(totals, add)
     return totals
 
 
 def _sums(
     block: Any, rows: Rows, machine: Machine, n_sweeps: int, task: tuple
 ) -> tuple[Machine, list[Array] | None]:
-    """Sums over the rows of a batch that one partition holds, and the chains of their gaps."""
+    """Sums over the rows of a minibatch in one partition, and the chains of their gaps."""
     index, weight, rng, gaps = task
-    # What a worker was sent may lie in memory that may not be written to, and serves again.
+    # Data that were sent to a worker may be read-only, and are used again.
     rng, gaps = copy.deepcopy(rng), copy.copy(gaps)
     rows = copy.copy(rows)
     rows.X = block

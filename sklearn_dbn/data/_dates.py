@@ -1,4 +1,4 @@
-"""Dates and durations, which NumPy would turn into numbers without a word."""
+"""Dates and durations, which NumPy would convert to numbers without a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = {
     "dates": (np.datetime64, datetime.date, datetime.time),
     "durations": (np.timedelta64, datetime.timedelta),
 }
-# What no library of frames has to be asked about: narwhals imports parts of itself for that.
+# Types that are no data frames: narwhals would import some of its modules to test for that.
 _NO_FRAMES = (np.ndarray, list, tuple, int, float)
 
 
@@ -24,7 +24,7 @@ def dates_in(x: Any) -> tuple[int, str] | None:
     Parameters
     ----------
     x : array-like of shape (n_rows, n_columns) or (n_rows,)
-        As it was given, before it is converted.
+        Before any conversion.
     """
     if x is None:
         return None
@@ -36,7 +36,7 @@ def dates_in(x: Any) -> tuple[int, str] | None:
 
 
 def _columns(x: Any) -> Iterable[Any]:
-    """The columns of ``x``, or all of it where one dtype tells of all."""
+    """The columns of ``x``, or ``x`` itself if its dtype is that of all columns."""
     if not isinstance(x, _NO_FRAMES) and not sp.issparse(x):
         table = nw.from_native(x, allow_series=True, pass_through=True)
         if isinstance(table, nw.DataFrame):

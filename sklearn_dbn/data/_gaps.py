@@ -1,15 +1,14 @@
 """Missing entries of training rows, drawn given the observed ones.
 
-Training on rows with gaps climbs the likelihood of what is observed. Its gradient is that of
-complete rows, averaged over the missing entries given the observed ones; so each presentation
-of a row draws them anew, by Gibbs sweeps in which the observed entries stay as they are. Means
-in their place would lack the noise about them, and the learnt variance would shrink from pass
-to pass.
+Training on rows with gaps maximises the likelihood of the observed entries. Its gradient is
+that of complete rows, averaged over the missing entries given the observed ones; so each
+presentation of a row draws them anew, by Gibbs sweeps that do not change the observed entries.
+Means in their place would lack the variance about them, and the learnt variance would shrink
+from pass to pass.
 
-Chains that go on from where the row was last presented need one sweep, as the machine has
-moved little since then. The draws must not be closer to the machine as it stands than the
-chains of the model are, or what the machine says of itself grows without a limit:
-docs/decisions/gaps.md.
+Chains that continue from the last presentation of the row need one sweep, as the machine has
+changed little since then. The draws must not be closer to the current machine than the chains
+of the negative phase are, or the training diverges: docs/decisions/gaps.md.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._random import OfBatch, Stream
+from .._random import RowStream, Stream
 from ..machine import Machine, States
 
-# Draws of up to so many bytes are kept between passes: there are two copies of them while a
-# pass goes on. Beyond that each pass starts chains of its own.
+# Draws of up to so many bytes are kept between passes; during a pass there are two copies of
+# them. With more, each pass starts new chains.
 _KEPT = 1 << 29
-# Sweeps of chains that start at rest, under a machine that is trained: while the training goes
-# on, where the chains of the model make as many, and under one that stays as it is.
-_MOVING_SWEEPS, _FIXED_SWEEPS = 5, 10
-# Values that are looked through together.
+# Sweeps of new chains: of a machine that is being trained, where the chains of the negative
+# phase make as many, and of one that is fixed.
+_TRAINED_SWEEPS, _FIXED_SWEEPS = 5, 10
+# Values that are tested for NaN together.
 _BLOCK_VALUES = 1 << 20
 
 
@@ -44,15 +43,15 @@ class GapsOfRows:
     rows : int array or slice
         Which of the rows presented have gaps.
     states : list of arrays or None
-        Where their chains are: what was drawn last for the missing entries, row by row in one
-        array, and the states of each even layer above; ``None`` before the first time.
+        The last draws: of the missing entries, row by row in one array, and of each even layer
+        above; ``None`` at the first presentation.
     n_sweeps : int
     n_rows : int
-        Rows with gaps of the whole minibatch.
+        Rows with gaps in the whole minibatch.
     places : int array or None
-        Which of these are here; ``None`` stands for all.
+        Which of these are here; ``None``: all.
     slots : list of int arrays or None
-        Where in `Gaps` the states are kept, if they are.
+        Positions of the states in `Gaps.states`; ``None`` if that does not keep them.
     """
 
     rows: Any
@@ -65,13 +64,13 @@ class GapsOfRows:
     def fill(
         self, machine: Machine, v: np.ndarray, missing: np.ndarray, rng: Stream
     ) -> np.ndarray:
-        """``v``, the rows with gaps alone, with their ``missing`` entries drawn anew.
+        """``v``, only rows with gaps, with their ``missing`` entries drawn anew.
 
         ``rng`` is that of all rows of the minibatch.
         """
         if self.places is not None:
-            rng = OfBatch(rng, self.n_rows, self.places)
-        # Numbers of entries take a quarter of the time of a mask.
+            rng = RowStream(rng, self.n_rows, self.places)
+        # Indices take a quarter of the time of a mask.
         entries = np.flatnonzero(missing)
         if self.states is None:
             first, *above = initial_states(machine, v.shape[0], rng)
@@ -86,37 +85,38 @@ class GapsOfRows:
 
 
 class Gaps:
-    """Where the chains of the missing entries of the training rows are, from pass to pass.
+    """The chains of the missing entries of the training rows, from pass to pass.
 
     Parameters
     ----------
     counts : int array of shape (n_rows,)
         Missing entries of each row.
     machine : Machine
-        What draws them.
+        The machine that draws them.
     fixed : bool
-        Whether it stays as it is.
+        Whether it is not trained.
     new : bool
-        Whether it still says little more than the base rates, at which chains start.
+        Whether it has made no pass: its distribution is near that of the states at which chains
+        start.
 
     Attributes
     ----------
     n_sweeps : int
-        In the pass that comes.
+        Of each chain in the next pass.
     """
 
     def __init__(self, counts: np.ndarray, machine: Machine, fixed: bool, new: bool):
-        self.fixed, self.begun = fixed, False
-        self._n_fresh = _FIXED_SWEEPS if fixed else _MOVING_SWEEPS
-        self.n_sweeps = 1 if new and not fixed else self._n_fresh
-        # Where the missing entries of each row begin, and its place among those with gaps.
+        self.fixed, self.has_chains = fixed, False
+        self._n_start_sweeps = _FIXED_SWEEPS if fixed else _TRAINED_SWEEPS
+        self.n_sweeps = 1 if new and not fixed else self._n_start_sweeps
+        # Of each row, the index of its first gap, and its own among the rows with gaps.
         self.starts = np.concatenate([[0], np.cumsum(counts)])
         self.ranks = np.cumsum(counts > 0) - 1
         n_rows = int(np.count_nonzero(counts))
         above = [(n_rows, machine.par[layer].shape[1]) for layer in machine.even[1:]]
         shapes = [(int(self.starts[-1]),), *above]
         dtype = machine.par[0].dtype
-        # A rule that looks at sizes alone: who holds the rows must not matter.
+        # Depends only on sizes, so that rows in partitions give the same draws.
         kept = sum(map(math.prod, shapes)) * dtype.itemsize <= _KEPT
         self.states = [np.empty(shape, dtype=dtype) for shape in shapes] if kept else None
 
@@ -126,9 +126,9 @@ class Gaps:
         return copied
 
     def of(self, index: np.ndarray, places: np.ndarray | None = None) -> GapsOfRows | None:
-        """The gaps of the rows ``index`` of a minibatch, or of those at ``places`` of it.
+        """The gaps of the rows ``index`` of a minibatch, or only of those at ``places`` of it.
 
-        ``None`` where the whole minibatch has none.
+        ``None`` if the whole minibatch has none.
         """
         starts, stops = self.starts[index], self.starts[index + 1]
         has_gaps = stops > starts
@@ -146,19 +146,19 @@ class Gaps:
             above = [self.ranks[index[rows]]] * (len(self.states) - 1)
             slots = [_ranges(starts[rows], stops[rows]), *above]
         states = None
-        if self.begun and slots is not None:
+        if self.has_chains and slots is not None:
             states = [x[at] for x, at in zip(self.states, slots, strict=True)]
         return GapsOfRows(rows, states, self.n_sweeps, n_rows, among, slots)
 
     def keep(self, slots: list[np.ndarray] | None, states: list[np.ndarray]) -> None:
-        """Keep where chains have come to, at ``slots``; nothing where that is ``None``."""
+        """Keep the ``states`` of chains at ``slots``; nothing if that is ``None``."""
         for at, x, kept in zip(slots or [], states, self.states or [], strict=False):
             kept[at] = x
 
     def end_pass(self) -> None:
-        """From now on every row has been presented."""
-        self.begun = self.states is not None
-        self.n_sweeps = 1 if self.begun else self._n_fresh
+        """Mark that every row has been presented."""
+        self.has_chains = self.states is not None
+        self.n_sweeps = 1 if self.has_chains else self._n_start_sweeps
 
 
 def redraw(
@@ -170,16 +170,16 @@ def redraw(
 ) -> list[np.ndarray]:
     """Draw missing entries and hidden layers anew, by Gibbs sweeps given the other entries.
 
-    A sweep leaves p(missing, hidden | observed) as it is.
+    A sweep does not change p(missing, hidden | observed).
 
     Parameters
     ----------
     machine : Machine
     even : list of arrays of shape (n_rows, n_l)
-        States of the even layers, complete: where the chains start. The visible rows are
+        States of the even layers, complete, at which the chains start. The visible rows are
         contiguous, and overwritten.
     entries : int array
-        Which entries of the visible rows are missing, all rows counted as one.
+        Indices of the missing entries in the flattened visible rows.
     n_sweeps : int
     rng : Stream
 
@@ -199,7 +199,7 @@ def redraw(
 
 
 def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarray]:
-    """States of the even layers given odd ones at rest: in a new machine, the base rates."""
+    """Draw the even layers at neutral means of the odd ones: base rates in a new machine."""
     states: States = [None] * len(machine.par)
     for layer in machine.odd:
         states[layer] = machine.neutral(layer)
@@ -211,12 +211,12 @@ def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarra
 
 
 def count_gaps(X: Any) -> np.ndarray:
-    """How many entries of each row are NaN, of dense or CSR rows."""
+    """The number of NaN entries of each row, dense or CSR."""
     n_rows, n_columns = X.shape
     if sp.issparse(X):
         at = np.flatnonzero(np.isnan(X.data))
         row = np.searchsorted(X.indptr, at, side="right") - 1
-        # What is stored twice is one entry.
+        # An entry that is stored twice counts once.
         entries = np.unique(row * n_columns + X.indices[at])
         return np.bincount(entries // n_columns, minlength=n_rows)
     n_block = max(1, _BLOCK_VALUES // max(1, n_columns))
@@ -226,7 +226,7 @@ def count_gaps(X: Any) -> np.ndarray:
 
 
 def _ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """The numbers of all half-open ranges, one range after the other."""
+    """The integers of all half-open ranges, one range after the other."""
     counts = stops - starts
     before = np.cumsum(counts) - counts
     return np.repeat(starts - before, counts) + np.arange(counts.sum())

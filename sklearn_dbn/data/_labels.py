@@ -1,4 +1,4 @@
-"""Labels of rows as people write them, and which rows have one."""
+"""Labels of rows in any common form, and which rows have one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, column_or_1d
 
-# What pandas writes for a value that is missing, of types that need not be installed.
+# Types of missing values of pandas, by name since pandas need not be installed.
 _MISSING_TYPES = ("NAType", "NaTType")
 _FLOATING = (float, np.floating, np.datetime64, np.timedelta64)
-# Gives the places of the labels that pass a test.
+# Returns which labels pass a test.
 Where = Callable[[Callable[[Any], bool]], np.ndarray]
 
 
@@ -24,10 +24,10 @@ def labels_of(y: Any, unlabeled: Any, name: str = "y") -> tuple[np.ndarray, np.n
     ----------
     y : array-like of shape (n_rows,) or (n_rows, n_labels)
     unlabeled : object
-        The label of rows that have none. "auto": what is missing, and -1 among integers and
+        The label of rows that have none. "auto": missing values, and -1 among integers and
         objects. ``None``: there are no such rows.
     name : str
-        What the labels are called in error messages.
+        Of ``y`` in error messages.
 
     Returns
     -------
@@ -43,37 +43,37 @@ def labels_of(y: Any, unlabeled: Any, name: str = "y") -> tuple[np.ndarray, np.n
     if np.ndim(unlabeled):
         raise ValueError(f"unlabeled={_short(unlabeled)} must be one label, 'auto' or None.")
     y = _array(y, name)
-    where = _searched(y)
-    missing, marked = where(_is_missing), _marks(y, where, unlabeled, name)
-    if unlabeled is None or not (_is(unlabeled, "auto") or _is_missing(unlabeled)):
+    where = _finder(y)
+    missing, marked = where(_is_missing), _marked(y, where, unlabeled, name)
+    if unlabeled is None or not (_is_auto(unlabeled) or _is_missing(unlabeled)):
         _refuse_missing(y, missing & ~marked, unlabeled, name)
     if y.ndim == 1:
         known = ~marked
     else:
-        # 0 and 1 say that a row has a label or has not.
-        states = isinstance(unlabeled, Real) and unlabeled in (0, 1)
-        known = np.ones(len(y), bool) if states else ~marked.all(axis=1)
+        # 0 and 1 are entries of an indicator matrix, not the absence of labels.
+        binary = isinstance(unlabeled, Real) and unlabeled in (0, 1)
+        known = np.ones(len(y), bool) if binary else ~marked.all(axis=1)
         _refuse_missing(y, missing & known[:, None], unlabeled, name)
-    labels = _natural(y[known])
+    labels = _without_object_dtype(y[known])
     if len(labels):
         labels = check_array(labels, ensure_2d=False, dtype=None, input_name=name)
     return labels, known
 
 
 def _array(y: Any, name: str) -> np.ndarray:
-    """The labels as an array in which nothing that is missing has become text."""
+    """The labels as an array in which missing values are not converted to text."""
     if sp.issparse(y):
         y = y.toarray()
     if hasattr(y, "to_list") and callable(getattr(y, "null_count", None)) and y.null_count():
-        # A polars Series, which makes NaN of what is missing and floats of the integers.
+        # A polars Series would become floats, with NaN for missing values.
         y = y.to_list()
     elif hasattr(y, "isna") and np.ndim(y) == 1 and y.isna().any():
-        # The same goes for the integers of pandas.
+        # So would the integers of pandas.
         y = y.to_numpy(dtype=object)
     if isinstance(y, list | tuple):
         kinds = {type(label) for label in y}
         if len(kinds) > 1 and any(issubclass(kind, str) for kind in kinds):
-            # NumPy would write -1 and None as text.
+            # NumPy would convert -1 and None to text.
             values = np.empty(len(y), dtype=object)
             values[:] = y
             y = values
@@ -90,17 +90,17 @@ def _array(y: Any, name: str) -> np.ndarray:
     return y
 
 
-def _marks(y: np.ndarray, where: Where, unlabeled: Any, name: str) -> np.ndarray:
-    """Which entries say that there is no label."""
+def _marked(y: np.ndarray, where: Where, unlabeled: Any, name: str) -> np.ndarray:
+    """Which entries are ``unlabeled``."""
     if unlabeled is None:
         return np.zeros(y.shape, bool)
-    if _is(unlabeled, "auto"):
+    if _is_auto(unlabeled):
         marked = where(_is_missing)
         if y.dtype.kind in "iO":
             marked |= where(lambda label: _equal(label, -1))
         return marked
     if y.dtype.kind == "u" and isinstance(unlabeled, Integral) and unlabeled < 0:
-        # NumPy wraps it in silence, and the rows would be a class of their own.
+        # NumPy wraps it without a warning, and these rows would form a class.
         instead = np.array(unlabeled).astype(y.dtype)
         if (y == instead).any():
             raise ValueError(
@@ -112,9 +112,9 @@ def _marks(y: np.ndarray, where: Where, unlabeled: Any, name: str) -> np.ndarray
         marked = where(_is_missing)
     else:
         marked = where(lambda label: _equal(label, unlabeled))
-    alike = where(lambda label: _written_alike(label, unlabeled))
-    if alike.any() and not marked.any():
-        label = y[tuple(np.argwhere(alike)[0])]
+    same_text = where(lambda label: _have_same_text(label, unlabeled))
+    if same_text.any() and not marked.any():
+        label = y[tuple(np.argwhere(same_text)[0])]
         label = label.item() if isinstance(label, np.generic) else label
         kinds = ("text", "not") if isinstance(label, str) else ("no text", "text")
         raise ValueError(
@@ -139,13 +139,13 @@ def _refuse_missing(y: np.ndarray, missing: np.ndarray, unlabeled: Any, name: st
     )
 
 
-def _natural(labels: np.ndarray) -> np.ndarray:
-    """Labels in the dtype that they have without those that are missing."""
+def _without_object_dtype(labels: np.ndarray) -> np.ndarray:
+    """Numbers of object dtype as an array of numbers; other labels as they are."""
     if labels.dtype != object or not labels.size:
         return labels
     kinds = {type(label) for label in labels.ravel()}
     if all(issubclass(kind, str) for kind in kinds):
-        # In the dtype that scikit-learn would leave them in.
+        # scikit-learn does not change the dtype of these.
         return labels
     if any(issubclass(kind, str) for kind in kinds):
         examples = [
@@ -153,15 +153,15 @@ def _natural(labels: np.ndarray) -> np.ndarray:
         ]
         raise ValueError(
             f"y mixes text such as {_short(examples[0])} with {_short(examples[1])}: make all "
-            "labels text or all numbers, and name the one of rows without a label as unlabeled."
+            "labels text or all numbers, and set unlabeled to that of rows without a label."
         )
     if all(issubclass(kind, Real | np.bool_) for kind in kinds):
         return np.array(labels.tolist())
     return labels
 
 
-def _searched(y: np.ndarray) -> Where:
-    """What finds the labels that pass a test, which is asked once of each."""
+def _finder(y: np.ndarray) -> Where:
+    """A function that finds the labels that pass a test, with one call for each value."""
     if y.dtype == object:
         labels, index = y.ravel(), np.arange(y.size)
     else:
@@ -186,12 +186,12 @@ def _equal(label: Any, other: Any) -> bool:
     return not _is_missing(label) and bool(np.all(label == other))
 
 
-def _is(unlabeled: Any, text: str) -> bool:
-    return isinstance(unlabeled, str) and unlabeled == text
+def _is_auto(unlabeled: Any) -> bool:
+    return isinstance(unlabeled, str) and unlabeled == "auto"
 
 
-def _written_alike(label: Any, unlabeled: Any) -> bool:
-    """Whether one is the text of the other."""
+def _have_same_text(label: Any, unlabeled: Any) -> bool:
+    """Whether one is text that represents the other."""
     if isinstance(label, str) == isinstance(unlabeled, str):
         return False
     text, other = (label, unlabeled) if isinstance(label, str) else (unlabeled, label)

@@ -8,14 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._array_api import Array, to_numpy
-from ._values import has_gaps, some_uncounted, value_range
+from ._values import has_gaps, value_range, weights_with_zeros
 
 
 class Moments:
-    """Weighted mean and variance of each column, over all rows seen, in float64.
+    """Weighted mean and variance of each column, over all rows added, in float64.
 
-    And the range of the values, ``low`` to ``high``: without rows of weight 0 and NaN, and
-    from infinity to minus infinity where there were no values.
+    ``low`` and ``high`` are the range of the values, without rows of weight 0 and NaN: infinity
+    and minus infinity if there are no values.
 
     Chunks are merged as in Chan, Golub and LeVeque (1983), doi:10.1080/00031305.1983.10483115.
     """
@@ -27,23 +27,23 @@ class Moments:
         self.low, self.high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
 
     def empty(self) -> Moments:
-        """Moments of the same columns and of no rows."""
+        """Moments of the same columns over no rows."""
         return Moments(len(self.mean))
 
     def add(self, X: Any, weight: Array) -> None:
-        """Take in rows, NaN for what is missing of them."""
+        """Add rows, with NaN for missing entries."""
         weight = np.asarray(to_numpy(weight), dtype=np.float64)
         if not weight.any():
             return
         X = X if sp.issparse(X) else to_numpy(X)
-        self._widen(*value_range(X, some_uncounted(weight)))
+        self._widen(*value_range(X, weights_with_zeros(weight)))
         if has_gaps(X):
             X = X.toarray() if sp.issparse(X) else X
-            known = ~np.isnan(X)
-            count = np.maximum(weight @ known, np.finfo(float).tiny)
-            X = np.where(known, X, 0)
+            observed = ~np.isnan(X)
+            count = np.maximum(weight @ observed, np.finfo(float).tiny)
+            X = np.where(observed, X, 0)
             mean = (weight @ X) / count
-            var = (weight @ np.square(known * (X - mean))) / count
+            var = (weight @ np.square(observed * (X - mean))) / count
         elif sp.issparse(X):
             count = weight.sum()
             mean = (X.T @ weight) / count
@@ -55,7 +55,7 @@ class Moments:
         self._merge(count, mean, var)
 
     def merge(self, other: Moments) -> None:
-        """Take in the rows that ``other`` has seen."""
+        """Add the rows of ``other``."""
         if np.any(other.count):
             self._merge(other.count, other.mean, other.var)
             self._widen(other.low, other.high)
@@ -73,15 +73,15 @@ class Moments:
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
 
     def scale(self) -> np.ndarray:
-        """Standard deviations, with 1 for columns that are flat."""
+        """Standard deviations, 1 for constant columns."""
         return np.where(self.flat(), 1.0, np.sqrt(self.var))
 
     def flat(self) -> np.ndarray:
-        """Which columns are constant to rounding."""
+        """Which columns are constant up to rounding."""
         tiny = np.finfo(float).tiny
         return np.sqrt(self.var) <= 1e-6 * np.maximum(np.abs(self.mean), tiny)
 
 
 def add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
-    """Take a block of rows into ``totals[0]``, for `Rows.accumulate`."""
+    """Add a block of rows to ``totals[0]``, for `Rows.accumulate`."""
     totals[0].add(block, weight)

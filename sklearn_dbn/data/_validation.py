@@ -1,4 +1,4 @@
-"""Checks of the rows that estimators are given, and of their weights."""
+"""Validation of rows and row weights."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ._values import (
     ROUNDING,
     blocks_of_values,
     clipped,
-    counted,
-    everywhere,
     has_outside,
     is_outside,
-    some_uncounted,
+    on_each_part,
+    rows_with_weight,
     value_range,
+    weights_with_zeros,
 )
 
 
 class RowChecks:
     """Validation of `X` and `sample_weight`."""
 
-    # The training of the machine that rows are shown to, where there is one.
+    # The training of the bottom machine, if there is one.
     _bottom_run: Any
 
     def _check_rows(
@@ -43,7 +43,7 @@ class RowChecks:
         *,
         reset: bool,
         dtype: Any = None,
-        spread: bool = False,
+        partitioned: bool = False,
         outside: str = "keep",
     ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
@@ -51,18 +51,17 @@ class RowChecks:
         Parameters
         ----------
         dtype : dtype or None
-            Of a fitted machine to go on with.
-        spread : bool
-            Whether the rows may be those of a dask array, which stay with the workers of its
-            cluster.
+            Of a fitted machine whose training continues.
+        partitioned : bool
+            Whether the rows may be `Partitions` of a dask array.
         outside : {"keep", "warn", "refuse"}
             What to do with values that the visible units of the fitted machine cannot have.
             "keep" leaves them to `visible_unit`. Otherwise those that are outside by rounding
-            are clipped, on a copy, and of others the user is warned, or they are refused.
+            are clipped, on a copy; for others there is a warning or an error.
         """
         dtype = dtype or (np.float64, np.float32)
         if _of_dask(X):
-            X = self._check_partitions(X, reset, dtype, spread)
+            X = self._check_partitions(X, reset, dtype, partitioned)
         else:
             X = self._check_array(X, reset, dtype)
         if outside == "keep" or not self._is_within_support(X):
@@ -79,12 +78,12 @@ class RowChecks:
         return X
 
     def _is_within_support(self, X: Any) -> bool:
-        """Whether the visible units are bounded, and all values are ones that they can have."""
+        """Whether the visible units are bounded, and all values are in their support."""
         support = self._bottom_run.machine.units[0].support
         return not any(map(math.isinf, support)) and not has_outside(X, support)
 
     def _clipped(self, X: Any, refuse: bool) -> Any:
-        """``X``, or a copy without what rounding left outside the support of the units."""
+        """``X``, or a copy in which values outside the support by rounding are clipped."""
         run = self._bottom_run
         unit = run.machine.units[0]
         if not has_outside(X, unit.support):
@@ -93,10 +92,10 @@ class RowChecks:
         if found is not None:
             index, value = found
             low, high = run.moments.low[index], run.moments.high[index]
-            seen = f"{low:.3g} to {high:.3g}" if low <= high else "no value"
-            why = "have no likelihood" if refuse else "were trained on nothing"
+            range_ = f"{low:.3g} to {high:.3g}" if low <= high else "no value"
+            why = "have no likelihood" if refuse else "were not trained on values"
             message = (
-                f"X has {value:.8g} in {_column(self, index)}, which had {seen} in training, "
+                f"X has {value:.8g} in {_column(self, index)}, which had {range_} in training, "
                 f"and {unit.name} units {why} outside [{unit.support[0]:g}, "
                 f"{unit.support[1]:g}]: scale X as in training, for instance with "
                 "MinMaxScaler(clip=True)."
@@ -120,18 +119,18 @@ class RowChecks:
             X = _canonical(X)
             _check_finite(X)
         except (ValueError, TypeError) as error:
-            raise self._explained(error, given) from None
+            raise self._error_about(given, error) from None
         found = dates_in(given)
         if found is not None:
             raise ValueError(self._dates_message(*found))
         return X
 
-    def _explained(self, error: Exception, X: Any) -> Exception:
-        """The error of scikit-learn or NumPy about ``X``, or one that says what to do."""
+    def _error_about(self, X: Any, error: Exception) -> Exception:
+        """The ``error`` of scikit-learn or NumPy, or one with a message that names a remedy."""
         if str(error).startswith("Complex data"):
             return ValueError(
                 "Complex data not supported: X must hold real numbers, for instance the "
-                "real and the imaginary parts in columns of their own."
+                "real and the imaginary parts in separate columns."
             )
         if str(error).startswith("Found array with dim"):
             return ValueError(
@@ -155,20 +154,22 @@ class RowChecks:
 
     def _dates_message(self, column: int, kind: str) -> str:
         return (
-            f"X has {kind} in {_column(self, column)}, and units take numbers: turn that "
-            "column into numbers, for instance of days since the first, or leave it out."
+            f"X has {kind} in {_column(self, column)}, and units take numbers: convert that "
+            "column, for instance to days since the first, or leave it out."
         )
 
-    def _check_partitions(self, X: Any, reset: bool, dtype: Any, spread: bool) -> Partitions:
+    def _check_partitions(
+        self, X: Any, reset: bool, dtype: Any, partitioned: bool
+    ) -> Partitions:
         found = dates_in(X) if hasattr(X, "dtype") else None
         if found is not None:
             raise ValueError(self._dates_message(*found))
-        held = partitions_of(X, partial(_checked, dtype=dtype)) if spread else None
-        if held is None:
+        parts = partitions_of(X, partial(_checked, dtype=dtype)) if partitioned else None
+        if parts is None:
             name = type(self).__name__
             cluster = (
                 ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
-                if spread
+                if partitioned
                 else ""
             )
             raise TypeError(
@@ -176,14 +177,14 @@ class RowChecks:
                 f"call partial_fit on one partition after the other, or pass X.compute()"
                 f"{cluster}."
             )
-        if not held.shape[0]:
+        if not parts.shape[0]:
             raise ValueError(
-                "X has 0 rows in all its partitions, and training needs one at least."
+                "X has 0 rows in all its partitions, and training needs at least one."
             )
-        return validate_data(self, held, reset=reset, skip_check_array=True)
+        return validate_data(self, parts, reset=reset, skip_check_array=True)
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
-        """Validate ``sample_weight``, one number that is not negative for each row."""
+        """Validate ``sample_weight``: for each row one number that is not negative."""
         if _of_dask(sample_weight):
             sample_weight = sample_weight.compute()
         try:
@@ -208,45 +209,45 @@ class RowChecks:
 
 
 def visible_unit(
-    estimator: Any, asked: str | None, X: Any, weight: np.ndarray, fitted: str | None = None
+    estimator: Any, visible: str | None, X: Any, weight: np.ndarray, fitted: str | None = None
 ) -> Any:
-    """The type of unit for the columns of the training rows ``X``, which it can take.
+    """The unit type for the columns of the training rows ``X``.
 
     Parameters
     ----------
     estimator : estimator
-        Which knows the names of the columns.
-    asked : str or None
-        What the parameter `visible` says; ``None`` where the machine is not to be trained.
+        Has the names of the columns.
+    visible : str or None
+        The parameter `visible`; ``None`` if the machine is not trained.
     X : array, CSR array or Partitions
-        Rows. Those of ``weight`` 0 decide nothing.
+        Rows. Those of ``weight`` 0 do not count.
     fitted : str or None
-        The type of the units of the machine, where there is one.
+        The visible unit type of the fitted machine, if there is one.
 
     Raises
     ------
     ValueError
-        When a column has values that the units cannot take, more than rounding explains.
+        When a column has values outside the support of the units, beyond rounding.
     """
-    weight = some_uncounted(weight)
-    if asked == "auto" and fitted is None:
+    weight = weights_with_zeros(weight)
+    if visible == "auto" and fitted is None:
         return UNITS["bernoulli" if _is_grey(X, weight) else "gaussian"]
-    unit = UNITS[fitted or asked]
+    unit = UNITS[fitted or visible]
     found = first_outside(X, unit.support, weight)
     if found is None:
         return unit
     index, value = found
     where, (low, high) = _column(estimator, index), unit.support
-    if asked in UNITS:
+    if visible in UNITS:
         raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {where}, which visible={asked!r} "
+            f"X has values outside [{low:g}, {high:g}] in {where}, which visible={visible!r} "
             "units cannot take: scale X, for instance with MinMaxScaler, or set "
             "visible='gaussian'."
         )
     how = (
-        f"visible='auto' decided at the first call for {fitted} units, as all values were in "
+        f"visible='auto' gave {fitted} units at the first call, where all values were in "
         f"[{low:g}, {high:g}]"
-        if asked == "auto"
+        if visible == "auto"
         else f"the {fitted} units of the fitted generator take values in [{low:g}, {high:g}]"
     )
     raise ValueError(
@@ -256,17 +257,17 @@ def visible_unit(
 
 
 def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
-    """Whether all columns lie in [0, 1], but for what rounding explains.
+    """Whether all columns lie in [0, 1], up to rounding.
 
-    That is judged by the range of a column: real values in units so large that all of them are
-    small are no rounding errors.
+    Rounding errors are relative to the range of the column: real values that are all small are
+    no rounding errors.
     """
     support = UNITS["bernoulli"].support
-    if not any(everywhere(has_outside, X, support, weight=weight)):
+    if not any(on_each_part(has_outside, X, support, weight=weight)):
         return True
-    if any(everywhere(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
+    if any(on_each_part(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
         return False
-    lows, highs = zip(*everywhere(value_range, X, weight=weight), strict=True)
+    lows, highs = zip(*on_each_part(value_range, X, weight=weight), strict=True)
     low, high = np.fmin.reduce(lows), np.fmax.reduce(highs)
     rounding = ROUNDING * np.where(high > low, high - low, 1.0)
     outside = (low < support[0] - rounding) | (high > support[1] + rounding)
@@ -276,13 +277,13 @@ def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
 def first_outside(
     X: Any, support: tuple[float, float], weight: np.ndarray | None = None
 ) -> tuple[int, float] | None:
-    """The first column with a value outside ``support``, and how far its values get.
+    """The first column with a value outside ``support``, and its value furthest outside.
 
-    What rounding explains is not outside, and rows of ``weight`` 0 do not count.
+    Values outside by rounding and rows of ``weight`` 0 do not count.
     """
     if all(map(math.isinf, support)):
         return None
-    parts = everywhere(_furthest_outside, X, support, weight=weight)
+    parts = on_each_part(_furthest_outside, X, support, weight=weight)
     return min(filter(None, parts), key=_first_then_furthest(support), default=None)
 
 
@@ -292,7 +293,7 @@ def _furthest_outside(
     outside = partial(is_outside, support=support, beyond=ROUNDING)
     order = _first_then_furthest(support)
     found = None
-    for rows in counted(X, weight):
+    for rows in rows_with_weight(X, weight):
         for columns, values in _entries(rows, outside):
             first = columns == columns.min()
             ends = values[first].min(), values[first].max()
@@ -306,7 +307,7 @@ def _first_then_furthest(support: tuple[float, float]) -> Callable[[tuple], tupl
 
 
 def _largest(dtype: Any) -> float:
-    """What can be squared, and the squares of a million added up."""
+    """The largest value of which a million squares can be added without overflow."""
     return 1e-3 * float(np.finfo(dtype).max) ** 0.5
 
 
@@ -333,7 +334,7 @@ def _of_dask(x: Any) -> bool:
 def _entries(
     X: Any, wrong: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The columns and the values of the entries that are ``wrong``. Zero is right."""
+    """The columns and the values of the entries that are ``wrong``. Zero must not be."""
     start = 0
     for values in blocks_of_values(X):
         found = wrong(values)
@@ -345,12 +346,12 @@ def _entries(
 
 
 def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:
-    """The first column with a value that is ``wrong``, or None. Zero is right."""
+    """The first column with a value that is ``wrong``, or ``None``. Zero must not be."""
     return min((int(columns.min()) for columns, _ in _entries(X, wrong)), default=None)
 
 
 def _column(estimator: Any, index: int) -> str:
-    """A column as its user knows it."""
+    """The name of a column in error messages, by its index if it has none."""
     names = getattr(estimator, "feature_names_in_", None)
     return f"column {index}" if names is None else f"column {shown(names[index])}"
 
@@ -359,12 +360,12 @@ def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
     """The first column with a value outside ``support``, or None."""
     if all(map(math.isinf, support)):
         return None
-    columns = everywhere(_first_column, X, partial(is_outside, support=support))
+    columns = on_each_part(_first_column, X, partial(is_outside, support=support))
     return min((column for column in columns if column is not None), default=None)
 
 
 def _checked(X: Any, dtype: Any) -> Any:
-    """Rows that are part of the rows to be used."""
+    """Validate the rows of one partition."""
     X = check_array(
         X,
         accept_sparse="csr",
@@ -378,7 +379,7 @@ def _checked(X: Any, dtype: Any) -> Any:
 
 
 def _wider(X: Any, dtype: Any) -> Any:
-    """The dtypes that ``X`` may keep, float32 in the place of float16."""
+    """The dtypes that ``X`` may keep; float32 for float16."""
     dtypes = getattr(X, "dtypes", None)
     kinds = set(dtypes) if dtypes is not None else {getattr(X, "dtype", None)}
     half = isinstance(dtype, tuple) and kinds == {np.dtype(np.float16)}
@@ -386,7 +387,7 @@ def _wider(X: Any, dtype: Any) -> Any:
 
 
 def _canonical(X: Any) -> Any:
-    """``X`` with one stored value for each cell, which is the sum of those it had."""
+    """``X`` with one stored value for each entry: the sum if there were several."""
     if sp.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
@@ -394,6 +395,6 @@ def _canonical(X: Any) -> Any:
 
 
 def _check_finite(X: Any) -> None:
-    # By blocks, since scikit-learn would look through a copy of some arrays.
+    # By blocks, since scikit-learn would copy some arrays.
     for values in blocks_of_values(X):
         assert_all_finite(values, allow_nan=True, input_name="X")

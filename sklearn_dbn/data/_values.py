@@ -1,4 +1,4 @@
-"""Questions about the values of rows, dense or sparse, here or on a cluster."""
+"""Tests of the values of rows, dense or sparse, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import scipy.sparse as sp
 
 from .._array_api import Array, device, namespace, take, to_numpy
 
-# Rows are looked through in blocks of so many, and of so many values where they are dense.
+# Rows, and values of dense rows, in one block.
 BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
-# Values that lie no further outside the support of their unit are there by rounding, as
-# MinMaxScaler leaves 1.0000000000000002 and float32 1.0000001, and are clipped.
+# Values that are at most this far outside the support of their unit are attributed to rounding,
+# as MinMaxScaler gives 1.0000000000000002 and float32 1.0000001, and are clipped.
 ROUNDING = 1e-6
 
 
@@ -22,13 +22,13 @@ def has_gaps(X: Any) -> bool:
     """Whether any value is NaN."""
     values = X.data if sp.issparse(X) else X
     xp = namespace(values)
-    # The least of several values is NaN as soon as one of them is.
+    # The minimum is NaN if any value is.
     return math.prod(values.shape) > 0 and bool(xp.isnan(xp.min(values)))
 
 
 def is_binary(X: Any, weight: Array | None = None) -> bool:
     """Whether every value is 0, 1 or missing; rows of ``weight`` 0 do not count."""
-    return all(_all_binary(values) for values in _counted_values(X, weight))
+    return all(_all_binary(values) for values in _values_with_weight(X, weight))
 
 
 def has_outside(
@@ -40,7 +40,7 @@ def has_outside(
     """
     if np.all(np.isinf(support)):
         return False
-    values = _counted_values(X, weight)
+    values = _values_with_weight(X, weight)
     return any(bool(namespace(x).any(is_outside(x, support, beyond))) for x in values)
 
 
@@ -50,10 +50,10 @@ def is_outside(x: Array, support: tuple[float, float], beyond: float = 0.0) -> A
 
 
 def clipped(X: Any, support: tuple[float, float]) -> Any:
-    """A copy in which values that rounding left outside the ``support`` are on its edge.
+    """A copy in which values outside the ``support`` by rounding are set to its bounds.
 
-    Those further outside stay as they are, so that no value depends on the others. Zero is
-    within the support.
+    Those further outside do not change, so that no value depends on others. Zero must be within
+    the support.
     """
     if sp.issparse(X):
         return type(X)((clipped(X.data, support), X.indices, X.indptr), shape=X.shape)
@@ -63,14 +63,14 @@ def clipped(X: Any, support: tuple[float, float]) -> Any:
     return xp.where(is_outside(X, support, ROUNDING), X, within)
 
 
-def some_uncounted(weight: Array) -> Array | None:
-    """The weights of rows if any is 0, else ``None``: all rows count."""
+def weights_with_zeros(weight: Array) -> Array | None:
+    """The row weights if any is 0, else ``None``: all rows count."""
     weight = to_numpy(weight)
     return None if weight.all() else weight
 
 
-def counted(X: Any, weight: Array | None) -> Iterator[Any]:
-    """The rows that have a ``weight``, block by block, or ``X`` where all count."""
+def rows_with_weight(X: Any, weight: Array | None) -> Iterator[Any]:
+    """The rows whose ``weight`` is not 0, by blocks; ``X`` if ``weight`` is ``None``."""
     if weight is None:
         yield X
         return
@@ -79,15 +79,15 @@ def counted(X: Any, weight: Array | None) -> Iterator[Any]:
         yield X[rows] if sp.issparse(X) else take(X, rows)
 
 
-def _counted_values(X: Any, weight: Array | None) -> Iterator[Array]:
-    for rows in counted(X, weight):
+def _values_with_weight(X: Any, weight: Array | None) -> Iterator[Array]:
+    for rows in rows_with_weight(X, weight):
         yield from blocks_of_values(rows)
 
 
 def blocks_of_values(X: Any, size: int = 1 << 16) -> Iterator[Array]:
-    """Whole rows of dense data, or the values that sparse data store, ``size`` of them or so.
+    """Complete rows of dense data, or the stored values of sparse data, about ``size`` values.
 
-    What is made of a block costs next to no memory.
+    Arrays computed from a block then need little memory.
     """
     values = X.data if sp.issparse(X) else X
     n_rows = values.shape[0]
@@ -102,12 +102,12 @@ def _all_binary(values: Array) -> bool:
     return bool(xp.all(binary)) or bool(xp.all(binary | xp.isnan(values)))
 
 
-def everywhere(
+def on_each_part(
     function: Callable[..., Any], X: Any, *args: Any, weight: Array | None = None
 ) -> list[Any]:
-    """``function(X, *args)``; of each part, where X lies in parts on other machines.
+    """``[function(X, *args)]``, or a list over the partitions of ``X``.
 
-    A ``weight`` is the last argument, or what the part has of it.
+    ``weight``, or its entries for the partition, is the last argument if it is given.
     """
     given = () if weight is None else (weight,)
     if not hasattr(X, "each"):
@@ -116,7 +116,7 @@ def everywhere(
 
 
 def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the largest value of each column; NaN where there is none.
+    """The least and the largest value of each column; NaN if there is none.
 
     Rows of ``weight`` 0 do not count.
     """

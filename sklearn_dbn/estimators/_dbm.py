@@ -24,11 +24,11 @@ from ..training import (
     MachineLoop,
     Pretraining,
     Run,
-    chosen,
     continued,
     drive,
     held_out_rows,
     new_run,
+    pretraining_scheme,
     settings_attributes,
     settings_of,
     training_parameters,
@@ -426,7 +426,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
                 warn_unless_converged(outcome, loop, None if chunk else "The training")
                 run = outcome.state if chunk else outcome.state.best()
                 made = self._fitted_attributes(run) | settings_attributes(run, settings)
-                if outcome.whole and whole:
+                if outcome.complete and whole:
                     entry.keep(made)
                 else:
                     memory = None
@@ -448,7 +448,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     def _pretraining(
         self, rbm: RBMTransformer, n_layers: int, go_on: bool
     ) -> Pretraining | None:
-        scheme = chosen(self.pretrain, rbm.hidden)
+        scheme = pretraining_scheme(self.pretrain, rbm.hidden)
         if scheme is None or n_layers == 1 or go_on:
             return None
         # What is trained is part of the machine that `rbm` describes.

@@ -231,7 +231,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             if go_on:
                 self._check_sizes()
             dtype = self.rbms_[0].components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+            X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
             weight = self._check_weight(sample_weight, X)
             self._fit_layers(templates, X, y, weight)
         return self
@@ -270,7 +270,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             )
         if hasattr(self, "rbms_"):
             dtype = self.rbms_[0].components_.dtype
-            X = self._check_rows(X, reset=False, dtype=dtype, spread=True)
+            X = self._check_rows(X, reset=False, dtype=dtype, partitioned=True)
             templates = self._templates()
             if len(templates) != len(self.rbms_):
                 raise ValueError(
@@ -284,7 +284,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             statistics = copy.deepcopy(self._statistics)
         else:
             rbms = self._templates()
-            X = self._check_rows(X, reset=True, spread=True)
+            X = self._check_rows(X, reset=True, partitioned=True)
             statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
         weight = self._check_weight(sample_weight, X)
         self._partial_fit_layers(rbms, statistics, X, y, weight)
@@ -326,7 +326,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                             attributes, outcome = rbm._fit_rows(rows, *how)
                             made = attributes, statistics_of_layer(attributes["_run"], rows)
                         stopped = task.call_on_fit_task_end(estimator=self._original, X=X)
-                    if outcome is not None and outcome.whole:
+                    if outcome is not None and outcome.complete:
                         entry.keep(made)
             except KeyboardInterrupt:
                 if not layer:

@@ -257,7 +257,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                 if not chunk:
                     self._warn_unless_converged(outcome, loop, targets)
                 tuning.take_best()
-                if outcome.whole:
+                if outcome.complete:
                     entry.keep(tuning)
         self._assign(self._fitted(settings, tuning))
         context.call_on_fit_task_end(
@@ -372,7 +372,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     def _warn_unless_converged(self, outcome: Outcome, loop: Any, targets: Targets) -> None:
         tuning, n_made = outcome.state, outcome.n_made
-        if not outcome.whole or not n_made or tuning.stalled:
+        if not outcome.complete or not n_made or tuning.stalled:
             return
         subject = "The fine-tuning"
         if isinstance(loop, FullBatchLoop):

@@ -125,7 +125,7 @@ def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | No
 
     ``subject`` is what the second warning is about; ``None``: no second warning.
     """
-    if not (outcome.whole and outcome.n_made):
+    if not (outcome.complete and outcome.n_made):
         return
     run, settings, n_made = outcome.state, loop.settings, outcome.n_made
     swing = None

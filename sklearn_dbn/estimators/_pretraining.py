@@ -6,7 +6,7 @@ from typing import Any
 
 from .._cache import Checkpoint
 from ..data import Rows
-from ..training import MachineLoop, Pretraining, Run, adopt, drive
+from ..training import MachineLoop, Pretraining, Run, drive, start_from_rbms
 from ._callbacks import PassTasks, given_to_callbacks
 from ._machine_generator import title_of
 
@@ -41,6 +41,6 @@ def pretrain(
             raise KeyboardInterrupt
         trained.append(outcome.state.without_rows())
         stopped = task.call_on_fit_task_end(estimator=original, X=rows.X)
-        whole = whole and outcome.whole and not stopped
-    adopt(run, trained)
+        whole = whole and outcome.complete and not stopped
+    start_from_rbms(run, trained)
     return whole

@@ -338,7 +338,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         go_on = self.warm_start and hasattr(self, "_run")
         dtype = self.components_.dtype if go_on else None
-        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
         weight = self._check_weight(sample_weight, X)
         fitted = self.visible_type_ if go_on else None
         unit = visible_unit(self, self.visible, X, weight, fitted)
@@ -351,7 +351,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             made, outcome = entry.value, None
             if made is None:
                 made, outcome = self._fit_rows(rows, entry.checkpoint)
-                if outcome.whole:
+                if outcome.complete:
                     entry.keep(made)
         self._assign(made)
         raise_if_interrupted(self, outcome)
@@ -385,7 +385,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         go_on = hasattr(self, "_run")
         dtype = self.components_.dtype if go_on else None
-        X = self._check_rows(X, reset=not go_on, dtype=dtype, spread=True)
+        X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
         weight = self._check_weight(sample_weight, X)
         fitted = self.visible_type_ if go_on else None
         unit = visible_unit(self, self.visible, X, weight, fitted)

@@ -1,8 +1,8 @@
-"""How a machine is trained without labels."""
+"""The training of a machine on rows without labels."""
 
 from ._automatic import batch_size_of, n_passes_of
 from ._convergence import loss_still_falls
-from ._dbm_start import SCHEMES, Pretraining, adopt, chosen
+from ._dbm_start import SCHEMES, Pretraining, pretraining_scheme, start_from_rbms
 from ._divergence import TOO_LARGE, decay_cause, momentum_cause, weight_cause
 from ._driver import Diverged, Outcome, Passes, Tasks, drive
 from ._held_out import held_out_rows, rows_to_record
@@ -22,9 +22,7 @@ __all__ = [
     "Run",
     "Tasks",
     "TrainingSettings",
-    "adopt",
     "batch_size_of",
-    "chosen",
     "continued",
     "decay_cause",
     "drive",
@@ -34,10 +32,12 @@ __all__ = [
     "momentum_cause",
     "n_passes_of",
     "new_run",
+    "pretraining_scheme",
     "rows_to_record",
     "settings_attributes",
     "settings_of",
     "start",
+    "start_from_rbms",
     "swing_of_last_half",
     "training_parameters",
     "weight_cause",

@@ -1,31 +1,31 @@
-"""Batch sizes and numbers of passes that parameters of "auto" stand for.
+"""Batch sizes and numbers of passes for parameters that are "auto".
 
 docs/decisions/defaults.md has the measurements.
 """
 
 from __future__ import annotations
 
-# A pass is so many updates, where that leaves a batch within these bounds.
+# A pass has 40 updates if the batch size is then within these bounds.
 _UPDATES_A_PASS = 40
 _BATCH_SIZES = (10, 50)
 
 
-def batch_size_of(asked: int | str, n_rows: int) -> int:
-    """Rows for each update: as ``asked``, or by the number of rows."""
-    if asked != "auto":
-        return asked
+def batch_size_of(value: int | str, n_rows: int) -> int:
+    """Rows of a minibatch: ``value``, or from the number of rows if that is "auto"."""
+    if value != "auto":
+        return value
     least, most = _BATCH_SIZES
     return min(max(n_rows // _UPDATES_A_PASS, least), most)
 
 
 def n_passes_of(
-    asked: int | str, n_rows: int, presentations: int, bounds: tuple[int, int]
+    value: int | str, n_rows: int, presentations: int, bounds: tuple[int, int]
 ) -> int:
-    """Passes: as ``asked``, or so many that rows are presented ``presentations`` times.
+    """Number of passes: ``value``, or for "auto" about ``presentations`` over ``n_rows``.
 
-    All rows together; never fewer passes nor more than the ``bounds``.
+    The latter is within the ``bounds``, least and most.
     """
-    if asked != "auto":
-        return asked
+    if value != "auto":
+        return value
     least, most = bounds
     return min(max(round(presentations / max(n_rows, 1)), least), most)

@@ -1,9 +1,9 @@
 """Whether a training has converged; docs/decisions/convergence.md has the figures.
 
-No error of a machine shows it: with many hidden units that of the reconstruction is small from
-the first pass on, and the likelihood keeps rising a little. The movement of the weights shows
-it. Before convergence each pass continues in the direction of the last one; after it only the
-noise of the minibatches is left, which has no direction.
+The errors of a machine do not show it: with many hidden units the reconstruction error is small
+from the first pass on, and the likelihood continues to rise a little. The changes of the
+weights do. Before convergence those of successive passes have the same direction; after it they
+are the noise of the minibatches, which has none.
 """
 
 from __future__ import annotations
@@ -16,31 +16,33 @@ from dataclasses import dataclass, field
 from .._array_api import Array, namespace
 from ..machine import Machine
 
-# Weights are on their way where the passes of the second half, end to end, come to more than
-# this share of their lengths, and to more than this share of the way of the first half.
+# A training has not converged if the distance of the weights over the second half of the passes
+# is more than this share of the sum of the distances over each of them, and more than this
+# share of the distance over the first half.
 _STRAIGHT, _FURTHER = 0.65, 0.1
-# Fewer passes do not show how straight they are: then the number of steps decides.
+# Fewer passes do not show a direction: then the number of steps decides.
 _FEW_PASSES, _MANY_STEPS = 8, 1000
-# A fine-tuning is on its way where the second half of its passes made more than this share of
-# the fall of its loss, and more than this share of the loss of the base rate.
+# A fine-tuning has not converged if the second half of its passes made more than this share of
+# the decrease of its loss, and more than this share of the loss of the base rate.
 _SHARE, _LEAST_FALL = 0.15, 0.001
 
 
 @dataclass
 class Straightness:
-    """How far the weights of a machine moved in each half of a training.
+    """Distances of the weights of a machine over each half of a training.
 
     Attributes
     ----------
     n_passes : int
-        Of the whole training.
+        Of the complete training.
     begin : list of arrays of shape (n_l, n_{l+1})
-        The weights where the half began.
+        The weights at the beginning of the current half.
     first : float
-        From the beginning to the middle.
+        The distance over the first half.
     lengths : list of float
-        Of each pass of the second half.
+        The distances over each pass of the second half.
     n_done : int
+        Passes so far.
     """
 
     n_passes: int
@@ -55,7 +57,7 @@ class Straightness:
         return copied
 
     def end_pass(self, before: Machine | None, after: Machine) -> None:
-        """``before`` may be ``None`` in the first pass alone."""
+        """Record a pass, from ``before`` (``None`` only in the first pass) to ``after``."""
         self.n_done += 1
         middle = self.n_passes // 2
         if self.n_done > middle:
@@ -65,7 +67,7 @@ class Straightness:
             self.begin = after.copy().W
 
     def moves_straight(self, machine: Machine, n_steps: int) -> bool:
-        """Whether the weights are still on their way, after ``n_steps`` steps in all."""
+        """Whether the training has not converged, after ``n_steps`` steps in all."""
         moved = distance(self.begin, machine.W)
         if moved <= _FURTHER * self.first:
             return False
@@ -75,7 +77,7 @@ class Straightness:
 
 
 def distance(first: Sequence[Array], second: Sequence[Array]) -> float:
-    """Root of the summed squares of all differences."""
+    """Euclidean distance of two lists of arrays."""
     total = 0.0
     for x, y in zip(first, second, strict=True):
         change = x - y
@@ -84,11 +86,12 @@ def distance(first: Sequence[Array], second: Sequence[Array]) -> float:
 
 
 def loss_still_falls(losses: Sequence[float], base: float) -> bool:
-    """Whether the loss of each pass of a fine-tuning was still on its way.
+    """Whether the loss of a fine-tuning has not converged.
 
     Parameters
     ----------
     losses : sequence of float
+        After each pass.
     base : float
         The loss of the base rate.
     """

@@ -1,15 +1,15 @@
-"""Where the joint training of a deep Boltzmann machine may start from, other than chance.
+"""The pre-training of a deep Boltzmann machine, from which its joint training starts.
 
-"first_layer": the first layer is that of an RBM, and the layers above hardly speak yet. The
-machine is then the RBM, its mean field is exact, and training goes on from there.
+"first_layer": the first layer is that of an RBM, and the weights above it are small. The
+machine is then nearly the RBM, whose mean field is exact.
 
-"doubled": one RBM after the other, with doubled weights. A unit between two others hears from
-both sides, while in an RBM of its own it would hear from one. So each RBM counts what a hidden
-layer receives twice, in place of what will come from above, and what its visible layer
-receives twice, in place of what will come from below; only the first visible layer and the
-last hidden one have one neighbour each, and hear it once (Salakhutdinov, Hinton 2009, AISTATS,
-PMLR 5:448-455). The fields of the machine that is put together are then the means of those of
-the two RBMs that share a layer.
+"doubled": one RBM after the other, with doubled weights. A layer between two others has inputs
+from both, but in an RBM of its own only from one. So each RBM doubles the input to its hidden
+layer, in place of that from the layer above, and the input to its visible layer, in place of
+that from the layer below. Only the first visible layer and the last hidden one have one
+neighbour, and an input that is not doubled (Salakhutdinov, Hinton 2009, AISTATS, PMLR
+5:448-455). The field of a layer in the composed machine is then the mean of its fields in its
+two RBMs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from ._run import Run, new_run
 from ._settings import TrainingSettings, settings_of, training_parameters
 
 SCHEMES = ("auto", "doubled", "first_layer")
-# What the layers above the first say at first, as a share of what random weights would.
+# Factor of the random weights above the first layer.
 _UPPER_SCALE = 0.2
-# Sweeps of the mean field where the chains start.
+# Sweeps of the mean field at which the chains start.
 _SWEEPS = 5
 
 
-def chosen(scheme: str | None, hidden: str) -> str | None:
-    """What "auto" stands for.
+def pretraining_scheme(scheme: str | None, hidden: str) -> str | None:
+    """The scheme, resolved if it is "auto".
 
     Real-valued units with twice the weights may have no distribution.
     """
@@ -52,13 +52,13 @@ def chosen(scheme: str | None, hidden: str) -> str | None:
 
 @dataclass
 class Pretraining:
-    """The RBMs to be trained before all layers are.
+    """The training of the RBMs that precedes the joint training.
 
     Parameters
     ----------
     scheme : {"doubled", "first_layer"}
     rbm : RBMTransformer
-        How each is trained.
+        Has the parameters of each training.
     n_layers : int
         Hidden layers of the machine that starts from them.
     """
@@ -69,22 +69,22 @@ class Pretraining:
 
     @property
     def key(self) -> tuple:
-        """What a machine that starts from them depends on."""
+        """What the trained RBMs depend on, for the key of the cache."""
         return self.scheme, training_parameters(self.rbm)
 
     @property
     def kinds(self) -> list[Callable[..., Machine]]:
-        """The machine of each, the lowest first."""
+        """The machine type of each RBM, the lowest first."""
         if self.scheme == "first_layer":
             return [Machine]
         last = self.n_layers - 1
         return [
-            partial(Doubled, up=1.0 if i == last else 2.0, down=1.0 if i == 0 else 2.0)
+            partial(DoubledMachine, up=1.0 if i == last else 2.0, down=1.0 if i == 0 else 2.0)
             for i in range(self.n_layers)
         ]
 
     def settings(self, rows: Rows) -> TrainingSettings:
-        """How each is trained."""
+        """The settings of each training."""
         return settings_of(self.rbm, rows, sparse=self.scheme == "doubled")
 
     def layer(
@@ -92,7 +92,7 @@ class Pretraining:
     ) -> tuple[Run, Rows]:
         """The RBM of the next layer and its rows, given the trained ones ``below`` it."""
         layer = len(below)
-        lower = [alone.result() if i else alone.average for i, alone in enumerate(below)]
+        lower = [rbm.result() if i else rbm.average for i, rbm in enumerate(below)]
         columns = below[0].columns if below else None
         inputs = Rows(rows.X, rows.weight, rows.unit, lower, self.rbm.sample_inputs, columns)
         inputs.index = rows.index
@@ -102,13 +102,13 @@ class Pretraining:
 
 
 @dataclass
-class Doubled(Machine):
-    """Two layers that hear one another more than once.
+class DoubledMachine(Machine):
+    """An RBM whose layers multiply their inputs by constants.
 
     Parameters
     ----------
     up, down : float
-        How many times the hidden layer hears the visible one, and the other way round.
+        Factors of the inputs to the hidden and to the visible layer.
     """
 
     up: float = 2.0
@@ -126,7 +126,7 @@ class Doubled(Machine):
         offsets: Sequence[Array],
         fields: States | None = None,
     ) -> Machine:
-        """As in `Machine`; the biases make up for what the layers hear beyond that."""
+        """As in `Machine`; the biases compensate for the additional inputs."""
         gradient = super().gradient(states, weight, offsets, fields)
         dW = gradient.W[0]
         gradient.par[0][0, :] -= (self.down - 1) * (dW @ offsets[1])
@@ -134,15 +134,15 @@ class Doubled(Machine):
         return gradient
 
 
-def adopt(run: Run, runs: Sequence[Run]) -> None:
-    """Let a run that has yet to begin start from the runs of its RBMs, the lowest first."""
+def start_from_rbms(run: Run, runs: Sequence[Run]) -> None:
+    """Set the parameters and chains of a new run from those of its RBMs, the lowest first."""
     machine = run.machine
     if len(runs) == len(machine.W):
-        compose(machine, runs)
+        _compose(machine, runs)
     else:
         _scale_upper_weights(machine, run.activity, runs[0])
-    for layer, alone in enumerate(runs, start=1):
-        run.activity[layer][:] = alone.activity[1]
+    for layer, rbm in enumerate(runs, start=1):
+        run.activity[layer][:] = rbm.activity[1]
     machine.project()
     run.average = machine.copy()
     v, n_chains = runs[0].chains.states[0], run.chains.states[0].shape[0]
@@ -151,8 +151,8 @@ def adopt(run: Run, runs: Sequence[Run]) -> None:
     run.chains = Chains(machine.draw(above, *settle(machine, v, _SWEEPS), run.rng))
 
 
-def compose(machine: Machine, runs: Sequence[Run]) -> None:
-    """Take weights from the RBMs, and means of the biases that two of them have for a layer."""
+def _compose(machine: Machine, runs: Sequence[Run]) -> None:
+    """Copy the weights of the RBMs, and average the biases of layers that two RBMs have."""
     layers = [run.average for run in runs]
     machine.par[0][...] = layers[0].par[0]
     for i, (below, above) in enumerate(itertools.pairwise(layers), start=1):
@@ -163,18 +163,18 @@ def compose(machine: Machine, runs: Sequence[Run]) -> None:
 
 
 def _scale_upper_weights(machine: Machine, activity: Sequence[Array], first: Run) -> None:
-    """Take the first layer from an RBM, and let those above say little, and nothing at rest.
+    """Copy the first layer of an RBM, and scale the weights above it.
 
-    ``activity`` is where the units of the machine rest.
+    The biases change so that the fields at the means, ``activity``, do not.
     """
-    rest: States = [x[None, :] for x in activity]
-    fields = [machine.field(layer, rest) for layer in range(1, len(rest))]
-    rest[1] = first.activity[1][None, :]
+    means: States = [x[None, :] for x in activity]
+    fields = [machine.field(layer, means) for layer in range(1, len(means))]
+    means[1] = first.activity[1][None, :]
     for layer in (0, 1):
         machine.par[layer][...] = first.average.par[layer]
     machine.W[0][...] = first.average.W[0]
-    fields[0] = machine.par[1][:1, :] + rest[0] @ machine.W[0]
+    fields[0] = machine.par[1][:1, :] + means[0] @ machine.W[0]
     for W in machine.W[1:]:
         W *= _UPPER_SCALE
     for layer, field in enumerate(fields, start=1):
-        machine.par[layer][0, :] += (field - machine.field(layer, rest))[0, :]
+        machine.par[layer][0, :] += (field - machine.field(layer, means))[0, :]

@@ -11,7 +11,7 @@ import numpy as np
 from .._array_api import to_numpy
 from ..optim import DECAY_EVERY
 
-# Steps of so many times the usual size are too large by themselves.
+# A step of more than this multiple of the usual one is a cause of divergence.
 TOO_LARGE = 2.0
 
 
@@ -29,15 +29,15 @@ def machine_diverged(run: Any, settings: Any, rows: Any) -> str:
 
 
 def _causes_of_machine(rate: float, usual: float, settings: Any, rows: Any) -> Iterator[str]:
-    """The causes that are not the learning rate, the surest first."""
-    # What diverges at the usual rate too is not the fault of a large rate.
+    """The causes other than the learning rate, the most certain first."""
+    # A cause must explain divergence at the usual rate too, if the rate is larger.
     least, decay, sparsity = min(rate, usual), settings.update.decay, settings.sparsity
     n_steps = min(DECAY_EVERY, -(-len(rows) // settings.batch_size))
     yield from decay_cause(least * n_steps, decay)
     if sparsity is not None and least * sparsity.cost > 1:
         yield (
-            f"its cause is sparsity_cost={sparsity.cost:g}, whose push is more in a step than "
-            f"the gradient can make good: try sparsity_cost={0.1 / least:.1g} or less."
+            f"its cause is sparsity_cost={sparsity.cost:g}, whose penalty exceeds the gradient "
+            f"in each step: try sparsity_cost={0.1 / least:.1g} or less."
         )
     if rate > TOO_LARGE * usual:
         return
@@ -47,11 +47,11 @@ def _causes_of_machine(rate: float, usual: float, settings: Any, rows: Any) -> I
 
 
 def decay_cause(step: float, decay: float) -> Iterator[str]:
-    """``step`` is the sum of the steps for which the decay is taken at once."""
+    """Weight decay, if it is the cause; ``step`` is the sum of steps between two decays."""
     if step * decay > 1:
         yield (
-            f"its cause is weight_decay={decay:g}, which takes more than the whole of the "
-            f"weights in a step: try weight_decay={0.1 / step:.1g} or less."
+            f"its cause is weight_decay={decay:g}, which shrinks the weights by more "
+            f"than 100% in a step: try weight_decay={0.1 / step:.1g} or less."
         )
 
 
@@ -64,7 +64,7 @@ def momentum_cause(momentum: float, rate: float) -> str:
 
 
 def weight_cause(weight: np.ndarray, batch_size: int, rate: float | None) -> Iterator[str]:
-    """A batch of more weight makes a larger step."""
+    """Row weights, if they are the cause: a minibatch of more weight makes a larger step."""
     largest = float(weight.max())
     if largest > TOO_LARGE * batch_size:
         slower = "" if rate is None else f", or try learning_rate={rate / largest:.2g}"

@@ -1,9 +1,9 @@
-"""The driver of a training: what surrounds each pass, and how the training ended.
+"""The driver of a training: all that surrounds its passes, and its outcome.
 
 `drive` calls a loop, which makes passes while `Passes.begin` allows one more, and ends each
-with `Passes.end`. The loop knows what a pass is: minibatches of a machine or of a network, or
-an iteration of a solver. The driver knows the rest: callback tasks, history, printed lines,
-checkpoints, interruption and divergence.
+with `Passes.end`. The loop implements a pass: the minibatches of a machine or of a network, or
+an iteration of a solver. The driver implements the rest: callback tasks, history, printed
+lines, checkpoints, interruption and divergence.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from .._cache import Checkpoint
 
 
 class Diverged(ValueError):
-    """The parameters are not finite, or beyond all use; the message names the cause."""
+    """The parameters are not finite, or too large; the message names the cause."""
 
 
 class State(Protocol):
-    """What a training moves, and needs to go on where it stopped.
+    """The state of a training: what it changes, and needs to resume.
 
     Attributes
     ----------
     n_passes : int
         Passes so far, in all calls that continued one another.
     history : dict of lists of float
-        A value for each of them.
+        Each has a value for each pass.
     stalled : bool
         Whether early stopping ends the training here.
     """
@@ -40,7 +40,7 @@ class State(Protocol):
     def stalled(self) -> bool: ...
 
     def copy(self) -> State:
-        """The same state, which later passes do not change."""
+        """A copy that later passes do not change."""
 
 
 class Tasks(Protocol):
@@ -50,7 +50,7 @@ class Tasks(Protocol):
         """Begin the task of a pass."""
 
     def end(self, task: Any, state: State) -> bool:
-        """End the task; whether a callback stops the training."""
+        """End the task; return whether a callback stops the training."""
 
 
 class NoTasks:
@@ -69,14 +69,14 @@ class Outcome:
     Attributes
     ----------
     state : State
-        After its last whole pass.
-    end : {"whole", "stopped", "interrupted"}
+        After its last complete pass.
+    end : {"complete", "stopped", "interrupted"}
         It made all its passes, or early stopping ended it; a callback stopped it; the user
         interrupted it.
     n_made : int
         Passes made in this training.
     saved : bool
-        Whether the cache has a checkpoint, from which the same training goes on.
+        Whether the cache has a checkpoint, from which the same training resumes.
     """
 
     state: Any
@@ -85,8 +85,8 @@ class Outcome:
     saved: bool
 
     @property
-    def whole(self) -> bool:
-        return self.end == "whole"
+    def complete(self) -> bool:
+        return self.end == "complete"
 
     @property
     def interrupted(self) -> bool:
@@ -100,21 +100,20 @@ class Passes:
     ----------
     state : State
     n_passes : int
-        To make in all.
+        In all.
     n_done : int, default=0
-        Of these, the passes that ``state`` has behind it.
+        Of these, the passes that ``state`` is the result of.
     tasks : Tasks
     checkpoint : Checkpoint
-        Where checkpoints go.
     title : str or None
-        What the line of each pass begins with; ``None``: no lines.
+        The beginning of the line that is printed after each pass; ``None``: no lines.
 
     Attributes
     ----------
     before : State or None
-        The state before the pass that has begun; ``None`` in the first one.
+        The state before the current pass; ``None`` in the first one.
     kept : State or None
-        The state after the last whole pass, where there is one.
+        The state after the last complete pass; ``None`` if there is none.
     stopped : bool
         Whether a callback stopped the training.
     """
@@ -141,11 +140,11 @@ class Passes:
         return self.state.n_passes - self._first
 
     def share(self, of_pass: float) -> float:
-        """Share of the training that is over after the share ``of_pass`` of this pass."""
+        """Share of the training that is done after the share ``of_pass`` of this pass."""
         return (self.n_made + of_pass) / self.n_passes
 
     def begin(self) -> bool:
-        """Begin a pass, if there is one more to make."""
+        """Begin a pass, and return ``True``, if there is one more to make."""
         if self.stopped or self.state.stalled or self.n_made >= self.n_passes:
             return False
         self._task = self._tasks.begin()
@@ -154,7 +153,7 @@ class Passes:
         return True
 
     def end(self, record: Mapping[str, float]) -> None:
-        """End a pass; ``record`` goes to the history."""
+        """End a pass, and append its ``record`` to the history."""
         state = self.state
         append(state.history, record, state.n_passes)
         state.n_passes += 1
@@ -180,7 +179,7 @@ def drive(
     Parameters
     ----------
     state : State
-        Moved in place, unless a checkpoint replaces it.
+        Changed in place, unless a checkpoint replaces it.
     loop : callable
         ``loop(state, passes)`` makes the passes.
     n_passes : int
@@ -198,12 +197,12 @@ def drive(
     if saved is not None:
         state = saved
         if title is not None:
-            print(f"{title}goes on after pass {state.n_passes}, where it was cut short")
+            print(f"{title}resumes after pass {state.n_passes}, where it was interrupted")
     passes = Passes(state, n_passes, state.n_passes - first, tasks, checkpoint, title)
     try:
         loop(state, passes)
     except Diverged:
-        checkpoint.forget()
+        checkpoint.remove()
         raise
     except BaseException as error:
         kept = passes.kept
@@ -212,19 +211,19 @@ def drive(
         checkpoint.save(kept, now=True)
         if not isinstance(error, KeyboardInterrupt):
             raise
-        return Outcome(kept, "interrupted", kept.n_passes - first, checkpoint.kept)
+        return Outcome(kept, "interrupted", kept.n_passes - first, checkpoint.enabled)
     if passes.stopped:
-        # The key of the cache stands for the parameters, and not for what callbacks do.
-        checkpoint.forget()
+        # The key of the cache does not depend on what callbacks do.
+        checkpoint.remove()
         return Outcome(state, "stopped", passes.n_made, False)
     checkpoint.save(state, now=True)
-    return Outcome(state, "whole", passes.n_made, checkpoint.kept)
+    return Outcome(state, "complete", passes.n_made, checkpoint.enabled)
 
 
 def append(history: dict[str, list], record: Mapping[str, float], n_before: int) -> None:
-    """Add the values of a pass, after ``n_before`` others.
+    """Append the values of a pass, after ``n_before`` others.
 
-    All lists keep one length: NaN stands for a value that a pass does not have.
+    All lists have one length: a value that a pass does not have is NaN.
     """
     for name in {**history, **record}:
         history.setdefault(name, [math.nan] * n_before).append(record.get(name, math.nan))

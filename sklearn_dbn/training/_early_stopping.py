@@ -1,13 +1,13 @@
-"""When to stop a training: by the log-likelihood of rows that are held out of it.
+"""Early stopping, by the log-likelihood of held-out rows.
 
-Their mean free energy alone does not tell, as log Z moves too. Both are followed from pass to
-pass; docs/decisions/convergence.md says how far the sum is known.
+Their mean free energy alone does not determine it, as log Z changes too. Both are updated after
+each pass; docs/decisions/convergence.md has the error of the sum.
 
-The free energy of a row is a formula where all even layers are known. Missing entries and even
-layers above the visible one have chains of their own, one a row, which move as the machine
-does. For the change of the log of the sum over what is unknown, the mean of F_old - F_new over
-chains of the old machine is too low, over those of the new one too high, and the mean of both
-is right but for third powers of the step.
+The free energy of a row is a formula if the states of all even layers are given. Missing
+entries and even layers above the visible one have chains, one for each row, that are updated
+with the machine. The estimate of the change of the log of the sum over their states by the mean
+of F_old - F_new is too low over chains of the old machine and too high over those of the new
+one; the mean of both is correct up to third powers of the step.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from ..likelihood import TrackedPartition, log_partition_of_base
 from ..machine import Machine, States
 from ..samplers import independent
 
-# Chains of the model.
+# Chains of the machine.
 _N_CHAINS = 100
-# Where more steps than this would be needed, chains start anew from units without neighbours.
-# That takes one or two dozen steps, and errors of earlier passes are left behind.
-_FAR = 4
+# If a pass needs more annealing steps than this, chains start anew from units without
+# neighbours. That takes one or two dozen steps, and removes the errors of earlier passes.
+_MOST_STEPS = 4
 
 
 @dataclass
 class EarlyStopping:
-    """Held-out rows, their mean log-likelihood, and the training after the best pass so far.
+    """Held-out rows, their mean log-likelihood, and the state after the best pass so far.
 
     Attributes
     ----------
     n_iter_no_change : int
         Passes without a better log-likelihood after which to stop.
     v : array of shape (n_rows, n_0)
-        NaN, or anything, for what is not known.
+        Missing entries may have any value.
     missing : bool array of shape (n_rows, n_0) or None
-        Which entries are not known; ``None``: all are.
+        Which entries are missing; ``None``: none.
     weight : array of shape (n_rows,), float64
         Of the rows, with a sum of 1.
     log_scale : array of shape (n_0,), float64
-        What a log density loses by each column on the way to those of the user.
+        Log of the scale of each column: the log density of the user's columns is less by it.
     rng : Stream
-        Of its own, so that a training takes the same way with and without.
+        Not that of the training, so that it makes the same draws with and without.
     states : list of arrays of shape (n_rows, n_l)
-        Of the even layers of each row: what is known of them, and chains in all else.
+        Of the even layers of each row: observed entries, and chains in all others.
     partition : TrackedPartition or None
         ``None`` before the first pass.
     log_weight : float
-        Mean over the rows of the log of exp(-E) summed over all that is not known.
+        Mean over the rows of the log of exp(-E) summed over all that is not observed.
     best : float
         The best log-likelihood so far.
     kept : dict
         Attributes of the run after that pass.
     n_stalled : int
-        Passes since then.
+        Passes since that pass.
     """
 
     n_iter_no_change: int
@@ -78,7 +78,7 @@ class EarlyStopping:
     n_stalled: int = 0
 
     def copy(self) -> EarlyStopping:
-        # Arrays are replaced, and never written to.
+        # Arrays are replaced, never changed in place.
         copied = copy.copy(self)
         copied.partition, copied.rng = copy.copy(self.partition), copy.deepcopy(self.rng)
         return copied
@@ -89,11 +89,11 @@ class EarlyStopping:
         return self.n_stalled >= self.n_iter_no_change
 
     def end_pass(self, old: Machine, run: Any) -> float:
-        """Mean log-likelihood after a pass, whose parameters are kept where it is the best.
+        """Mean log-likelihood after a pass, whose parameters are kept if it is the best.
 
         ``old`` is the averaged machine before the pass.
         """
-        near = self.partition is not None and self._follow(old, run.average, _FAR)
+        near = self.partition is not None and self._follow(old, run.average, _MOST_STEPS)
         if not near:
             base = run.base()
             self._start(base)
@@ -105,12 +105,12 @@ class EarlyStopping:
         return value
 
     def log_likelihood(self) -> float:
-        """Mean over the rows, in nats, for columns as the user measures them."""
-        known = self._known(np.ones(self.v.shape)) @ self.log_scale
-        return self.log_weight - self.partition.value - float(self.weight @ known)
+        """Mean over the rows, in nats, for columns on the user's scale."""
+        log_scale = self._observed(np.ones(self.v.shape)) @ self.log_scale
+        return self.log_weight - self.partition.value - float(self.weight @ log_scale)
 
     def _start(self, base: Machine) -> None:
-        """Go to a machine without weights, of which all is known exactly."""
+        """Start from a machine without weights, whose likelihood is a formula."""
         par, visible, v = base.par[0], base.units[0], self.v
         self.partition = TrackedPartition.of_base(base, _N_CHAINS, self.rng)
         self.states = independent(base, base.par, base.even, v.shape[0], self.rng)
@@ -119,30 +119,30 @@ class EarlyStopping:
         else:
             self.states[0] = namespace(v).where(self.missing, self.states[0], v)
         # An entry of 0 has no energy.
-        log_p = -visible.energy(self._known(v), par)
-        known = None if self.missing is None else ~self.missing
-        log_p -= visible.log_partition(par[:1, :], par, known)
+        log_p = -visible.energy(self._observed(v), par)
+        observed = None if self.missing is None else ~self.missing
+        log_p -= visible.log_partition(par[:1, :], par, observed)
         self.log_weight = log_partition_of_base(base, base.par) + self._mean(log_p)
 
     def _follow(self, old: Machine, new: Machine, most: float = math.inf) -> bool:
-        """Move from the machine ``old`` to ``new``; whether ``most`` steps suffice for that."""
+        """Anneal from the machine ``old`` to ``new``; return whether ``most`` steps suffice."""
         before = old
-        unknown = self.missing is not None or len(old.even) > 1
+        has_chains = self.missing is not None or len(old.even) > 1
         for machine in self.partition.follow(old, new, self.rng, most):
-            if unknown:
+            if has_chains:
                 self._move(before, machine)
             before = machine
         if before is not new:
             return False
-        if not unknown:
+        if not has_chains:
             self.log_weight = -self._mean(new.free_energy(self.states))
         return True
 
     def _move(self, old: Machine, new: Machine) -> None:
         change = self._change(old, new)
         states = new.sample(new.odd, self.states, self.rng)
-        unknown = new.even[1:] if self.missing is None else new.even
-        states = new.sample(unknown, states, self.rng)
+        drawn = new.even[1:] if self.missing is None else new.even
+        states = new.sample(drawn, states, self.rng)
         if self.missing is not None:
             states[0] = namespace(states[0]).where(self.missing, states[0], self.states[0])
         self.states = states
@@ -151,8 +151,8 @@ class EarlyStopping:
     def _change(self, old: Machine, new: Machine) -> float:
         return self._mean(old.free_energy(self.states) - new.free_energy(self.states))
 
-    def _known(self, x: Array) -> Array:
-        """``x`` with 0 for what is missing."""
+    def _observed(self, x: Array) -> Array:
+        """``x`` with 0 for missing entries."""
         if self.missing is None:
             return x
         xp = namespace(x)

@@ -24,7 +24,7 @@ from ._settings import TrainingSettings
 
 # The moving averages of the hidden means follow the data at this rate (Melchior et al. 2016).
 _ACTIVITY_RATE = 0.01
-# Saturated units keep all else finite; no machine of use has weights of this norm.
+# With saturated units the record stays finite, but weights of this norm have diverged.
 _LARGEST_NORM = 1e6
 
 
@@ -53,9 +53,9 @@ class MachineLoop:
         n_passes: int,
         held_out: np.ndarray | None = None,
     ) -> MachineLoop:
-        """The loop that trains ``run`` in ``n_passes`` passes, recorded by some of the rows.
+        """The loop that trains ``run`` in ``n_passes`` passes.
 
-        ``held_out`` are rows that are not trained on.
+        ``held_out`` are the indices of rows that are not trained on.
         """
         recorded = rows_to_record(run, rows, held_out)
         if held_out is not None and settings.n_iter_no_change is not None:
@@ -69,7 +69,7 @@ class MachineLoop:
         Raises
         ------
         Diverged
-            When the record of a pass is not finite, or the weights are beyond all use.
+            When the record of a pass is not finite, or the weights are too large.
         """
         rows, settings, recorded = self.rows, self.settings, self.recorded
         if not rows.lower:
@@ -101,7 +101,7 @@ class MachineLoop:
                 decay.apply()
                 if run.gaps is not None:
                     run.gaps.end_pass()
-                # The average is over a fixed share of the run so far, however long that is.
+                # The average is over a fixed share of the passes so far.
                 share = 1.0 / (1.0 + settings.averaging_fraction * run.n_passes)
                 old, run.average = run.average, blend(run.average, run.machine, share)
                 record = record_of(run.average, recorded, n_sweeps)
@@ -123,7 +123,7 @@ class MachineLoop:
 
 
 def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
-    """The sampler, its chains no further behind the machine than draws for ``gaps`` are."""
+    """The sampler, with at least as many sweeps as the draws for ``gaps`` have."""
     if gaps is None or gaps.fixed or gaps.n_sweeps <= sampler.n_sweeps:
         return sampler
     sampler = copy.copy(sampler)
@@ -140,17 +140,17 @@ def _step(
     sampler: Any,
     rate: float,
 ) -> tuple[float, dict[str, float]]:
-    """One minibatch: move the chains, follow the gradient.
+    """Make the update of one minibatch, which also moves the chains.
 
-    Returns the length of the step, and the figures that the sampler reports.
+    Returns the factor of the gradient, and the figures that the sampler reports.
 
-    ``weight`` is that of the rows of the minibatch: those of ``v`` first, then those that
-    ``rows`` has elsewhere.
+    ``weight`` has the weights of the rows of ``v``, then those of the rows of the minibatch
+    that are on other machines.
     """
     machine = run.machine
     xp = namespace(v)
     n_data = v.shape[0]
-    # Asked for before the chains move, so that both go on at the same time.
+    # Requested before the chains move, so that both run at the same time.
     elsewhere = rows.sums(machine, settings.n_mean_field_steps)
     data, settled = settle(machine, v, settings.n_mean_field_steps)
     states, fields, run.chains, info = sampler.phases(machine, data, run.chains, run.rng)
@@ -178,7 +178,7 @@ def _step(
             penalty[layer] = settings.sparsity.penalty_step(activity)
             means += penalty[layer]
     offsets = run.activity if settings.centered else [x * 0 for x in run.activity]
-    # A batch of less weight makes a smaller step, so that each row counts the same.
+    # A minibatch of less weight makes a smaller step, so that each row counts the same.
     step = rate * weight_sum / settings.batch_size
     shares = xp.full(
         (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)

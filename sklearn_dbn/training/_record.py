@@ -1,4 +1,4 @@
-"""What each pass of a training leaves in its history."""
+"""The record of a pass, for the history of a training."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from dataclasses import dataclass
 from .._array_api import Array, namespace
 from ..machine import Machine, free_energy_bound, settle
 
-# Two units are redundant where their means have a correlation beyond this over the rows
-# compared: not from fewer than the least, where it may be chance, nor from more than the most,
-# which take as long as a pass over few rows where layers are wide.
-_SAME = 0.99
+# Two units are redundant if their means correlate beyond this over the rows compared. With
+# fewer rows than the least that may be noise; with more than the most it takes as long as a
+# pass over few rows if layers are wide.
+_REDUNDANT = 0.99
 _LEAST_COMPARED, _MOST_COMPARED = 10, 128
-# Units that are compared with all before them at a time.
+# Units that are compared at a time with all earlier ones.
 _BLOCK_UNITS = 256
-# Chains do not mix where free energies swing by more nats than this, and by more than they
-# differ between rows, in the last half of so many passes or more.
+# Chains do not mix if the changes of the free energies from pass to pass vary by more nats than
+# this, and by more than free energies differ between rows. With fewer passes this is not
+# tested.
 _SWING, _LEAST_PASSES = 5.0, 10
 
 
 @dataclass(frozen=True)
 class RecordedRows:
-    """Rows that the record of each pass is computed from, as means of the visible units."""
+    """Rows for the record of each pass, as means of the visible units."""
 
     trained: Array
     held_out: Array | None
 
 
 def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[str, float]:
-    """The state of a machine on a few rows, for the history."""
+    """The record of a machine after a pass."""
     v, validation = recorded.trained, recorded.held_out
     xp = namespace(v)
     even, settled = settle(machine, v, n_sweeps)
@@ -40,14 +41,14 @@ def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[s
     v_mean = machine.means([0], states)[0]
     hidden = zip(machine.units, machine.par, fields, strict=True)
     idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
-    live = [~(dead | always) for dead, always in idle]
+    active = [~(dead | saturated) for dead, saturated in idle]
     record = {
         "reconstruction_error": xp.mean((v - v_mean) ** 2),
         "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
         "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
         "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
-        "saturated_units": sum(xp.sum(xp.astype(always, v.dtype)) for _, always in idle),
-        "redundant_units": sum(map(_n_redundant, states[1:], live)),
+        "saturated_units": sum(xp.sum(xp.astype(saturated, v.dtype)) for _, saturated in idle),
+        "redundant_units": sum(map(_n_redundant, states[1:], active)),
     }
     if validation is not None:
         held_out = free_energy_bound(machine, *settle(machine, validation, n_sweeps))
@@ -57,7 +58,7 @@ def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[s
 
 
 def free_energies(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> Array:
-    """Of the training rows that are recorded, shape (n_rows,)."""
+    """Free energies of the recorded training rows, (n_rows,)."""
     return free_energy_bound(machine, *settle(machine, recorded.trained, n_sweeps))
 
 
@@ -68,7 +69,7 @@ def deviation(x: Array) -> float:
 
 
 def swing_of_last_half(swings: Sequence[float], free_energies: Array) -> float | None:
-    """Root mean square of the swings of the last half of the passes, where it is too large.
+    """Root mean square of the last half of the ``swings``; ``None`` if it is not too large.
 
     Parameters
     ----------
@@ -83,13 +84,13 @@ def swing_of_last_half(swings: Sequence[float], free_energies: Array) -> float |
     return swing if swing > max(_SWING, deviation(free_energies)) else None
 
 
-def _n_redundant(means: Array, live: Array) -> int:
-    """How many units of a layer have the means of one before them, or of its negation.
+def _n_redundant(means: Array, active: Array) -> int:
+    """How many units of a layer have the same means as an earlier one, or the negated means.
 
     Parameters
     ----------
     means : array of shape (n_rows, n_units)
-    live : bool array of shape (n_units,)
+    active : bool array of shape (n_units,)
         Which units are neither dead nor saturated; the others are not compared.
     """
     xp = namespace(means)
@@ -99,13 +100,13 @@ def _n_redundant(means: Array, live: Array) -> int:
     means = means[:n_rows, :]
     z = means - xp.mean(means, axis=0)
     norm = xp.sqrt(xp.sum(z * z, axis=0))
-    # What is constant to rounding has no correlation with anything.
-    live = live & (norm > 1e-4 * xp.sqrt(xp.sum(means * means, axis=0)))
-    z = xp.where(live, z / xp.where(live, norm, xp.ones_like(norm)), xp.zeros_like(z))
+    # A unit that is constant up to rounding has no correlations.
+    active = active & (norm > 1e-4 * xp.sqrt(xp.sum(means * means, axis=0)))
+    z = xp.where(active, z / xp.where(active, norm, xp.ones_like(norm)), xp.zeros_like(z))
     n_found = 0
     for begin in range(0, z.shape[1], _BLOCK_UNITS):
         end = min(begin + _BLOCK_UNITS, z.shape[1])
-        same = xp.abs(z[:, begin:end].T @ z[:, :end]) > _SAME
+        same = xp.abs(z[:, begin:end].T @ z[:, :end]) > _REDUNDANT
         before = xp.tril(xp.astype(same, z.dtype), k=begin - 1)
         n_found += int(xp.sum(xp.max(before, axis=1)))
     return n_found

@@ -28,32 +28,33 @@ from ._convergence import Straightness
 from ._early_stopping import EarlyStopping
 from ._settings import TrainingSettings
 
-# The automatic learning rate is a factor over the spread of the visible units, or over this.
+# The automatic learning rate is a factor over the spread of the visible units, at least this.
 _LEAST_SPREAD = 10.0
-# That factor is 1 for so many rows a batch and grows with it, up to the second number: passes
-# over larger batches then go as far, while noise and curvature allow. By whether the visible
-# units are real-valued, which need shorter steps, above all where entries are missing.
+# That factor is 1 for minibatches of so many rows and grows with their size, up to the second
+# number: passes with fewer updates then change the parameters as much, within the limits of
+# noise and curvature. The keys are whether the visible units are real-valued: these need
+# shorter steps, above all with missing entries.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
-# For n hidden units on real-valued columns of which one direction has the share s of the
-# variance, the rate is at most 1 over this times n s^2: all units follow it, and steps add up.
+# For n hidden units on real-valued columns, of which one direction has the share s of the
+# variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
 _PER_HIDDEN_UNIT = 2.5
-# A column whose running scale changes by this factor had too few rows to tell it.
+# If the running scale of a column changes by this factor, it came from too few rows.
 _SCALE_GUESS = 2.0
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
 _INITIAL_FIELD = 1.0
-# The same for fields that come from hidden units. From 1 on, two layers of equal width would
-# hold one another in states that have nothing to do with the data, and units would die there.
+# The same for inputs from hidden units. From 1 on, two layers of equal width would stay in
+# states that do not depend on the data, and units would become dead.
 _INITIAL_UPPER_FIELD = 0.5
 
 
 @dataclass
 class Run:
-    """Everything that a training needs to go on where it stopped.
+    """The state of a training, from which it resumes.
 
     Attributes
     ----------
     machine : Machine
-        The moving parameters, for standardised columns.
+        The current parameters, for standardised columns.
     average : Machine
         Their average, for standardised columns.
     chains : Chains
@@ -67,22 +68,21 @@ class Run:
         How the visible columns are standardised.
     rng : Stream
     rest : float
-        Share of the variance of the visible units that a common factor of them leaves; 1
-        without one.
+        Share of the variance of the visible units that is not due to a common factor.
     least_divisor : float
-        A lower bound on what the automatic learning rate is divided by: positive for
-        real-valued columns, whose leading direction all hidden units follow.
+        A lower bound on the divisor of the automatic learning rate: positive for real-valued
+        columns, whose leading direction all hidden units learn.
     spread : float
         Variance of the visible units as they are presented, summed over them and divided by
         ``rest``; with several hidden layers, the largest of those that have another above them.
     n_passes : int
         Passes over data so far.
     gaps : Gaps or None
-        What is drawn for the missing entries of the rows, while the training goes on.
+        The draws of the missing entries of the rows, during the training.
     stopping : EarlyStopping or None
-        What the training is stopped by, while it goes on.
+        Its state, during the training.
     straightness : Straightness or None
-        How the weights have moved, while the training goes on.
+        The changes of the weights, during the training.
     """
 
     machine: Machine
@@ -104,7 +104,7 @@ class Run:
     straightness: Straightness | None = None
 
     def copy(self) -> Run:
-        """The same run, to go on with while this one stays where it is."""
+        """A copy that later passes do not change."""
         return replace(
             self,
             **self.place(),
@@ -117,7 +117,7 @@ class Run:
         )
 
     def place(self) -> dict[str, Any]:
-        """Copies of the parameters, and of what follows them from step to step."""
+        """Copies of the parameters, and of all else that each update changes."""
         return {
             "machine": self.machine.copy(),
             "average": self.average.copy(),
@@ -127,12 +127,12 @@ class Run:
         }
 
     def without_rows(self) -> Run:
-        """The run without what is of the size of its rows, and of no use with others."""
+        """The run without attributes that belong to its rows and have their size."""
         return replace(self, gaps=None, stopping=None, straightness=None)
 
     @property
     def stalled(self) -> bool:
-        """Whether the rows that it is stopped by say that it is over."""
+        """Whether early stopping ends the training here."""
         return self.stopping is not None and self.stopping.stalled
 
     def best(self) -> Run:
@@ -151,7 +151,7 @@ class Run:
         return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
 
     def result(self) -> Machine:
-        """The averaged machine over the columns as the user measures them."""
+        """The averaged machine, for columns on the user's scale."""
         if self.scale is None:
             return self.average
         return self.average.rescale(self.shift, self.scale)
@@ -162,15 +162,15 @@ class Run:
         return None if self.scale is None else (self.shift, self.scale)
 
     def standard(self, x: Array) -> Array:
-        """Rows as ``average`` takes them, from rows as the user measures them."""
+        """Rows for ``average``, from rows on the user's scale."""
         return x if self.scale is None else standardised(x, self.shift, self.scale)
 
     def measured(self, v: Array) -> Array:
-        """The way back from `standard`."""
+        """The inverse of `standard`."""
         return v if self.scale is None else v * self.scale + self.shift
 
     def standard_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the columns as ``average`` takes them, in float64."""
+        """Mean and variance of the columns of ``average``, in float64."""
         mean, var = self.moments.mean, self.moments.var
         if self.scale is None:
             return mean, var
@@ -185,7 +185,7 @@ class Run:
         return Machine(machine.units, par, [0 * W for W in machine.W])
 
     def log_scale(self) -> np.ndarray:
-        """What a log density loses by each column, in nats, on the way to `measured`."""
+        """Logs of the scales of the columns, by which log densities of `measured` are lower."""
         if self.scale is None:
             return np.zeros(len(self.moments.mean))
         return np.log(np.asarray(to_numpy(self.scale), dtype=np.float64))
@@ -200,7 +200,7 @@ def start(
     rng: Stream,
     kind: type[Machine] = Machine,
 ) -> Run:
-    """A run before its first step: random weights, biases that fit the mean row."""
+    """A run before its first update: random weights, biases that give the mean row."""
     like = rows.weight
     xp = namespace(like)
     moments = Moments(sizes[0])
@@ -218,7 +218,7 @@ def start(
         means.append(unit.mean(par[-1][:1, :], par[-1])[0, :])
     W = []
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
-        # Random features that already tell the rows apart: the fields have this spread.
+        # Fields of this standard deviation make random features that differ between rows.
         field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
         std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
@@ -228,7 +228,7 @@ def start(
     direction = None
     if units[1].on_or_off and (presented > _LEAST_SPREAD or real):
         direction = leading_direction(rows)
-    # Few columns have steps that suit many: no factor of theirs is too much for these.
+    # Few columns have the rate of _LEAST_SPREAD, which is low enough for any factor of theirs.
     if direction is not None and presented > _LEAST_SPREAD:
         factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
@@ -240,7 +240,7 @@ def start(
         start_with_factor(machine, means, factor)
     rest = [mean[None, :] for mean in means]
     for layer, x in enumerate(par):
-        # At rest, that is at the means, no unit hears of the weights.
+        # At the means, no field has an input through the weights.
         x[0, :] -= machine.input(layer, rest)[0, :]
     machine.project()
     chains = settings.sampler.init(machine, n_chains, rng)
@@ -263,10 +263,10 @@ def start(
 
 
 def observe(run: Run, rows: Rows) -> None:
-    """Take new rows into the mean and the scale of the columns; the model stays the same.
+    """Add new rows to the mean and scale of the columns; the distribution stays the same.
 
-    Except in columns whose scale turns out to have been a guess from too few rows: there the
-    standardised model stays, as the weights were made for columns of standard deviation 1.
+    Except in columns whose scale came from too few rows: there the standardised machine stays
+    the same, as the weights were made for columns of standard deviation 1.
     """
     like = rows.weight
     guessed = run.moments.flat()
@@ -298,16 +298,16 @@ def _spread(unit: Any, par: Array) -> float:
 
 
 def _is_real(unit: Any, par: Array) -> bool:
-    """Whether there are real-valued columns among those of a layer."""
+    """Whether a layer has real-valued columns."""
     return unit.curvature(par) is not None
 
 
 def _widest(units: tuple, par: list[Array], rest: float) -> float:
     """The largest spread of the layers that have another above them.
 
-    The weights above a layer bear a step of 1 over its spread, and all take the same one.
-    A common factor of the visible units leaves ``rest`` of their variance: steps that suit it
-    are too long by 1 / ``rest`` where it is known.
+    The weights above a layer stay stable with steps of 1 over its spread, and all have the
+    same rate. That of the visible layer is divided by ``rest``, the share of its variance
+    without a common factor.
     """
     visible, *others = map(_spread, units[:-1], par[:-1])
     return max([visible / rest, *others])
@@ -342,7 +342,7 @@ def new_run(
     random_state: Any,
     kind: type[Machine] = Machine,
 ) -> Run:
-    """A training of the units that ``rbm`` asks for, before its first step."""
+    """A run of the units that ``rbm`` gives, before its first update."""
     rbm = PlainParameters(rbm)
     visible = rows.lower[-1].units[1] if rows.lower else rows.unit
     units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
@@ -352,7 +352,7 @@ def new_run(
 
 
 def continued(run: Run, rbm: Any, rows: Rows, settings: TrainingSettings) -> Run:
-    """A copy of a run, to go on with on other rows and as ``rbm`` now says."""
+    """A copy of a run that continues on other rows, with the present parameters of ``rbm``."""
     fitted = [unit.name for unit in run.machine.units[:2]]
     for name, asked, unit in zip(
         ("visible", "hidden"), (rbm.visible, rbm.hidden), fitted, strict=True

@@ -1,4 +1,4 @@
-"""From the parameters of an `RBMTransformer` to the settings of a training."""
+"""The settings of a training, from the parameters of an `RBMTransformer`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..samplers import SAMPLERS
 from ..units import UNITS
 from ._automatic import batch_size_of, n_passes_of
 
-# Presentations of rows in `fit`, all passes together, and passes at least and at most.
+# Presentations of rows in `fit`, over all passes, and least and largest number of passes.
 _PRESENTATIONS, _PASSES = 200_000, (10, 50)
-# The mean activity that Bernoulli hidden units are pushed to, where the user names none.
+# The mean activity that sparsity moves Bernoulli hidden units to, for sparsity_target="auto".
 _SPARSITY_TARGET = 0.1
-# Parameters of a training that leave its result as it is.
+# The seed, and parameters without an influence on the trained machine.
 _NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a machine is trained; the estimators fill it in from their parameters."""
+    """The settings of a training, from the parameters of an estimator."""
 
     sampler: Any
     update: Ascent
@@ -40,17 +40,17 @@ class TrainingSettings:
 
 
 def training_parameters(rbm: Any) -> dict[str, Any]:
-    """What of the parameters of ``rbm`` a trained machine depends on, its seed aside."""
+    """The parameters of ``rbm`` that a trained machine depends on, without the seed."""
     return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
 
 
 def settings_of(
     rbm: Any, rows: Rows, schedule: str | None = None, *, sparse: bool = True, **deep: Any
 ) -> TrainingSettings:
-    """How ``rbm``, which has the parameters of an `RBMTransformer`, says to train on ``rows``.
+    """The settings of a training on ``rows`` with the parameters of ``rbm``.
 
-    ``sparse``: whether ``sparsity_target="auto"`` is a target and not `None`. ``deep`` holds
-    what matters with several hidden layers alone.
+    ``sparse``: whether ``sparsity_target="auto"`` is a target and not ``None``. ``deep`` has
+    the settings that only machines with several hidden layers need.
     """
     rbm = PlainParameters(rbm)
     on_or_off = UNITS[rbm.hidden].on_or_off

@@ -31,7 +31,7 @@ from sklearn_dbn import (
     RBMTransformer,
     layer_subsets,
 )
-from sklearn_dbn._random import OfBatch, Stream
+from sklearn_dbn._random import RowStream, Stream
 from sklearn_dbn.data import Moments
 from sklearn_dbn.samplers._chains import stack
 from sklearn_dbn.selection import UnitStatistics
@@ -171,9 +171,9 @@ def test_gaps_are_drawn_for_as_in_one_process(client, kept, monkeypatch):
 
 
 def test_large_data_are_dealt_as_in_one_process(client, monkeypatch):
-    monkeypatch.setattr(_rows, "_DEALT_WHOLE", 2 << 10)
+    monkeypatch.setattr(_rows, "_SHUFFLED_WHOLE", 2 << 10)
     monkeypatch.setattr(_rows, "_WINDOW", 2 << 10)
-    monkeypatch.setattr(_rows, "_DEALT_BLOCK", 256)
+    monkeypatch.setattr(_rows, "_SHUFFLED_BLOCK", 256)
     equal(rbm(batch_size=10).partial_fit(spread(GREY)), rbm(batch_size=10).partial_fit(GREY))
 
 
@@ -330,7 +330,7 @@ def test_what_cannot_be_spread_is_refused_in_a_sentence(client):
     refused(lambda: fitted.partial_fit(none), ValueError, "X has 0 rows in all", fitted)
     bad = GREY.copy()
     bad[60, 2] = 3
-    message = "X has 3 in column 2, and visible='auto' decided at the first call"
+    message = "X has 3 in column 2, and visible='auto' gave bernoulli units at the first call"
     refused(lambda: fitted.partial_fit(spread(bad)), ValueError, message, fitted)
     bad[60, 2] = 1e200
     refused(lambda: fitted.partial_fit(spread(bad)), ValueError, "value beyond", fitted)
@@ -414,7 +414,7 @@ def test_rows_of_a_batch_get_their_draws_wherever_they_are():
     after = whole.permutation(9)
     for places in parts_of(11):
         stream = Stream(0)
-        share = OfBatch(stream, 11, places)
+        share = RowStream(stream, 11, places)
         for draw, values in zip(draws, expected, strict=True):
             assert np.array_equal(getattr(share, draw)(p[places]), values[places])
         # The stream has moved on for the rows of the others too.

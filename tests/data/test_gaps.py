@@ -174,7 +174,7 @@ def test_draws_stay_with_their_rows_and_observed_entries_as_they_are(
     windows, sample, monkeypatch
 ):
     if windows:
-        for name, size in (("_DEALT_WHOLE", 0), ("_WINDOW", 800), ("_DEALT_BLOCK", 200)):
+        for name, size in (("_SHUFFLED_WHOLE", 0), ("_WINDOW", 800), ("_SHUFFLED_BLOCK", 200)):
             monkeypatch.setattr(_rows, name, size)
     X, rows = numbered(sample)
     gaps, rng, before = rows.gaps(new=True), Stream(0), None

@@ -40,9 +40,9 @@ def file(tmp_path_factory):
 @pytest.fixture
 def small_windows(monkeypatch):
     """Data of more than 2 kB are read in windows of 1 kB, and these in blocks of 128 bytes."""
-    monkeypatch.setattr(_rows, "_DEALT_WHOLE", 2 << 10)
+    monkeypatch.setattr(_rows, "_SHUFFLED_WHOLE", 2 << 10)
     monkeypatch.setattr(_rows, "_WINDOW", 1 << 10)
-    monkeypatch.setattr(_rows, "_DEALT_BLOCK", 128)
+    monkeypatch.setattr(_rows, "_SHUFFLED_BLOCK", 128)
 
 
 def labels(n_rows):
@@ -70,7 +70,7 @@ def test_a_file_is_never_copied_whole(file, name, view):
 
 
 def test_windows_of_a_large_file_are_all_that_is_in_memory(file, monkeypatch):
-    monkeypatch.setattr(_rows, "_DEALT_WHOLE", 1 << 20)
+    monkeypatch.setattr(_rows, "_SHUFFLED_WHOLE", 1 << 20)
     monkeypatch.setattr(_rows, "_WINDOW", 16 << 20)
     X = np.load(file, mmap_mode="r")[1:]
     peak = peak_of(lambda: clone(RBM).fit(X))

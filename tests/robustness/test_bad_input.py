@@ -92,7 +92,7 @@ def test_values_that_bernoulli_units_cannot_take(method):
 def test_later_chunks_outside_the_range_of_the_first():
     rbm = clone(RBM).partial_fit(X)
     unchanged(
-        rbm, lambda: rbm.partial_fit(with_value(2)), ValueError, "'auto' decided at the first"
+        rbm, lambda: rbm.partial_fit(with_value(2)), ValueError, "'auto' gave bernoulli units"
     )
 
 

@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_dbn
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer, _locks
 from sklearn_dbn import _cache as cache
-from sklearn_dbn._cache import Checkpoint, Store
+from sklearn_dbn._cache import CacheFolder, Checkpoint
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:90] / 16, y[:90]
@@ -75,7 +75,7 @@ def test_a_full_disk_costs_a_warning_and_what_it_holds_is_used(disk, count):
         fitted, said = said_while(lambda dbn=dbn: dbn.fit(X))
         assert np.array_equal(fitted.transform(X), right)
         assert count() == 2
-        assert any("could not be kept" in s and "No space left" in s for s in said)
+        assert any("could not be saved" in s and "No space left" in s for s in said)
         assert all("In the memory= folder" in s for s in said)
     remount("size=10m")
     for n_trained in (2, 0):
@@ -112,7 +112,7 @@ def test_a_folder_that_may_only_be_read_is_read(disk, count):
     assert count() == 0
     other, said = said_while(lambda: clone(dbn).fit(X[::-1]))
     assert count() == 2
-    assert any("could not be kept" in s and "Read-only" in s for s in said)
+    assert any("could not be saved" in s and "Read-only" in s for s in said)
     assert np.array_equal(other.transform(X), clone(DBN).fit(X[::-1]).transform(X))
 
 
@@ -263,7 +263,7 @@ def test_a_callback_that_raises_leaves_a_fine_tuning_to_go_on_with(tmp_path, cap
     capsys.readouterr()
     clf.set_callbacks().fit(X, y)
     said = [s for s in capsys.readouterr().out.splitlines() if s.startswith("[DBNClassifier]")]
-    assert said[0] == "[DBNClassifier] goes on after pass 4, where it was cut short"
+    assert said[0] == "[DBNClassifier] resumes after pass 4, where it was interrupted"
     assert len(said) == 1 + 2
     dbn.set_params(memory=None)
     assert state(clf) == state(clone(clf).set_params(transformer=dbn).fit(X, y))
@@ -330,10 +330,10 @@ def test_an_entry_that_cannot_be_unpickled_is_trained_again(tmp_path, monkeypatc
     module = types.ModuleType("gone")
     module.Lost = type("Lost", (), {"__module__": "gone"})
     monkeypatch.setitem(sys.modules, "gone", module)
-    assert Store(tmp_path).write("key", module.Lost())
+    assert CacheFolder(tmp_path).write("key", module.Lost())
     monkeypatch.undo()
     with pytest.warns(RuntimeWarning, match="cannot be used here .*gone.*trained again"):
-        assert Store(tmp_path).read("key") is None
+        assert CacheFolder(tmp_path).read("key") is None
 
 
 def test_where_there_was_room_for_the_progress_alone_it_stays(tmp_path, monkeypatch):
@@ -341,16 +341,18 @@ def test_where_there_was_room_for_the_progress_alone_it_stays(tmp_path, monkeypa
         progress.save(types.SimpleNamespace(x=1), now=True)
         return 2
 
-    write = Store.write
-    monkeypatch.setattr(Store, "write", lambda self, name, x: x != 2 and write(self, name, x))
+    write = CacheFolder.write
+    monkeypatch.setattr(
+        CacheFolder, "write", lambda self, name, x: x != 2 and write(self, name, x)
+    )
     assert remembered(str(tmp_path), "key", train) == 2
     monkeypatch.undo()
-    found = Checkpoint(cache.store_of(str(tmp_path)), "key").load()
+    found = Checkpoint(cache.cache_folder_of(str(tmp_path)), "key").load()
     assert found.x == 1
 
 
 def test_what_a_killed_writer_leaves_is_removed(tmp_path):
-    store = Store(tmp_path / "joblib" / "sklearn_dbn")
+    store = CacheFolder(tmp_path / "joblib" / "sklearn_dbn")
     store.folder.mkdir(parents=True)
     (store.folder / "key.part.1-2.new").touch()
     (store.folder / "key.part.part.1-2.new").touch()
@@ -359,7 +361,7 @@ def test_what_a_killed_writer_leaves_is_removed(tmp_path):
 
 
 def test_a_process_forked_in_between_does_not_hold_the_lock(tmp_path):
-    store, context = Store(tmp_path), multiprocessing.get_context("fork")
+    store, context = CacheFolder(tmp_path), multiprocessing.get_context("fork")
     with store.lock("key"):
         with warnings.catch_warnings():
             # Python warns of forks where there are threads.
@@ -394,6 +396,6 @@ def test_windows_is_asked_until_it_gives_the_lock(tmp_path, monkeypatch):
     windows = types.SimpleNamespace(locking=locking, LK_NBLCK="lock", LK_UNLCK="unlock")
     monkeypatch.setattr(_locks, "fcntl", None)
     monkeypatch.setattr(_locks, "msvcrt", windows, raising=False)
-    with Store(tmp_path).lock("key"):
+    with CacheFolder(tmp_path).lock("key"):
         assert asked == ["lock"] * 3
     assert asked == [*["lock"] * 3, "unlock"]

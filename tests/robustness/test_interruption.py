@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
-from sklearn_dbn._cache import Checkpoint, Store
+from sklearn_dbn._cache import CacheFolder, Checkpoint
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_pat
         except EOFError:
             n_killed += 1
             parts = [path for path in cache.rglob("*.part*") if path.suffix != ".new"]
-            passes = [Store(path.parent).read(path.name).n_passes for path in parts]
+            passes = [CacheFolder(path.parent).read(path.name).n_passes for path in parts]
             stopped_at.add((len(parts), sum(passes)))
         else:
             n_ended += 1
@@ -146,7 +146,7 @@ def test_what_was_done_before_is_not_done_again(error, tmp_path, capsys):
     capsys.readouterr()
     again = clone(rbm).fit(X)
     said = capsys.readouterr().out.splitlines()
-    assert "goes on after pass 5" in said[0]
+    assert "resumes after pass 5" in said[0]
     assert len(said) == 1 + 4
     assert state(again) == state(whole)
 
@@ -253,7 +253,7 @@ class State:
 
 
 def test_progress_is_a_sealed_file(tmp_path):
-    store = Store(tmp_path)
+    store = CacheFolder(tmp_path)
     progress = Checkpoint(store, "key")
     assert progress.load() is None
     progress.save(State(1), now=True)
@@ -261,9 +261,9 @@ def test_progress_is_a_sealed_file(tmp_path):
     assert Checkpoint(store, "key").load().x == 1
     assert Checkpoint(store, "key").part("a").load().x == 2
     (tmp_path / "key.part").write_bytes(b"short")
-    with pytest.warns(RuntimeWarning, match="damaged entry"):
+    with pytest.warns(RuntimeWarning, match="is damaged"):
         assert Checkpoint(store, "key").load() is None
-    progress.forget()
+    progress.remove()
     assert not list(tmp_path.iterdir())
     progress.part("a").save(State(3), now=True)
     assert not list(tmp_path.iterdir())
@@ -272,7 +272,7 @@ def test_progress_is_a_sealed_file(tmp_path):
 def test_a_folder_that_takes_nothing_stops_no_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
     rbm = RBMTransformer(12, n_iter=3, random_state=0)
-    with pytest.warns(RuntimeWarning, match="could not be kept"):
+    with pytest.warns(RuntimeWarning, match="could not be saved"):
         kept = clone(rbm).set_params(memory=tmp_path / "file").fit(X)
     assert state(kept) == state(rbm.fit(X))
 
@@ -285,7 +285,7 @@ def test_a_full_disk_stops_no_training(tmp_path):
         "with warnings.catch_warnings(record=True) as said:\n"
         "    warnings.simplefilter('always')\n"
         "    found = t.fit('dbm', sys.argv[1])\n"
-        "assert any('could not be kept' in str(w.message) for w in said), said\n"
+        "assert any('could not be saved' in str(w.message) for w in said), said\n"
         "assert found == t.fit('dbm', None)\n"
     )
     here = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])

@@ -66,8 +66,8 @@ def free(path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(_locks, "_PATIENCE", 0.0)
-    monkeypatch.setattr(_locks, "_PAUSE", 0.01)
+    monkeypatch.setattr(_locks, "_WARN_AFTER", 0.0)
+    monkeypatch.setattr(_locks, "_RETRY_AFTER", 0.01)
 
 
 @forks

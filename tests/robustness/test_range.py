@@ -250,9 +250,7 @@ def no_labels(name):
 @generators
 def test_auto_is_decided_at_the_first_call(name):
     model = clone(GENERATORS[name]).set_params(**no_labels(name))
-    message = (
-        "X has 2.5 in column 1, and visible='auto' decided at the first call for bernoulli"
-    )
+    message = "X has 2.5 in column 1, and visible='auto' gave bernoulli units at the first call"
     with pytest.raises(ValueError, match=message):
         clone(model).partial_fit(GREY).partial_fit(beyond(2.5, 1))
     with pytest.raises(ValueError, match=message):
