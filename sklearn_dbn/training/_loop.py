@@ -75,7 +75,7 @@ def train(
                 length, info = _step(run, v, weight, rows, settings, rate)
                 owed += length
                 for name, value in info.items():
-                    reported[name] = reported.get(name, 0.0) + value / n_batches
+                    reported[name] = reported.get(name, 0.0) + value
                 if i % SHRINK_EVERY == 0 or i == n_batches:
                     settings.update.shrink(run.machine, owed)
                     owed = 0.0
@@ -92,7 +92,7 @@ def train(
                 after = free_energies(run.machine, watched, n_sweeps)
                 record["free_energy_swing"] = deviation(after - before)
                 before = after
-            record |= reported
+            record |= {name: value / n_batches for name, value in reported.items()}
         if not (
             record["weight_norm"] < _LARGEST_NORM and all(map(math.isfinite, record.values()))
         ):
