@@ -209,6 +209,19 @@ def test_projection_moves_weights_between_real_columns_alone(kind, factor):
             np.testing.assert_allclose(x, y)
 
 
+def test_weights_that_are_too_large_in_many_directions_shrink_between_real_columns_alone():
+    machine = exact.make_machine((exact.BOTH, exact.BOTH), (16, 16))
+    machine.W[0] += 5 * np.eye(16)
+    before = machine.copy()
+    machine.project()
+    real = exact.is_gaussian(machine.units[0], 16)
+    real = real[:, None] & real
+    np.testing.assert_array_equal(machine.W[0][~real], before.W[0][~real])
+    form = exact.Form(machine)
+    precision = form.A[np.ix_(form.gaussian, form.gaussian)]
+    assert np.all(np.linalg.eigvalsh(precision) > 0)
+
+
 @pytest.mark.parametrize("kind", VISIBLE)
 def test_only_real_columns_are_rescaled(kind):
     machine = make(kind)
