@@ -118,7 +118,7 @@ def _step(
 ) -> tuple[float, dict[str, float]]:
     """One minibatch: move the chains, follow the gradient.
 
-    Returns the length of the step, and what the sampler has to say of its own.
+    Returns the length of the step, and what the sampler reports of its own.
 
     ``weight`` is that of the rows of the minibatch: those of ``v`` first, then those that
     ``rows`` has elsewhere.
