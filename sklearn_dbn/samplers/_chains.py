@@ -37,7 +37,7 @@ class Phases(NamedTuple):
         Of the odd layers, for the same rows; ``None`` for the even ones.
     chains : Chains
     info : dict of str to float
-        What `step` has to say of the move.
+        What `step` reports of the move.
     """
 
     states: States

@@ -97,7 +97,7 @@ class MachineLoop:
                     step, info = _step(run, v, weight, rows, settings, sampler, rate)
                     decay.add(step)
                     for name, value in info.items():
-                        reported[name] = reported.get(name, 0.0) + value / n_batches
+                        reported[name] = reported.get(name, 0.0) + value
                 decay.apply()
                 if run.gaps is not None:
                     run.gaps.end_pass()
@@ -111,7 +111,7 @@ class MachineLoop:
                     after = free_energies(run.machine, recorded, n_sweeps)
                     record["free_energy_swing"] = deviation(after - before)
                     before = after
-                record |= reported
+                record |= {name: total / n_batches for name, total in reported.items()}
             if not (
                 record["weight_norm"] < _LARGEST_NORM
                 and all(map(math.isfinite, record.values()))

@@ -120,10 +120,10 @@ class UnitType(ABC):
         """
         xp = namespace(field)
         # The difference is small beside both: float32 would leave little of it.
-        end, start, par, start_par = (
-            xp.astype(x, xp.float64) for x in (field, field + back, par, start_par)
+        end, step, par, start_par = (
+            xp.astype(x, xp.float64) for x in (field, back, par, start_par)
         )
-        change = self.log_partition(end, par) - self.log_partition(start, start_par)
+        change = self.log_partition(end, par) - self.log_partition(end + step, start_par)
         return xp.astype(change, field.dtype)
 
     def between(self, start: Array, end: Array, share: float) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, device, namespace
+from .._array_api import Array, namespace
 from .._random import Stream
 from ._base import UnitMoments, UnitType, Variable
 
@@ -38,63 +38,44 @@ class Blocks(UnitType):
         self.support = tuple(np.repeat(end, sizes) for end in ends)
 
     def independent(self, moments: UnitMoments) -> Array:
-        return _padded([unit.independent(_of(moments, at)) for unit, at in self.parts])
+        return _padded(self._each("independent", moments))
 
     def energy(self, x: Array, par: Array) -> Array:
-        return sum(unit.energy(x[..., at], par[:, at]) for unit, at in self.parts)
+        return sum(self._each("energy", x, par))
 
     def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
-        return sum(
-            unit.log_partition(field[..., at], par[:, at], _part(known, at))
-            for unit, at in self.parts
-        )
+        return sum(self._each("log_partition", field, par, known))
 
     def log_partition_change(
         self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
     ) -> Array:
-        return sum(
-            unit.log_partition_change(
-                field[..., at], par[:, at], back[..., at], start_par[:, at], _part(mean, at)
-            )
-            for unit, at in self.parts
-        )
+        return sum(self._each("log_partition_change", field, par, back, start_par, mean))
 
     def between(self, start: Array, end: Array, share: float) -> Array:
-        parts = [unit.between(start[:, at], end[:, at], share) for unit, at in self.parts]
-        return _padded(parts, start.shape[0])
+        return _padded(self._each("between", start, end, share), start.shape[0])
 
     def initial(self, like: Array) -> Array:
-        return _padded([unit.initial(like[at]) for unit, at in self.parts])
+        return _padded(self._each("initial", like))
 
     def mean(self, field: Array, par: Array) -> Array:
-        return self._joined("mean", field, par)
+        return _joined(self._each("mean", field, par))
 
     def variance(self, field: Array, par: Array, mean: Array | None = None) -> Array:
-        return self._joined("variance", field, par, mean=mean)
+        return _joined(self._each("variance", field, par, mean))
 
     def mode(self, field: Array, par: Array) -> Array:
-        return self._joined("mode", field, par)
+        return _joined(self._each("mode", field, par))
 
     def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
-        return _side_by_side(
-            [
-                unit.sample(field[..., at], par[:, at], rng, _part(mean, at))
-                for unit, at in self.parts
-            ]
-        )
+        return _joined(self._each("sample", field, par, rng, mean))
 
     def pullback(
         self, delta: Array, field: Array, par: Array, mean: Array | None = None
     ) -> Array:
-        return _side_by_side(
-            [
-                unit.pullback(delta[..., at], field[..., at], par[:, at], _part(mean, at))
-                for unit, at in self.parts
-            ]
-        )
+        return _joined(self._each("pullback", delta, field, par, mean))
 
     def present(self, x: Array, rng: Stream) -> Array:
-        return _side_by_side([unit.present(x[..., at], rng) for unit, at in self.parts])
+        return _joined(self._each("present", x, rng))
 
     def par_gradient(
         self,
@@ -114,40 +95,31 @@ class Blocks(UnitType):
         return _padded(parts, par.shape[0])
 
     def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
-        for unit, at in self.parts:
-            unit.precondition(step[:, at], par[:, at], offset[at], hidden)
+        self._each("precondition", step, par, offset, hidden)
 
     def project(self, par: Array) -> None:
-        for unit, at in self.parts:
-            unit.project(par[:, at])
+        self._each("project", par)
 
     def curvature(self, par: Array) -> Array | None:
-        found = [unit.curvature(par[:, at]) for unit, at in self.parts]
+        found = self._each("curvature", par)
         if all(x is None for x in found):
             return None
-        xp = namespace(par)
-        return _side_by_side(
-            [
-                xp.zeros_like(par[0, at]) if x is None else x
-                for x, (_, at) in zip(found, self.parts, strict=True)
-            ]
-        )
+        zero = 0 * par[0, :]
+        pairs = zip(found, self.parts, strict=True)
+        return _joined([zero[at] if x is None else x for x, (_, at) in pairs])
 
     def standard(self, moments: UnitMoments) -> tuple[Array, Array] | None:
-        found = [unit.standard(_of(moments, at)) for unit, at in self.parts]
+        found = self._each("standard", moments)
         if all(pair is None for pair in found):
             return None
-        xp, zero = namespace(moments.mean), 0 * moments.mean
-        pairs = [
-            (zero[at], xp.ones_like(zero[at])) if pair is None else pair
-            for pair, (_, at) in zip(found, self.parts, strict=True)
-        ]
-        shift, scale = zip(*pairs, strict=True)
-        return _side_by_side(shift), _side_by_side(scale)
+        zero = 0 * moments.mean
+        pairs = zip(found, self.parts, strict=True)
+        pairs = [(zero[at], zero[at] + 1) if x is None else x for x, (_, at) in pairs]
+        shift, scale = map(_joined, zip(*pairs, strict=True))
+        return shift, scale
 
     def rescale(self, par: Array, shift: Array, scale: Array) -> Array:
-        parts = [unit.rescale(par[:, at], shift[at], scale[at]) for unit, at in self.parts]
-        return _padded(parts, par.shape[0])
+        return _padded(self._each("rescale", par, shift, scale), par.shape[0])
 
     def states(self, n: int) -> list[Variable]:
         return [
@@ -157,53 +129,35 @@ class Blocks(UnitType):
         ]
 
     def idle(self, field: Array, par: Array) -> tuple[Array, Array]:
-        found = [unit.idle(field[..., at], par[:, at]) for unit, at in self.parts]
-        dead, saturated = zip(*found, strict=True)
-        return _side_by_side(dead), _side_by_side(saturated)
+        dead, saturated = map(_joined, zip(*self._each("idle", field, par), strict=True))
+        return dead, saturated
 
     def uncertainty(self, field: Array, par: Array, mean: Array | None = None) -> Array:
-        return self._joined("uncertainty", field, par, mean=mean)
+        return _joined(self._each("uncertainty", field, par, mean))
 
     def information(self, mean: Array, var: Array, uncertainty: Array) -> Array:
-        return _side_by_side(
-            [unit.information(mean[at], var[at], uncertainty[at]) for unit, at in self.parts]
-        )
+        return _joined(self._each("information", mean, var, uncertainty))
 
-    def _joined(self, function: str, field: Array, par: Array, **given: Array | None) -> Array:
-        """What a function of the field gives in each block."""
-        return _side_by_side(
-            [
-                getattr(unit, function)(
-                    field[..., at], par[:, at], **{k: _part(x, at) for k, x in given.items()}
-                )
-                for unit, at in self.parts
-            ]
-        )
+    def _each(self, function: str, *given: Any) -> list:
+        """What a function gives in each block, from the block's columns of what is given."""
+        return [
+            getattr(unit, function)(*(_part(x, at) for x in given)) for unit, at in self.parts
+        ]
 
 
-def _of(moments: UnitMoments, at: slice) -> UnitMoments:
-    return UnitMoments(*(_part(x, at) for x in moments))
+def _part(x: Any, at: slice) -> Any:
+    """The columns ``at`` of arrays; anything else as it is."""
+    if isinstance(x, UnitMoments):
+        return UnitMoments(*(_part(y, at) for y in x))
+    return x[..., at] if hasattr(x, "shape") else x
 
 
-def _part(x: Array | None, at: slice) -> Any:
-    return None if x is None else x[..., at]
-
-
-def _side_by_side(parts: Sequence[Array]) -> Array:
+def _joined(parts: Sequence[Array]) -> Array:
     return namespace(parts[0]).concat(list(parts), axis=-1)
 
 
 def _padded(parts: Sequence[Array], n_par: int = 1) -> Array:
     """Parameters side by side, with rows of 0 for blocks that have fewer."""
     xp, n_par = namespace(parts[0]), max(n_par, *(part.shape[0] for part in parts))
-    joined = xp.zeros(
-        (n_par, sum(part.shape[1] for part in parts)),
-        dtype=parts[0].dtype,
-        device=device(parts[0]),
-    )
-    start = 0
-    for part in parts:
-        end = start + part.shape[1]
-        joined[: part.shape[0], start:end] = part
-        start = end
-    return joined
+    filled = [[part] + [0 * part[:1, :]] * (n_par - part.shape[0]) for part in parts]
+    return _joined([xp.concat(rows) for rows in filled])

@@ -5,9 +5,10 @@ All layers of a machine, side by side in one vector x, have the energy::
     E(x) = x A x' / 2 - theta x'
 
 with the biases in theta, minus the weights off the diagonal of A, and on its diagonal
-exp(zeta) for Gaussian units and 0 for Bernoulli ones. Bernoulli units are summed over, one
-state after the other; the Gaussian units that remain have a normal density, whose integral
-is known. This uses the parameters of a machine and none of its functions.
+exp(zeta) for Gaussian units and 0 for Bernoulli ones; a layer may have both. Bernoulli units
+are summed over, one state after the other; the Gaussian units that remain have a normal
+density, whose integral is known. This uses the parameters of a machine and none of its
+functions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import UNITS, Blocks
 
 # (unit types, sizes): one machine of each kind that can be enumerated.
 PAIRS = [
@@ -42,6 +43,20 @@ MORE_DEEP = [
 KINDS = {"-".join(names): (names, sizes) for names, sizes in [*PAIRS, DEEP]}
 DEEP_KINDS = {"-".join(names): (names, sizes) for names, sizes in [DEEP, *MORE_DEEP]}
 
+# Layers of both types: Bernoulli units first, then as many Gaussian ones or one less.
+BOTH = "bernoulli+gaussian"
+MIXED = [
+    ((BOTH, "bernoulli"), (4, 3)),
+    ((BOTH, "gaussian"), (4, 2)),
+    (("bernoulli", BOTH), (4, 3)),
+    (("gaussian", BOTH), (2, 3)),
+    ((BOTH, BOTH), (4, 3)),
+    ((BOTH, "bernoulli", "bernoulli"), (3, 3, 2)),
+    ((BOTH, "gaussian", BOTH), (3, 2, 2)),
+    (("bernoulli", "bernoulli", BOTH), (3, 2, 3)),
+]
+MIXED_KINDS = {"-".join(names): (names, sizes) for names, sizes in MIXED}
+
 # Grid of a Gaussian unit of an even layer. The trapezoid rule on a smooth density that has died
 # away at both ends is exact to rounding.
 _STEP = 0.4
@@ -52,10 +67,11 @@ def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
     """A machine with random parameters; conditional variances are about 0.5."""
     rng = np.random.default_rng(seed)
     par = []
-    for name, n in zip(names, sizes, strict=True):
+    units = tuple(map(_unit, names, sizes))
+    for unit, n in zip(units, sizes, strict=True):
         rows = [0.5 * rng.standard_normal(n)]
-        if name == "gaussian":
-            rows.append(rng.uniform(0.4, 1.0, n))
+        if np.any(is_gaussian(unit, n)):
+            rows.append(rng.uniform(0.4, 1.0, n) * is_gaussian(unit, n))
         par.append(np.stack(rows).astype(dtype))
     # In a row of real-valued layers the couplings add up.
     scale *= 0.5 if (("gaussian",) * 3) == tuple(names[-3:]) else 1.0
@@ -63,7 +79,20 @@ def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
         (scale * rng.standard_normal(shape)).astype(dtype)
         for shape in itertools.pairwise(sizes)
     ]
-    return Machine(tuple(UNITS[name] for name in names), par, W)
+    return Machine(units, par, W)
+
+
+def _unit(name, n):
+    if name != BOTH:
+        return UNITS[name]
+    return Blocks([UNITS["bernoulli"], UNITS["gaussian"]], [n - n // 2, n // 2])
+
+
+def is_gaussian(unit, n):
+    """Which columns of a layer."""
+    if unit.name == BOTH:
+        return np.arange(n) >= n - n // 2
+    return np.full(n, unit.name == "gaussian")
 
 
 def bits(n):
@@ -83,9 +112,9 @@ class Form:
         self.A = np.zeros((self.n, self.n))
         self.gaussian = np.zeros(self.n, dtype=bool)
         for layer, unit, par in zip(self.layers, machine.units, machine.par, strict=True):
-            if unit.name == "gaussian":
-                self.gaussian[layer] = True
-                self.A[layer, layer] = np.exp(np.asarray(par[1], dtype=float))
+            self.gaussian[layer] = real = is_gaussian(unit, len(layer))
+            if real.any():
+                self.A[layer, layer] = real * np.exp(np.asarray(par[1], dtype=float))
         for (below, above), W in zip(itertools.pairwise(self.layers), machine.W, strict=True):
             self.A[np.ix_(below, above)] = -W
             self.A[np.ix_(above, below)] = -W.T
@@ -194,9 +223,11 @@ def moments(machine, layers):
 
 def _table(unit, n):
     """Every state of a layer, on a grid if it is Gaussian, and the measure of each."""
-    if unit.name == "gaussian":
-        return np.stack(np.meshgrid(*[_GRID] * n), axis=-1).reshape(-1, n), _STEP**n
-    return bits(n), 1.0
+    n_real = int(is_gaussian(unit, n).sum())
+    grid = np.array(list(itertools.product(_GRID, repeat=n_real)))
+    table = bits(n - n_real)
+    states = np.repeat(table, len(grid), axis=0), np.tile(grid, (len(table), 1))
+    return np.concatenate(states, axis=1), _STEP**n_real
 
 
 def _even_rows(machine, v):

@@ -230,3 +230,29 @@ def test_free_energy_gap_is_the_likelihood_that_held_out_rows_lack():
     log_p = exact.log_p(run.average, X)
     gap = log_p[rows.index].mean() - log_p[held_out].mean()
     assert run.history["free_energy_gap"][-1] == pytest.approx(gap)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_what_a_step_of_any_sampler_reports_is_in_the_history(name):
+    class Reporting(SAMPLERS[name]):
+        steps = []
+
+        def step(self, machine, chains, rng):
+            chains, info = super().step(machine, chains, rng)
+            self.steps.append(float(len(self.steps)))
+            return chains, info | {"steps_before": self.steps[-1]}
+
+        def _move(self, *args):
+            data, chains, info = super()._move(*args)
+            self.steps.append(float(len(self.steps)))
+            return data, chains, info | {"steps_before": self.steps[-1]}
+
+    X = data_of("bernoulli-bernoulli", 20)
+    units = (UNITS["bernoulli"],) * 2
+    rows = Rows(X, np.ones(20), units[0])
+    settings = make_settings(sampler=Reporting(1), batch_size=5)
+    run = start(units, [4, 3], rows, settings, 5, Stream(0))
+    for _ in train(run, rows, settings, 2, watch(run, rows)):
+        pass
+    assert Reporting.steps == [float(i) for i in range(8)]
+    assert run.history["steps_before"] == [1.5, 5.5]

@@ -1,0 +1,53 @@
+"""Units that point up or down, as in the Ising model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklearn_dbn._array_api import Array, namespace, softplus
+from sklearn_dbn._random import Stream
+from sklearn_dbn.units import UnitMoments, UnitType, Variable, total
+
+
+class Spin(UnitType):
+    """States -1 and +1; energy -a x."""
+
+    name = "spin"
+    support = (-1.0, 1.0)
+
+    def independent(self, moments: UnitMoments) -> Array:
+        # The clip is the prior of a column that never changed.
+        xp = namespace(moments.mean)
+        return xp.atanh(xp.clip(moments.mean, -0.998, 0.998))[None, :]
+
+    def energy(self, x: Array, par: Array) -> Array:
+        return -(x @ par[0, :])
+
+    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
+        # log(exp(-f) + exp(f)), without overflow.
+        return total(softplus(2 * field) - field, known)
+
+    def mean(self, field: Array, par: Array) -> Array:
+        return namespace(field).tanh(field)
+
+    def variance(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        mean = self.mean(field, par) if mean is None else mean
+        return 1 - mean * mean
+
+    def mode(self, field: Array, par: Array) -> Array:
+        return 2 * namespace(field).astype(field > 0, field.dtype) - 1
+
+    def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
+        return 2 * rng.bernoulli_logit(2 * field) - 1
+
+    def present(self, x: Array, rng: Stream) -> Array:
+        # Values between the two states are drawn, as grey levels are.
+        return 2 * rng.bernoulli(0.5 * (1 + x)) - 1
+
+    def states(self, n: int) -> list[Variable]:
+        values = np.array([[-1.0], [1.0]])
+        return [Variable(np.array([column]), values) for column in range(n)]
+
+    def idle(self, field: Array, par: Array) -> tuple[Array, Array]:
+        average = namespace(field).mean(self.mean(field, par), axis=0)
+        return average < -0.98, average > 0.98
