@@ -43,7 +43,7 @@ def nats(dbm, data):
         warnings.simplefilter("ignore")
         found = dbm.log_partition("ais", temperatures=TEMPERATURES)
     # The scores use this log Z, instead of another estimate.
-    dbm._known["log_z"] = found.value
+    dbm._estimates["log_z"] = found.value
     row = {
         "forward": found.forward.value,
         "reverse": found.reverse.value,

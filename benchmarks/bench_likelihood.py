@@ -38,7 +38,7 @@ def scores(model, data):
         warnings.simplefilter("ignore")
         found = model.log_partition("ais", temperatures=TEMPERATURES)
     # The scores use this log Z, instead of another estimate.
-    model._known["log_z"] = found.value
+    model._estimates["log_z"] = found.value
     row = {"gap": found.reverse.value - found.forward.value, "error": found.standard_error}
     for part in ("valid", "test"):
         row[part] = model.score(data[part])

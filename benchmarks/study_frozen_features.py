@@ -397,7 +397,7 @@ def nats(generator, bits):
         warnings.simplefilter("ignore", RuntimeWarning)
         found = generator.log_partition(temperatures=TEMPERATURES)
     # The scores use this log Z, instead of another estimate.
-    generator._known["log_z"] = found.value
+    generator._estimates["log_z"] = found.value
     score = generator.score(bits)
     return {
         "log_likelihood": round(score, 2),

@@ -1,4 +1,4 @@
-"""The scikit-learn face: one public class a file."""
+"""The scikit-learn interface: one public class in each file."""
 
 from ._classifier import DBNClassifier
 from ._dbm import DBMTransformer

@@ -1,4 +1,4 @@
-"""What all estimators share."""
+"""Base class, checks and decorators of all estimators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .._messages import short_message, shown
 from .._version import __version__
 from ..data import RowChecks
 
-# Attribute of the copy that is being fitted, and of no fitted estimator.
+# Attribute that only the copy that is being fitted has: the estimator it is a copy of.
 _FIT_OF = "_fit_of"
 
 
@@ -33,12 +33,12 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
 
     @property
     def _doc_link_template(self) -> str:
-        # The HTML repr shows what a parameter means only beside a link to where that is
-        # written: the docstring, as it was installed.
+        # The HTML repr shows the descriptions of parameters only if there is a link to them,
+        # here to the installed file.
         try:
             module = Path(inspect.getfile(type(self))).as_uri()
         except (OSError, TypeError, ValueError):
-            # A class of a notebook, or of `python -c`, is in no file.
+            # A class defined in a notebook or by `python -c` has no file.
             return ""
         return module.replace("{", "{{").replace("}", "}}")
 
@@ -46,35 +46,35 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
         try:
             super()._validate_params()
         except ValueError as error:
-            # It shows the value, however long that is.
+            # The message contains the value, which may be long.
             raise type(error)(short_message(error)) from None
 
     def __copy__(self) -> BaseDeepEstimator:
-        # All attributes as they are at one moment; those of another fit replace them at once.
+        # One read of all attributes, which a fit in another thread replaces at once.
         copied = type(self).__new__(type(self))
         copied.__dict__ = dict(vars(self))
         return copied
 
     def _assign(self, attributes: dict[str, Any]) -> None:
-        """Set fitted attributes, on the copy that is being fitted or on a view."""
+        """Set fitted attributes on a copy of the estimator."""
         for name, value in attributes.items():
             setattr(self, name, value)
 
     @property
     def _original(self) -> Any:
-        """The estimator that callbacks are given: the one that the user called `fit` of.
+        """The estimator whose `fit` the user called, which callbacks are given.
 
         Its attributes are those of the last fit until this one ends.
         """
         return vars(self).get(_FIT_OF, self)
 
     def _new_attributes(self) -> dict[str, Any]:
-        """What this fit has set so far, for callbacks that ask for a fitted estimator."""
+        """What this fit has set so far, for callbacks that need a fitted estimator."""
         before = vars(self._original)
-        changed = {k: x for k, x in vars(self).items() if k not in before or before[k] is not x}
-        # To take an attribute away is not foreseen, and None says that there are no names.
+        # Callbacks can only set attributes: None replaces those that this fit does not have.
         removed = {k: None for k in before if k.endswith("_") and k not in vars(self)}
-        return {k: x for k, x in (changed | removed).items() if k != _FIT_OF}
+        new = _changed(vars(self), before) | removed
+        return {k: x for k, x in new.items() if k != _FIT_OF}
 
     def _init_callback_context(self, *args: Any, **kwargs: Any) -> Any:
         if self._original is not self:
@@ -82,7 +82,7 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
         return super()._init_callback_context(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # skops reads it here.
+        # skops stores the version with the state.
         return super().__getstate__() | {"_sklearn_dbn_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
         super().__setstate__(state)
 
     def __reduce__(self) -> tuple:
-        # pickle reads it here: before the state, whose classes a newer version may have moved.
+        # pickle reads the version before the state, whose classes a newer version may move.
         return _unpickled, (type(self), __version__), self.__getstate__()
 
     def __sklearn_tags__(self) -> Any:
@@ -102,7 +102,7 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
 
 
 def _unpickled(kind: type, version: str) -> Any:
-    """An estimator without its state, if the ``version`` that wrote it can be read here."""
+    """An estimator without its state, if this version can read what ``version`` saved."""
     _check_version(kind, version)
     return kind.__new__(kind)
 
@@ -111,9 +111,14 @@ def _check_version(kind: type, version: str) -> None:
     if parse_version(version) > parse_version(__version__):
         raise ValueError(
             f"This {kind.__name__} was saved by sklearn_dbn {version}, which the older "
-            f"{__version__} that is installed here cannot read: install {version} or later, or "
-            "fit it anew."
+            f"installed version {__version__} cannot read: install {version} or later, or fit "
+            "the estimator again."
         )
+
+
+def _changed(after: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of ``after`` that are not those of ``before``."""
+    return {k: x for k, x in after.items() if k not in before or before[k] is not x}
 
 
 def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
@@ -129,7 +134,7 @@ def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
 
 
 def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
-    """Validate parameters of the method ``caller``, each given as (constraints, value)."""
+    """Validate parameters of the method ``caller``, each a pair (constraints, value)."""
     constraints = {name: allowed for name, (allowed, _) in given.items()}
     values = {name: value for name, (_, value) in given.items()}
     try:
@@ -139,7 +144,7 @@ def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:
 
 
 def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
-    """Validate features on their way back to the input."""
+    """Validate features that are to be turned back into rows."""
     H = check_array(H, dtype=dtype, input_name="X")
     if H.shape[1] != n_columns:
         raise ValueError(
@@ -150,29 +155,29 @@ def check_columns(H: Any, n_columns: int, dtype: Any) -> np.ndarray:
 
 
 class FitInterrupted(KeyboardInterrupt):
-    """The user interrupted a fit that has set what it keeps.
+    """The user interrupted a fit after it had set fitted attributes.
 
     Parameters
     ----------
     estimator : estimator
     what : str
-        What it keeps.
+        The layers and passes that it keeps.
     cached : bool
-        Whether the cache keeps it too.
+        Whether the cache keeps them too.
     """
 
     def __init__(self, estimator: Any, what: str, cached: bool):
         how = "the same fit" if cached else "fit with warm_start=True"
         super().__init__(
-            f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} goes on from "
-            "there."
+            f"{type(estimator).__name__} was interrupted, and keeps {what}: {how} continues "
+            "from there."
         )
 
 
 def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
-    """Raise `FitInterrupted` where the user interrupted the training of that ``outcome``.
+    """Raise `FitInterrupted` if the user interrupted the training of that ``outcome``.
 
-    ``outcome`` is ``None`` where the cache had the result.
+    ``outcome`` is ``None`` if the result is from the cache.
     """
     if outcome is not None and outcome.interrupted:
         kept = f"the {outcome.state.n_passes} whole passes that it made"
@@ -180,10 +185,10 @@ def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
 
 
 def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that fits work on a copy of the estimator, and assign all it sets at once.
+    """Run a method that fits on a copy of the estimator, and assign all it sets at once.
 
-    So another thread finds the last fit or this one, and nothing in between, and a call that
-    fails leaves the estimator as it was. `FitInterrupted` is raised after the assignment.
+    Other threads see the attributes of the last fit or of this one, never a mixture, and a call
+    that fails changes nothing. `FitInterrupted` is raised after the assignment.
     """
 
     @wraps(method)
@@ -206,13 +211,12 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             raise KeyboardInterrupt(
                 f"{type(estimator).__name__} was interrupted before there was a whole pass "
-                "to keep, and is as it was before."
+                "to keep, and is unchanged."
             ) from None
         after = vars(new)
-        changed = {k: x for k, x in after.items() if k not in before or before[k] is not x}
-        # What callbacks did to the estimator meanwhile stays.
+        # Attributes that callbacks set on the estimator during the fit stay.
         kept = {k: x for k, x in vars(estimator).items() if k in after or k not in before}
-        estimator.__dict__ = kept | changed
+        estimator.__dict__ = kept | _changed(after, before)
         if interruption is not None:
             raise KeyboardInterrupt(*interruption.args) from None
         return estimator
@@ -221,7 +225,7 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method see the attributes of one fit, whatever other threads fit meanwhile."""
+    """Run a method on a copy, whose attributes a fit in another thread does not change."""
 
     @wraps(method)
     def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -231,7 +235,7 @@ def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def warn_unconverged(subject: str, n: str, why: str, cure: str) -> None:
-    """Say that ``subject`` has not converged after ``n``, and what to do."""
+    """Warn that ``subject`` has not converged after ``n``, and give the cure."""
     warnings.warn(
         f"{subject} has not converged after {n}, as {why}: raise {cure}.",
         ConvergenceWarning,

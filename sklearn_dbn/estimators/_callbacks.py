@@ -14,16 +14,16 @@ class PassTasks:
     Parameters
     ----------
     context : CallbackContext
-        Of the task that the passes are subtasks of.
+        Context of the task that the passes are subtasks of.
     estimator : estimator
         The copy that is being fitted.
     given : dict
-        The data, as the hooks take it.
+        The data, as keyword arguments of the callbacks.
     attributes : callable or None
-        ``attributes(state)`` gives the fitted attributes after a pass, for hooks that ask for a
-        fitted estimator; ``None`` where there is none yet.
+        ``attributes(state)`` gives the fitted attributes after a pass, for callbacks that need
+        a fitted estimator; ``None`` if there is none yet.
     name : str, default="epoch"
-        Of each task.
+        Name of each task.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PassTasks:
         return task
 
     def end(self, task: Any, state: Any) -> bool:
-        """End the task; whether a callback stops the training."""
+        """Whether a callback stops the training; ends the task."""
 
         def fitted() -> dict[str, Any]:
             return self._estimator._new_attributes() | self._attributes(state)
@@ -55,7 +55,7 @@ class PassTasks:
 
 
 def given_to_callbacks(rows: Rows) -> dict[str, Any]:
-    """The data of a training as its callbacks are given it."""
-    # Called only by a callback that asks for the rows: a stack has to compute them.
+    """The data of a training, as keyword arguments of the callbacks."""
+    # A callable, since a stack computes its rows: only callbacks that need them call it.
     X = (lambda: rows.means(rows.index)) if rows.lower else rows.X
     return {"X": X, "metadata": {"sample_weight": rows.weight}}

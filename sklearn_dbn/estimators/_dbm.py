@@ -17,7 +17,7 @@ from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from .._messages import shown
 from .._random import seed_of
-from ..data import Rows, visible_unit
+from ..data import Rows
 from ..selection import UnitStatistics, collect
 from ..training import (
     SCHEMES,
@@ -36,12 +36,7 @@ from ..training import (
 from ._base import layer_sizes, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
 from ._layers import checked_template
-from ._machine_generator import (
-    MachineGenerator,
-    title_of,
-    warn_unless_converged,
-    warn_unobserved,
-)
+from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
 from ._pretraining import pretrain
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -51,9 +46,9 @@ from ._templates import TemplateParameters
 class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     """Deep Boltzmann machine, trained without labels, with features from any of its layers.
 
-    All layers are trained together, and each hears from both its neighbours: the features of
-    a layer depend on those above it [1]_. They are means of the mean-field posterior. With
-    one hidden layer it is the `RBMTransformer`.
+    All layers are trained together, and the posterior of a layer depends on both its neighbours
+    [1]_. The features are means of the mean field. With one hidden layer the machine is that of
+    an `RBMTransformer`.
 
     Parameters
     ----------
@@ -61,42 +56,41 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         Number of units of each hidden layer, the first one first.
 
     rbm : RBMTransformer or None, default=None
-        How the machine is trained: a template with the parameters of the training, of which
-        `n_components`, `random_state` and `warm_start` are not looked at. The gradient is
-        centred there by default, which is what makes training from random weights work [2]_.
-        `None` takes `RBMTransformer(n_gibbs_steps=5)`: chains in several layers move slowly.
+        Template with the parameters of the training; its `n_components`, `random_state` and
+        `warm_start` are ignored. Training from random weights needs the default `centered=True`
+        [2]_. `None` is `RBMTransformer(n_gibbs_steps=5)`: chains of several layers mix slowly.
 
     n_mean_field_steps : int, default=5
-        Sweeps of the mean field over each minibatch, after one pass upwards.
+        Mean-field sweeps over each minibatch, after a first upward pass.
 
     negative_phase : {"sampled", "partial_mean_field"}, default="sampled"
-        What the chains say of the even layers above the visible one: their states, or their
-        means given the means of the odd ones, which vary less and are a little biased.
+        Statistics of the chains for the even layers above the visible one: their states, or
+        their means given the means of the odd layers, which vary less and are slightly biased.
 
     inference : {"mean_field", "single_pass"}, default="mean_field"
-        Where features come from: the mean field, or its first pass upwards alone, in which
-        each layer but the last hears the one below twice in place of the one above. That pass
-        takes about as long as a deep belief network of the same size.
+        Source of the features: the mean field, or its first upward pass alone, in which each
+        layer but the last counts the input from below twice, in place of the input from above.
+        This pass takes about as long as a deep belief network of the same size.
 
     tol : float, default=0.0001
-        The mean field of a row has arrived when no mean moves by more than this in a sweep;
-        for real-valued units in standard deviations. Each row is decided on its own.
+        The mean field of a row has converged when its residual is at most this; for real-valued
+        units in standard deviations. Each row is decided on its own.
 
     max_mean_field_steps : int, default=500
-        Sweeps over a row at most.
+        Largest number of mean-field sweeps over a row.
 
     damping : float, default=0.0
-        Share of its old value that a mean keeps in a sweep, in [0, 1). Sweeps arrive without.
+        Share of its old value that a mean keeps in a sweep, in [0, 1). 0 converges as well.
 
     pretrain : {"auto", "doubled", "first_layer"} or None, default="auto"
-        What is trained before all layers are trained together. "doubled": each layer as an RBM
-        of doubled weights [1]_, which gives the upper layers most to say; "first_layer": the
-        first layer as an RBM, to which the others are then added, which gave binarised MNIST
-        its highest likelihood; `None`: nothing. "auto" is "doubled", and "first_layer" for
-        real-valued hidden units. See docs/decisions/deep-boltzmann.md.
+        Pre-training before the joint training. "doubled": each layer as an RBM with doubled
+        weights [1]_, which gives the upper layers most influence; "first_layer": the first
+        layer as an RBM, to which the others are then added, which gave the highest likelihood
+        on binarised MNIST; `None`: none. "auto" is "doubled", and "first_layer" for real-valued
+        hidden units. See docs/decisions/deep-boltzmann.md.
 
     pretrain_rbm : RBMTransformer or None, default=None
-        How those are trained: a template like `rbm`, which `None` stands for.
+        Template for the pre-training, as `rbm`; `None` is `rbm`.
 
     layers : int, slice, sequence of int or "all", default="all"
         As in `DBNTransformer`.
@@ -111,73 +105,63 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         Whether to append the input columns.
 
     output : {"probability", "logit", "binary"}, default="probability"
-        Give the posterior means of the units, the inputs to them, or their likeliest states.
+        Posterior means of the units, their fields, or their modes.
 
     memory : str, path, object with the joblib.Memory interface or None, default=None
-        Where to keep trained machines. One is found again by its data, its training
-        parameters and its seed; choices of layers and units do not train it again, and a
-        training that was killed goes on from where it last was. With `random_state=None`,
-        with `warm_start` and where a callback stopped the training, nothing is kept.
+        Cache of trained machines, as in `DBNTransformer`.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the parameters, chains and averages of the last one.
+        Whether `fit` continues from the parameters, chains and averages of the last one.
 
     random_state : int, RandomState instance or None, default=None
-        Fixes the training. Only an int lets `memory` find a machine again.
+        Fixes the training. The cache needs an int.
 
     verbose : int, default=0
-        Print a line after each pass: of a layer that is trained before the others, with its
-        number, and of all layers together. The templates may ask for that too.
+        Print a line after each pass of the pre-training, with the number of the layer, and of
+        the joint training. `verbose` of a template prints its lines too.
 
     Attributes
     ----------
     weights_ : list of ndarray of shape (n_l, n_{l+1})
-        Between each layer and the next, the visible one first.
+        Weights between each layer and the next, the visible one first.
 
     intercepts_ : list of ndarray of shape (n_l,)
-        Biases of each layer, the visible one first; for Gaussian units the natural parameter,
-        the mean divided by the variance.
+        Biases of each layer, the visible one first; for Gaussian units the mean divided by the
+        variance.
 
     visible_variance_ : ndarray of shape (n_features,) or None
         Conditional variance of Gaussian visible units.
 
     visible_type_, hidden_type_ : str
-        The types of units that were used.
+        The unit types.
 
     selected_layers_ : ndarray of int
         The layers that give features.
 
     selected_units_ : list of int arrays
-        The units of each of them.
+        The units of each of these layers.
 
     unit_selector_ : feature selector or None
-        The fitted clone of `units`, where that is a feature selector.
+        The fitted clone of `units`, if that is a feature selector.
 
     history_ : dict of lists of float
         As in `RBMTransformer`, over all hidden layers together; with several of them
-        `free_energy_gap` is that of the variational bound. `validation_log_likelihood` is an
-        estimate of the log-likelihood itself, and of no bound.
+        `free_energy_gap` is that of the variational bound. `validation_log_likelihood` still
+        estimates the log-likelihood.
 
-    learning_rate_ : float
-        The learning rate that the last training started with.
-
-    batch_size_ : int
-        Rows for each update in the last training.
-
-    sparsity_target_ : float or None
-        The mean activity that hidden units were pushed to. With several hidden layers,
-        `sparsity_target="auto"` is `None` but after `pretrain="doubled"`: sparse layers that
-        are trained together from random weights end with units that are never on.
+    learning_rate_, batch_size_, sparsity_target_ : float, int, float or None
+        The values of these parameters in the last training. With several hidden layers,
+        `sparsity_target="auto"` is `None` except after `pretrain="doubled"`: joint training of
+        sparse layers from random weights ends with dead units.
 
     n_iter_ : int
-        Passes made over data, in all calls that continued one another, without those of
-        `pretrain`.
+        Passes made, in all calls that continued one another, without those of `pretrain`.
 
     n_features_in_ : int
-        Number of columns seen during fit.
+        Number of columns in `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
@@ -191,7 +175,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     Examples
     --------
-    The units of both layers together are easier to separate by a plane than the pixels are:
+    Features of both layers for a linear classifier:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.linear_model import LogisticRegression
@@ -281,10 +265,10 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. Sparse data is made dense one minibatch at a time.
         y : array-like of shape (n_samples,), default=None
-            For a feature selector or a score function alone; training sees no labels.
+            For a feature selector or a score function only; training uses no labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in training and in the label-free scores; only their
-            proportions count. A feature selector or a score function sees the rows of positive
+            Weights of the rows in training and in the scores that need no labels; only their
+            proportions count. A feature selector or a score function gets the rows of positive
             weight.
 
         Returns
@@ -295,7 +279,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         ------
         ValueError, TypeError
             When `X` or a parameter is not as documented, or when training diverges. The
-            estimator is then as it was before.
+            estimator is then unchanged.
 
         Warns
         -----
@@ -303,11 +287,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
             When persistent chains do not mix, or the joint training has not converged, as in
             `RBMTransformer`.
         """
-        go_on = self.warm_start and hasattr(self, "_run")
-        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
-        rows = Rows(X, weight / weight[weight > 0].mean(), unit, (), rbm.sample_inputs)
-        warn_unobserved(self, rows)
-        self._fit_rows(rbm, sizes, rows, y, go_on)
+        continues = self.warm_start and hasattr(self, "_run")
+        self._fit_rows(*self._validated(X, sample_weight, continues), y, continues)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -315,9 +296,9 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
         """Pass over `X` once, at the full learning rate, then select layers and units.
 
-        The first call starts from random weights, whatever `pretrain` is. The scores of the
-        units are those of the last 10,000 rows or so; a feature selector or a score function
-        sees the rows of this call alone.
+        The first call starts from random weights, whatever `pretrain` is. The scores of units
+        are over about the last 10,000 rows; a feature selector or a score function gets only
+        the rows of this call.
 
         Parameters
         ----------
@@ -337,42 +318,40 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         ValueError, TypeError
             As in `fit`.
         """
-        go_on = hasattr(self, "_run")
-        rbm, sizes, X, unit, weight = self._checked(X, sample_weight, go_on)
-        rows = Rows(X, weight, unit, (), rbm.sample_inputs)
-        if not go_on:
-            warn_unobserved(self, rows)
-        self._fit_rows(rbm, sizes, rows, y, go_on, chunk=True)
+        continues = hasattr(self, "_run")
+        validated = self._validated(X, sample_weight, continues, chunk=True)
+        self._fit_rows(*validated, y, continues, chunk=True)
         return self
 
-    def _checked(self, X: Any, sample_weight: Any, go_on: bool) -> tuple:
-        """The template, the sizes of the hidden layers, the rows, their unit and weights."""
+    def _validated(
+        self, X: Any, sample_weight: Any, continues: bool, chunk: bool = False
+    ) -> tuple[RBMTransformer, list[int], Rows]:
+        """The template, the sizes of the hidden layers and the training rows."""
         sizes = layer_sizes(self.hidden_layer_sizes)
         rbm = checked_template(self, "rbm")
-        if go_on and sizes != self._sizes:
+        if continues and sizes != self._sizes:
             raise ValueError(
                 f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
-                f"to go on with has layers of {shown(self._sizes)} units: fit a clone, or set "
-                "it back."
+                f"to continue has layers of {shown(self._sizes)} units: fit a clone, or set "
+                "hidden_layer_sizes to these."
             )
-        dtype = self.weights_[0].dtype if go_on else None
-        X = self._check_rows(X, reset=not go_on, dtype=dtype)
-        weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_type_ if go_on else None
-        return rbm, sizes, X, visible_unit(self, rbm.visible, X, weight, fitted), weight
+        return rbm, sizes, self._training_rows(rbm, X, sample_weight, continues, chunk)
 
     def _default_template(self, name: str) -> RBMTransformer:
         if name == "pretrain_rbm" and self.rbm is not None:
             return clone(self.rbm)
         return RBMTransformer(n_gibbs_steps=5)
 
-    def _deep_settings(self, before: Pretraining | None, go_on: bool) -> dict[str, Any]:
-        if go_on:
+    def _deep_settings(
+        self, pretraining: Pretraining | None, continues: bool
+    ) -> dict[str, Any]:
+        """Values in the settings that do not come from the template."""
+        if continues:
             sparse = self.sparsity_target_ is not None
         else:
-            # Sparse layers that start from random weights end with units that are never on.
+            # Joint training of sparse layers from random weights ends with dead units.
             sparse = len(layer_sizes(self.hidden_layer_sizes)) == 1
-            sparse |= before is not None and before.scheme == "doubled"
+            sparse |= pretraining is not None and pretraining.scheme == "doubled"
         return {
             "sparse": sparse,
             "n_mean_field_steps": self.n_mean_field_steps,
@@ -386,104 +365,100 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         sizes: list[int],
         rows: Rows,
         y: Any,
-        go_on: bool,
+        continues: bool,
         chunk: bool = False,
     ) -> None:
-        """`fit`, or `partial_fit` of a ``chunk``, once the rows are validated."""
-        before = None if chunk else self._pretraining(rbm, len(sizes), go_on)
+        """Train on validated rows and select units; ``chunk``: in `partial_fit`."""
+        pretraining = None if chunk else self._pretraining(rbm, len(sizes), continues)
         memory = None if chunk else memory_of(self)
-        seed = None if go_on else seed_of(self.random_state)
-        deep = self._deep_settings(before, go_on)
+        seed = None if continues else seed_of(self.random_state)
+        deep = self._deep_settings(pretraining, continues)
         settings = settings_of(rbm, rows, "constant" if chunk else None, **deep)
         n_passes, given = 1 if chunk else settings.n_iter, given_to_callbacks(rows)
-        n_subtasks = n_passes + (0 if before is None else len(before.kinds))
+        n_subtasks = n_passes + (0 if pretraining is None else len(pretraining.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
         training = training_parameters(rbm) | {"n_components": sizes} | deep
-        started = None if before is None else before.key
-        key = key_of(memory, rows.X, rows.weight, training, started, seed)
+        pretraining_key = None if pretraining is None else pretraining.key
+        key = key_of(memory, rows.X, rows.weight, training, pretraining_key, seed)
         with cached(memory, key) as entry:
-            made, outcome = entry.value, None
-            if made is None:
-                if go_on:
+            attributes, outcome = entry.value, None
+            if attributes is None:
+                if continues:
                     run = continued(self._run, rbm, rows, settings)
                 else:
                     run = new_run(rbm, rows, settings, sizes, seed)
                 held_out = None if chunk else held_out_rows(rbm, rows, run)
-                whole = before is None or pretrain(
-                    self, context, before, run, rows, seed, entry.checkpoint
+                whole = pretraining is None or pretrain(
+                    self, context, pretraining, run, rows, seed, entry.checkpoint
                 )
                 loop = MachineLoop.of(run, rows, settings, n_passes, held_out)
-                usable = partial(self._usable, rows=rows, y=y)
+                fitted = partial(self._attributes_for_callbacks, rows=rows, y=y)
                 outcome = drive(
                     run,
                     loop.train,
                     n_passes,
-                    tasks=PassTasks(context, self, given, usable),
+                    tasks=PassTasks(context, self, given, fitted),
                     checkpoint=entry.checkpoint,
                     title=title_of(self, self.verbose, rbm.verbose),
                 )
                 warn_unless_converged(outcome, loop, None if chunk else "The training")
                 run = outcome.state if chunk else outcome.state.best()
-                made = self._fitted_attributes(run) | settings_attributes(run, settings)
+                attributes = self._fitted_attributes(run) | settings_attributes(run, settings)
                 if outcome.complete and whole:
-                    entry.keep(made)
+                    entry.keep(attributes)
                 else:
                     memory = None
-        seen = copy.deepcopy(self._statistics) if chunk and go_on else None
-        self._assign(made)
-        # The parameters of the mean field are no part of the training.
+        statistics = copy.deepcopy(self._statistics) if chunk and continues else None
+        self._assign(attributes)
+        # The statistics depend on `tol`, `damping` and the like, which training does not.
         with cached(memory, key_of(memory, key, self._inference)) as entry:
             self._statistics = entry.value
             if self._statistics is None:
-                self._statistics = self._statistics_of(rows, seen)
+                self._statistics = self._statistics_of(rows, statistics)
                 entry.keep(self._statistics)
-        # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(rows.X, y, rows.weight)
+        # Before the last task ends, since its callbacks may transform.
+        self._resolve_selection(rows.X, y, rows.weight)
         context.call_on_fit_task_end(
             estimator=self._original, **given, reconstruction_attributes=self._new_attributes
         )
         raise_if_interrupted(self, outcome)
 
     def _pretraining(
-        self, rbm: RBMTransformer, n_layers: int, go_on: bool
+        self, rbm: RBMTransformer, n_layers: int, continues: bool
     ) -> Pretraining | None:
         scheme = pretraining_scheme(self.pretrain, rbm.hidden)
-        if scheme is None or n_layers == 1 or go_on:
+        if scheme is None or n_layers == 1 or continues:
             return None
-        # What is trained is part of the machine that `rbm` describes.
+        # The layers become part of the machine that `rbm` describes.
         template = checked_template(self, "pretrain_rbm")
         template.set_params(visible=rbm.visible, hidden=rbm.hidden)
         return Pretraining(scheme, template, n_layers)
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
-        """What a user of the fitted estimator finds."""
+        """The fitted attributes, public and private."""
         shared = self._attributes_of(run)
         machine = shared["_machine"]
-        return shared | {
-            "weights_": machine.W,
-            "intercepts_": [par[0] for par in machine.par],
-        }
+        return shared | {"weights_": machine.W, "intercepts_": [par[0] for par in machine.par]}
 
-    def _usable(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
-        """What an estimator in the middle of a training needs to transform."""
-        view, made = copy.copy(self), self._fitted_attributes(run)
-        view._assign(made)
+    def _attributes_for_callbacks(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
+        """The attributes with which `transform` works after a pass."""
+        view, attributes = copy.copy(self), self._fitted_attributes(run)
+        view._assign(attributes)
         view._statistics = view._statistics_of(rows)
-        view._choose(rows.X, y, rows.weight)
-        chosen = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
-        return made | {name: vars(view)[name] for name in chosen}
+        view._resolve_selection(rows.X, y, rows.weight)
+        selection = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
+        return attributes | {name: vars(view)[name] for name in selection}
 
     def _statistics_of(
         self, rows: Rows, statistics: list[UnitStatistics] | None = None
     ) -> list[UnitStatistics]:
-        """Statistics of the units of each layer, with the means on all rows added."""
+        """Statistics of the units of each layer, to which all rows are added."""
         if statistics is None:
             statistics = [UnitStatistics(n) for n in self._sizes]
-        for seen in statistics:
-            seen.make_room(len(rows))
-        run = self._run
-        collect(statistics, run.average, rows, run.columns, **self._inference)
+        for of_layer in statistics:
+            of_layer.discount(len(rows))
+        collect(statistics, self._run.average, rows, self._run.columns, **self._inference)
         return statistics
 
     @property
@@ -492,16 +467,12 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     @property
     def _inference(self) -> dict[str, Any]:
-        swept = self.inference == "mean_field"
-        return {
-            "tolerance": self.tol,
-            "max_sweeps": self.max_mean_field_steps if swept else 0,
-            "damping": self.damping,
-        }
+        max_sweeps = self.max_mean_field_steps if self.inference == "mean_field" else 0
+        return {"tolerance": self.tol, "max_sweeps": max_sweeps, "damping": self.damping}
 
     @of_one_fit
     def mean_field(self, X: Any) -> Bunch:
-        """Posterior means of all hidden layers, and how far their sweeps have come.
+        """Posterior means of all hidden layers, and whether they have converged.
 
         Parameters
         ----------
@@ -512,9 +483,9 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         -------
         posterior : Bunch
             With `means`, a list of arrays of shape (n_samples, n_units), the first hidden layer
-            first; `n_sweeps`, the sweeps that each row took after the first pass; and
-            `residual`, how far a mean of the row moved in its last sweep, at most. With one
-            hidden layer no sweep is needed and the residual is 0.
+            first; `n_sweeps`, the sweeps over each row after the first pass; and `residual`,
+            the largest change of a mean of the row in its last sweep. With one hidden layer no
+            sweep is needed and the residual is 0.
         """
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, outside="warn")

@@ -20,7 +20,7 @@ from ..machine import Machine
 from ..selection import UnitStatistics
 from ..training import Run, training_parameters
 from ._base import FitInterrupted, unchanged_on_failure
-from ._layers import continued_layer, fitted_source, layer_templates, statistics_of_layer
+from ._layers import continued_layer, frozen_generator, layer_templates, statistics_of_layer
 from ._machine_generator import title_of, warn_unobserved
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -30,9 +30,9 @@ from ._templates import TemplateParameters
 class DBNTransformer(TemplateParameters, SelectingGenerator):
     """Deep belief network, trained without labels, with features from any of its layers.
 
-    The layers are restricted Boltzmann machines, trained one after the other: each learns
-    from samples of the layer below [1]_. Which layers and which units become features is
-    decided after training, by parameters that never train again where `memory` is set.
+    The layers are restricted Boltzmann machines, trained one after the other, each on samples
+    of the layer below [1]_. The layers and units that become features are selected after
+    training; with `memory` another selection does not train again.
 
     Parameters
     ----------
@@ -40,56 +40,54 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         Number of units of each hidden layer, the first one first.
 
     rbm : RBMTransformer, sequence of RBMTransformer or None, default=None
-        How a layer is trained: a template for every layer, or one for each. Its
-        `n_components` and `random_state` are set from here, and the visible units of every
-        layer but the first are the hidden units of the layer below. `None` takes
-        `RBMTransformer()`. `set_params` takes `rbm__n_iter`, also where this is `None`, and
-        `rbm__0__n_iter` for one template of a sequence.
+        Template of every layer, or one for each layer. Its `n_components` and `random_state`
+        are replaced, and the visible units of every layer but the first are the hidden units of
+        the layer below. `None` is `RBMTransformer()`. `set_params` accepts `rbm__n_iter`, also
+        if this is `None`, and `rbm__0__n_iter` for one template of a sequence.
 
     layers : int, slice, sequence of int or "all", default="all"
-        Layers to take features from; 0 is the first hidden layer, -1 the last. The order
-        given is the order of the columns.
+        Layers that give features; 0 is the first hidden layer, -1 the last. Their order is
+        that of the columns.
 
     units : None, int, float, mapping or feature selector, default=None
-        Units to take from those layers. `None`: all. An int or a float: the best k, or the best
-        fraction, of the chosen layers together, by `unit_score`. A mapping from layers to an
-        index array, a mask, a slice, an int or a float; layers without a key give all their
-        units. A feature selector, such as `SelectKBest`: cloned and fitted on the columns of
-        the chosen layers with `y`.
+        Units of those layers. `None`: all. An int or a float: the best k, or the best fraction,
+        of the selected layers together, by `unit_score`. A mapping from layers to an index
+        array, a mask, a slice, an int or a float; layers without a key give all their units. A
+        feature selector, such as `SelectKBest`: cloned and fitted on the columns of the
+        selected layers with `y`.
 
     unit_score : {"information", "variance"} or callable, default="information"
-        What makes a unit good: the mutual information between the unit and the input [2]_,
-        the variance of its mean, or a score function `f(H, y)` of
+        Score of a unit: the mutual information between the unit and the input [2]_, the
+        variance of its mean, or a score function `f(H, y)` of
         `sklearn.feature_selection`. The first two need no labels.
 
     passthrough : bool, default=False
         Whether to append the input columns.
 
     output : {"probability", "logit", "binary"}, default="probability"
-        Give the posterior means of the units, the inputs to them, or their likeliest states.
+        Posterior means of the units, their fields, or their modes.
 
     pretrained : FrozenEstimator or None, default=None
-        `FrozenEstimator(fitted_dbn)`: use the layers of that network; `fit` then only selects
-        layers and units, and the parameters of the training are not looked at.
+        `FrozenEstimator(fitted_dbn)`: use the layers of that estimator; `fit` then only selects
+        layers and units, and ignores the parameters of the training.
 
     memory : str, path, object with the joblib.Memory interface or None, default=None
-        Where to keep trained layers. A layer is found again by its data, its training
-        parameters and its seed, those of the layers below included, and by nothing else; so
-        other choices of layers and units, and deeper stacks, do not train it again. Two
-        processes that want the same layer train it once. A training that was killed goes on
-        from where it last was, and ends as if nothing had happened. With `random_state=None`,
-        with `warm_start` and where a callback stopped the training, nothing is kept.
+        Cache of trained layers. The key of a layer is made of its data, training parameters and
+        seed, and those of the layers below: other selections and deeper stacks do not train it
+        again. Two processes that need the same layer train it once. A training that was killed
+        continues from its last checkpoint, with the same result. Nothing is cached with
+        `random_state=None`, with `warm_start`, or if a callback stopped the training.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the layers of the last one; layers added to
-        `hidden_layer_sizes` are trained anew.
+        Whether `fit` continues from the layers of the last one; layers added to
+        `hidden_layer_sizes` start from random weights.
 
     random_state : int, RandomState instance or None, default=None
-        Fixes all layers. Only an int lets `memory` find a layer again.
+        Fixes all layers. The cache needs an int.
 
     verbose : int, default=0
-        Print a line after each pass of each layer, with the number of the layer. Templates may
-        ask for that too, for the layers that they describe.
+        Print a line after each pass of each layer, with the number of the layer. `verbose` of a
+        template does so for the layers that it describes.
 
     Attributes
     ----------
@@ -100,19 +98,19 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         The layers that give features.
 
     selected_units_ : list of int arrays
-        The units of each of them.
+        The units of each of these layers.
 
     unit_selector_ : feature selector or None
-        The fitted clone of `units`, where that is a feature selector.
+        The fitted clone of `units`, if that is a feature selector.
 
     history_ : list of dicts
         The `history_` of each layer.
 
     n_features_in_ : int
-        Number of columns seen during fit.
+        Number of columns in `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
@@ -128,8 +126,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     Examples
     --------
-    Ask which layers a support vector machine should see. The three layers are trained once
-    for each fold, however many candidates there are:
+    Search for the best layers for a support vector machine. The two layers are trained once for
+    each fold, and not for each candidate:
 
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
@@ -193,17 +191,17 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
-        """Train the layers that are not there yet, then select layers and units.
+        """Train the layers that are not cached, then select layers and units.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, in any of the forms that `RBMTransformer.fit` takes.
         y : array-like of shape (n_samples,), default=None
-            For a feature selector or a score function alone; training sees no labels.
+            For a feature selector or a score function only; training uses no labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in training and in the label-free scores; only their
-            proportions count. A feature selector or a score function sees the rows of positive
+            Weights of the rows in training and in the scores that need no labels; only their
+            proportions count. A feature selector or a score function gets the rows of positive
             weight.
 
         Returns
@@ -214,7 +212,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         ------
         ValueError, TypeError
             When `X` or a parameter is not as documented, or when training diverges. The
-            estimator is then as it was before.
+            estimator is then unchanged.
 
         Warns
         -----
@@ -223,15 +221,15 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             `RBMTransformer`.
         """
         if self.pretrained is not None:
-            X, weight = self._adopt(X, sample_weight)
-            self._choose(X, y, weight)
+            X, weight = self._use_pretrained(X, sample_weight)
+            self._resolve_selection(X, y, weight)
         else:
             templates = self._templates()
-            go_on = self.warm_start and hasattr(self, "rbms_")
-            if go_on:
-                self._check_sizes()
-            dtype = self.rbms_[0].components_.dtype if go_on else None
-            X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
+            continues = self.warm_start and hasattr(self, "rbms_")
+            if continues:
+                self._check_sizes(templates)
+            dtype = self.rbms_[0].components_.dtype if continues else None
+            X = self._check_rows(X, reset=not continues, dtype=dtype, partitioned=True)
             weight = self._check_weight(sample_weight, X)
             self._fit_layers(templates, X, y, weight)
         return self
@@ -241,14 +239,14 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
         """Pass over `X` once with every layer, then select layers and units.
 
-        Each layer learns from the layer below as that stands after its own pass. The scores of
-        the units are those of the last 10,000 rows or so; a feature selector or a score
-        function sees the rows of this call alone.
+        Each layer is trained on samples of the layer below after the pass of that layer. The
+        scores of units are over about the last 10,000 rows; a feature selector or a score
+        function gets only the rows of this call.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data, any number of rows, in any of those forms.
+            Some of the training data, any number of rows, in any of the forms that `fit` takes.
         y : array-like of shape (n_samples,), default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -265,7 +263,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         """
         if self.pretrained is not None:
             raise ValueError(
-                "partial_fit would train the frozen network given as pretrained: call fit, "
+                "partial_fit would train the frozen generator given as pretrained: call fit, "
                 "or set pretrained=None."
             )
         if hasattr(self, "rbms_"):
@@ -274,11 +272,11 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             templates = self._templates()
             if len(templates) != len(self.rbms_):
                 raise ValueError(
-                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)} has another number "
-                    f"of layers than the {len(self.rbms_)} to go on with: fit anew, or set it "
-                    "back."
+                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but there are "
+                    f"{len(self.rbms_)} fitted layers to continue: fit a clone, or set "
+                    "hidden_layer_sizes to their sizes."
                 )
-            self._check_sizes()
+            self._check_sizes(templates)
             pairs = zip(self.rbms_, templates, strict=True)
             rbms = [continued_layer(rbm, template) for rbm, template in pairs]
             statistics = copy.deepcopy(self._statistics)
@@ -301,8 +299,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         self.rbms_, self._statistics = [], []
-        known = fitted[0].visible_type_ if fitted else None
-        unit = visible_unit(self, rbms[0].visible, X, weight, known)
+        fitted_type = fitted[0].visible_type_ if fitted else None
+        unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
         weight, interruption = weight / weight[weight > 0].mean(), None
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
@@ -316,42 +314,43 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
             try:
                 with cached(memory, key) as entry:
-                    made, outcome = entry.value, None
-                    # Callbacks that go to the layer end its task there, if it is trained.
+                    trained, outcome = entry.value, None
+                    # Only a layer that is trained ends the tasks of callbacks passed to it.
                     inside = task.propagate_callback_context(rbm)
-                    with inside if made is None else nullcontext():
+                    with inside if trained is None else nullcontext():
                         task.call_on_fit_task_begin(estimator=self._original, X=X)
-                        if made is None:
-                            how = entry.checkpoint, title, f"The training of layer {layer}"
-                            attributes, outcome = rbm._fit_rows(rows, *how)
-                            made = attributes, statistics_of_layer(attributes["_run"], rows)
+                        if trained is None:
+                            subject = f"The training of layer {layer}"
+                            arguments = rows, entry.checkpoint, title, subject
+                            attributes, outcome = rbm._fit_rows(*arguments)
+                            trained = attributes, statistics_of_layer(attributes["_run"], rows)
                         stopped = task.call_on_fit_task_end(estimator=self._original, X=X)
                     if outcome is not None and outcome.complete:
-                        entry.keep(made)
+                        entry.keep(trained)
             except KeyboardInterrupt:
                 if not layer:
                     raise
                 kept = f"{layer} whole layers"
                 interruption = FitInterrupted(self, kept, memory is not None)
                 break
-            rbm._assign(made[0])
+            rbm._assign(trained[0])
             self.rbms_.append(rbm)
-            self._statistics.append(made[1])
+            self._statistics.append(trained[1])
             if outcome is not None and outcome.interrupted:
                 kept = f"{layer} whole layers and the {rbm.n_iter_} passes of the next"
                 interruption = FitInterrupted(self, kept, memory is not None)
             if stopped or interruption is not None:
                 break
         self.history_ = [rbm.history_ for rbm in self.rbms_]
-        # Before the last task ends, so that what its callbacks see can transform.
+        # Before the last task ends, since its callbacks may transform.
         try:
-            self._choose(_here(X), y, weight)
+            self._resolve_selection(_in_memory(X), y, weight)
         except ValueError:
             if interruption is None:
                 raise
             raise KeyboardInterrupt(
                 f"{type(self).__name__} was interrupted before it had all of layers="
-                f"{shown(self.layers)}, and is as it was before fit."
+                f"{shown(self.layers)}, and is unchanged."
             ) from None
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
@@ -362,7 +361,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def _rows_of_layer(
         self, rbm: RBMTransformer, X: Any, weight: np.ndarray, unit: Any
     ) -> Rows:
-        """The training rows of the next layer, whose visible type is set."""
+        """The training rows of the next layer; sets the type of its visible units."""
         if not self.rbms_:
             return rows_of(X, weight, unit, (), rbm)
         rbm.set_params(visible=self.rbms_[-1].hidden_type_)
@@ -382,10 +381,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
-        known = rbms[0].visible_type_ if started else None
-        unit = visible_unit(self, rbms[0].visible, X, weight, known)
+        fitted_type = rbms[0].visible_type_ if started else None
+        unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
         self.rbms_ = []
-        for layer, (rbm, seen) in enumerate(zip(rbms, statistics, strict=True)):
+        for layer, (rbm, of_layer) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
             rows = self._rows_of_layer(rbm, X, weight, unit)
@@ -395,31 +394,31 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):
                 task.call_on_fit_task_begin(estimator=self._original, X=X)
-                made, outcome = rbm._fit_rows(rows, title=title, chunk=True)
+                attributes, outcome = rbm._fit_rows(rows, title=title, chunk=True)
                 task.call_on_fit_task_end(estimator=self._original, X=X)
             if outcome.interrupted:
-                # The layers above have not seen these rows.
+                # The layers above are not trained on these rows.
                 raise KeyboardInterrupt
-            rbm._assign(made)
-            seen.make_room(len(rows))
-            statistics_of_layer(rbm._run, rows, seen)
+            rbm._assign(attributes)
+            of_layer.discount(len(rows))
+            statistics_of_layer(rbm._run, rows, of_layer)
             self.rbms_.append(rbm)
         self._statistics = statistics
         self.history_ = [rbm.history_ for rbm in rbms]
-        # Before the last task ends, so that what its callbacks see can transform.
-        self._choose(_here(X), y, weight)
+        # Before the last task ends, since its callbacks may transform.
+        self._resolve_selection(_in_memory(X), y, weight)
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
         )
 
-    def _check_sizes(self) -> None:
-        """The fitted layers to go on with have the units that are asked for."""
-        for rbm, fitted in zip(self._templates(), self._sizes, strict=False):
+    def _check_sizes(self, templates: list[RBMTransformer]) -> None:
+        """Raise an error unless the fitted layers have the sizes of the ``templates``."""
+        for rbm, fitted in zip(templates, self._sizes, strict=False):
             if rbm.n_components != fitted:
                 raise ValueError(
                     f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted "
-                    f"layers to go on with have {shown(self._sizes)} units: fit a clone, or "
-                    "set it back."
+                    f"layers to continue have {shown(self._sizes)} units: fit a clone, or set "
+                    "hidden_layer_sizes to these."
                 )
 
     def _default_template(self, name: str) -> RBMTransformer:
@@ -430,19 +429,18 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         rbm = self._default_template("rbm") if self.rbm is None else self.rbm
         return layer_templates(rbm, self.hidden_layer_sizes)
 
-    def _adopt(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
-        """Take the layers of ``pretrained``, and score their units on ``X``.
+    def _use_pretrained(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
+        """The validated rows and weights; sets the layers of ``pretrained``.
 
-        Returns the rows and their weights, now validated.
+        The statistics of the units are over these rows.
         """
-        source = fitted_source(self.pretrained, DBNTransformer)
+        source = frozen_generator(self.pretrained, DBNTransformer)
         source._check_rows(X, reset=False)
         X = self._check_rows(X, reset=True)
         weight = self._check_weight(sample_weight, X)
-        known = source.rbms_[0].visible_type_
-        unit = visible_unit(self, None, X, weight, known)
+        unit = visible_unit(self, None, X, weight, source.rbms_[0].visible_type_)
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
-        source = source._apart()
+        source = source._independent_copy()
         self.rbms_, self.history_ = source.rbms_, source.history_
         stack, columns, self._statistics = self._stack, self._bottom_run.columns, []
         for layer, run in enumerate(self._runs):
@@ -467,7 +465,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         machine = self.rbms_[layer]._machine
         return machine.units[1], machine.par[1]
 
-    def _apart(self) -> DBNTransformer:
+    def _independent_copy(self) -> DBNTransformer:
         view = copy.copy(self)
         view.rbms_ = [copy.copy(rbm) for rbm in self.rbms_]
         return view
@@ -488,10 +486,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         return view
 
     @property
-    def _known(self) -> dict:
-        return self.rbms_[-1]._known
+    def _estimates(self) -> dict:
+        return self.rbms_[-1]._estimates
 
 
-def _here(X: Any) -> Any:
-    """Rows that features can be made of."""
+def _in_memory(X: Any) -> Any:
+    """``X``, or None where the rows are not on this computer."""
     return None if isinstance(X, Partitions) else X

@@ -175,7 +175,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                     "fit it, then freeze it, or pass it without FrozenEstimator."
                 ) from None
             # Whatever its owner trains it for later.
-            return transformer._apart(), True
+            return transformer._independent_copy(), True
         transformer = clone(transformer)
         if transformer.random_state is None and self.random_state is not None:
             transformer.set_params(random_state=layer_seed(self._seed(), 0))
@@ -312,9 +312,9 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         if selects:
             transformer.set_params(units=asked["units"])
             rows = targets.rows
-            if transformer._sees_rows and len(rows) < len(weight):
+            if transformer._selection_needs_rows and len(rows) < len(weight):
                 X = X[rows]
-            transformer._choose(X, targets.given)
+            transformer._resolve_selection(X, targets.given)
 
     def _started(self, targets: Targets) -> Tuning:
         machines = machines_of(self.transformer_._runs)

@@ -1,4 +1,4 @@
-"""What every generator does with its distribution: score rows, draw them, fill them in."""
+"""Methods of every generator: to score, draw, impute and reconstruct rows."""
 
 from __future__ import annotations
 
@@ -30,25 +30,24 @@ from ._stack import MachineStack
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
-# Bits cannot have more than 0 nats, but their partition function is known to a few tenths.
-_SURE_NATS = 1.0
-# What parameters of methods take.
+# A binary row has 0 nats at most, and an estimate of log Z an error of a few tenths.
+_MAX_BINARY_NATS = 1.0
+# Constraints on parameters of methods.
 _N_STEPS = [Interval(Integral, 1, None, closed="left")]
 _TWO_OR_MORE = Interval(Integral, 2, None, closed="left")
-# The first share of the sweeps, in which a chain forgets where it started.
+# Share of the sweeps that is left out, since the states still depend on the first one.
 _BURN_IN = 0.2
 
 
 class Generator(MachineStack):
-    """Likelihood in nats, samples and missing values, for a stack of machines.
+    """Likelihood in nats, samples and missing entries, for a stack of machines.
 
-    `_known` is emptied by every training.
-
-    Everything is computed in standardised columns, as training is, and converted at the end:
-    so no result depends on the columns' units, and float32 is exact enough far from 0 and 1.
+    All computations are in standardised columns, as in training, and results are converted at
+    the end: so they do not depend on the columns' units, and float32 is precise enough.
     """
 
-    _known: dict
+    # Log Z, once it is estimated. A training replaces the dict, and copies share it.
+    _estimates: dict
 
     @of_one_fit
     def log_partition(
@@ -60,23 +59,23 @@ class Generator(MachineStack):
         n_gibbs_steps: int = 500,
         random_state: Any = 0,
     ) -> LogPartition:
-        """Log of the partition function of the model, in nats, and how far it is known.
+        """Log of the partition function, log Z, in nats, and its standard error.
 
         Parameters
         ----------
         method : {"auto", "exact", "ais"}, default="auto"
             "exact" sums over all states of the smaller layer, of up to 25 units; "ais" is
-            annealed importance sampling [1]_, once up from units without weights and once down
-            from the model [2]_: the first gives too little on average, the second too much.
-            "auto" is exact up to 20 units.
+            annealed importance sampling [1]_, forward from units without weights and in reverse
+            from the machine [2]_: the first is too low on average, the second too high. "auto"
+            is exact up to 20 units.
         temperatures : "auto", int or array of shape (n_temperatures,), default="auto"
-            Of annealing, from 0 to 1; "auto" places as many as a standard error of about 0.05
-            asks for.
+            Temperatures of the annealing, from 0 to 1; "auto" takes as many as a standard error
+            of about 0.05 needs.
         n_chains : int, default=100
-            Chains of annealing, each way; 2 or more.
+            Chains of the annealing in each direction; 2 or more.
         n_gibbs_steps : int, default=500
-            Sweeps of the annealing that gives states of the model, and as many after it, before
-            the way down starts.
+            Sweeps of the annealing that draws the first states of the reverse chains; as many
+            sweeps follow before these start.
         random_state : int, RandomState instance or None, default=0
             Fixes the chains.
 
@@ -88,12 +87,12 @@ class Generator(MachineStack):
         Raises
         ------
         ValueError
-            When a parameter is not as documented, or "exact" has too many states to sum over.
+            When a parameter is not as documented, or "exact" has too many states.
 
         Warns
         -----
         RuntimeWarning
-            When the two ways disagree by more than their standard errors explain.
+            When the two directions differ by more than their standard errors explain.
 
         References
         ----------
@@ -126,17 +125,17 @@ class Generator(MachineStack):
 
     @property
     def _log_z(self) -> float:
-        """Log Z over standardised columns, found once for a training."""
-        if "log_z" not in self._known:
-            self._known["log_z"] = self.log_partition().value - self._log_z_by_units
-        return self._known["log_z"]
+        """Log Z over standardised columns, estimated once for a training."""
+        if "log_z" not in self._estimates:
+            self._estimates["log_z"] = self.log_partition().value - self._log_z_by_units
+        return self._estimates["log_z"]
 
     @property
     def _log_z_by_units(self) -> float:
-        """Log Z of the fitted parameters, less that of those over standardised columns.
+        """Log Z of the fitted parameters, less log Z over standardised columns.
 
-        The columns' units, and the energy of the latter where the columns and the hidden units
-        are 0: there the energy of the former is 0.
+        That is the log scale of the columns, plus the energy in standardised columns of the row
+        of zeros with hidden units of 0, of which the fitted parameters give the energy 0.
         """
         run, machine = self._bottom_run, self._stack[0]
         if len(self._runs) > 1 or run.scale is None:
@@ -149,16 +148,16 @@ class Generator(MachineStack):
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-likelihood of each row, in nats.
 
-        With one hidden layer it is exact but for the partition function, which is found at the
-        first call (see `log_partition`). With several, and for rows with missing entries, it is
-        estimated from 100 draws of the hidden layers, the same for every row and every call;
-        the estimate is a little too low on average, and never depends on the other rows.
+        With one hidden layer it is exact except for log Z, which is computed at the first call
+        (see `log_partition`). With several, and for rows with missing entries, it is estimated
+        from 100 draws of the hidden layers, with the same random numbers for every row and
+        call: the estimate is slightly too low on average, and does not depend on other rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. Grey levels are taken as they are: the log-likelihood of binary images is that
-            of their bits. Of a row with NaN it is the log-likelihood of its other entries.
+            Rows, without draws from grey levels: make images binary to score bits. Of a row
+            with NaN the result is the log-likelihood of its observed entries.
 
         Returns
         -------
@@ -168,13 +167,13 @@ class Generator(MachineStack):
         Raises
         ------
         ValueError
-            When Bernoulli visible units are given values outside [0, 1] by more than 1e-6: no
-            such row has a likelihood.
+            When `X` has values outside [0, 1] by more than 1e-6 for Bernoulli visible units:
+            such rows have no likelihood.
 
         Warns
         -----
         RuntimeWarning
-            When a binary row is more than certain, since log Z was far from found.
+            When a binary row has a probability above 1, since log Z is far too low.
         """
         check_is_fitted(self)
         return self._scored(X).value
@@ -188,7 +187,7 @@ class Generator(MachineStack):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : Ignored
-            Present for the API.
+            Not used.
 
         Returns
         -------
@@ -225,7 +224,7 @@ class Generator(MachineStack):
 
     @of_one_fit
     def free_energy(self, X: Any) -> np.ndarray:
-        """Free energy of each row, in nats: minus the log-likelihood, less the log of Z.
+        """Free energy of each row, in nats: minus the log-likelihood, less log Z.
 
         Parameters
         ----------
@@ -235,7 +234,7 @@ class Generator(MachineStack):
         Returns
         -------
         free_energy : ndarray of shape (n_samples,), float64
-            Estimated with several hidden layers, as `score_samples` is.
+            With several hidden layers an estimate, as in `score_samples`.
 
         Raises
         ------
@@ -248,7 +247,7 @@ class Generator(MachineStack):
         return self._log_scale(X) - found - self._log_z_by_units
 
     def _log_likelihood(self, X: Any, log_z: float) -> LogProbability:
-        """Log density of the known entries of each row, in standardised columns."""
+        """Log density of the observed entries of each row, in standardised columns."""
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
             v = self._bottom_run.standard(dense(X[rows]))
@@ -258,26 +257,23 @@ class Generator(MachineStack):
         return found
 
     def _scored(self, X: Any) -> LogProbability:
-        """Log density of the known entries of each row, per unit of the columns."""
+        """Log density of the observed entries of each row, per unit of the columns."""
         X = self._check_rows(X, reset=False, outside="refuse")
         found = self._log_likelihood(X, self._log_z)
-        most = found.bound.max(initial=0)
-        if most > _SURE_NATS and self._stack[0].curvatures()[0] is None:
+        largest = found.bound.max(initial=0)
+        if largest > _MAX_BINARY_NATS and self._stack[0].curvatures()[0] is None:
             warnings.warn(
-                f"A row has {most:.3g} nats, and binary rows cannot have more than 0: "
-                "annealing missed most of the partition function, so do not believe the "
-                "scores. The chains of the model do not mix, as after a fine-tuning with too "
-                "large a learning rate.",
+                f"A row has {largest:.3g} nats, and binary rows cannot have more than 0: the "
+                "estimate of log Z is far too low and the scores too high, as the chains do "
+                "not mix: after fine-tuning, use a lower learning rate.",
                 RuntimeWarning,
                 stacklevel=4,
             )
-        log_scale = self._log_scale(X)
-        return LogProbability(
-            found.value - log_scale, found.bound - log_scale, found.standard_error
-        )
+        scale = self._log_scale(X)
+        return LogProbability(found.value - scale, found.bound - scale, found.standard_error)
 
     def _log_scale(self, X: Any) -> Any:
-        """Log scales of the columns, summed over the known entries of each row."""
+        """Log scales of the columns, summed over the observed entries of each row."""
         log_scale = self._bottom_run.log_scale()
         if not (log_scale.any() and has_gaps(X)):
             return log_scale.sum()
@@ -293,21 +289,21 @@ class Generator(MachineStack):
         n_gibbs_steps: int = 200,
         random_state: Any = None,
     ) -> np.ndarray:
-        """Draw rows from the model, or the missing entries of given rows.
+        """Draw rows, or the missing entries of given rows.
 
         Parameters
         ----------
         n_samples : int, default=None
-            How many rows to draw, each from a chain of its own; `None` stands for 1. Together
-            the chains have the share of every mode that the model gives it: they are annealed
-            from units without neighbours, and resampled on the way [1]_.
+            Number of rows, each from a chain of its own; `None` is 1. The chains are annealed
+            from units without neighbours and resampled [1]_, so that each mode gets its share
+            of them.
         given : array-like of shape (n_rows, n_features), default=None
-            Rows with NaN where an entry is to be drawn given the others of its row; instead of
-            `n_samples`.
+            Rows with NaN for each entry that is to be drawn given the others of its row;
+            instead of `n_samples`.
         n_gibbs_steps : int, default=200
-            Sweeps of the annealing, after which half as many follow at the model; or sweeps
-            from the mean field of the missing entries. In a deep belief network the chains move
-            in the top machine, and one pass down gives the rows.
+            Sweeps of the annealing, followed by half as many at temperature 1; or sweeps from
+            the mean field of the missing entries. In a deep belief network they are sweeps of
+            the top machine, from whose states the rows are drawn, layer by layer.
         random_state : int, RandomState instance or None, default=None
             Fixes the draws.
 
@@ -319,7 +315,7 @@ class Generator(MachineStack):
         Raises
         ------
         ValueError
-            When both `n_samples` and `given` are there, or a parameter is not as documented.
+            When both `n_samples` and `given` are set, or a parameter is not as documented.
 
         References
         ----------
@@ -335,7 +331,7 @@ class Generator(MachineStack):
         )
         if n_samples is not None and given is not None:
             raise ValueError(
-                f"n_samples={shown(n_samples)} with given= asks for two things: one row is "
+                f"n_samples={shown(n_samples)} and given= cannot both be set: one row is "
                 "drawn for each row of given, so leave n_samples out."
             )
         rng = Stream(seed_of(random_state))
@@ -355,7 +351,7 @@ class Generator(MachineStack):
     def impute(
         self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 100, random_state: Any = 0
     ) -> np.ndarray:
-        """Rows with their missing entries filled in from the others.
+        """Rows with their missing entries filled in, given the observed ones.
 
         Parameters
         ----------
@@ -364,17 +360,17 @@ class Generator(MachineStack):
         draw : bool, default=False
             Draw the missing entries, independently for each row, instead of giving their mean.
         n_gibbs_steps : int, default=100
-            Sweeps of the chain of a row. The conditional mean is the average over the last
-            four fifths of them of the mean given the hidden units.
+            Sweeps of the chain of a row. The filled value is the mean given the hidden units,
+            averaged over the last four fifths of the sweeps.
         random_state : int, RandomState instance or None, default=0
-            Fixes the chains. For the mean they are the same for every row, so that no row
-            depends on those beside it.
+            Fixes the chains. With `draw=False` all rows have the same random numbers, so that
+            no row depends on the others.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Known entries as they were, but for what rounding left outside [0, 1] in columns of
-            Bernoulli units.
+            Observed entries are unchanged, except for values that rounding left outside [0, 1]
+            in columns of Bernoulli units.
 
         Raises
         ------
@@ -384,7 +380,7 @@ class Generator(MachineStack):
         Warns
         -----
         UserWarning
-            When Bernoulli visible units are given values outside [0, 1].
+            When `X` has values outside [0, 1] for Bernoulli visible units.
         """
         check_is_fitted(self)
         check_parameters(
@@ -409,7 +405,7 @@ class Generator(MachineStack):
 
     @of_one_fit
     def reconstruct(self, X: Any) -> np.ndarray:
-        """What the highest hidden layer retains of each row: its mean-field reconstruction.
+        """Mean-field reconstruction of each row from the highest hidden layer.
 
         Parameters
         ----------
@@ -424,7 +420,7 @@ class Generator(MachineStack):
         Warns
         -----
         UserWarning
-            When Bernoulli visible units are given values outside [0, 1].
+            When `X` has values outside [0, 1] for Bernoulli visible units.
         """
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, outside="warn")

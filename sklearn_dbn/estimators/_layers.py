@@ -1,4 +1,4 @@
-"""The layers of a stack: templates, fitted layers, statistics."""
+"""The layers of a stack: templates, fitted layers and statistics of units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._rbm import RBMTransformer
 
 
 def layer_templates(rbm: Any, hidden_layer_sizes: Any) -> list[RBMTransformer]:
-    """An unfitted RBM for each layer: clones of one template, or of one for each."""
+    """An unfitted RBM for each layer, cloned from one template or from one for each layer."""
     sizes = layer_sizes(hidden_layer_sizes)
     rbms = list(rbm) if isinstance(rbm, list | tuple) else [rbm] * len(sizes)
     if len(rbms) != len(sizes):
@@ -41,7 +41,7 @@ def layer_templates(rbm: Any, hidden_layer_sizes: Any) -> list[RBMTransformer]:
 
 
 def checked_template(estimator: Any, name: str) -> RBMTransformer:
-    """A clone of the template that is the parameter ``name``, or of its default."""
+    """A validated clone of the template in the parameter ``name``, or of its default."""
     rbm = getattr(estimator, name)
     if rbm is None:
         rbm = estimator._default_template(name)
@@ -55,8 +55,8 @@ def checked_template(estimator: Any, name: str) -> RBMTransformer:
     return rbm
 
 
-def fitted_source(pretrained: Any, kind: type) -> Any:
-    """The fitted network of the parameter `pretrained`."""
+def frozen_generator(pretrained: Any, kind: type) -> Any:
+    """The fitted generator in the parameter `pretrained`."""
     if not isinstance(pretrained, FrozenEstimator) or not isinstance(
         pretrained.estimator, kind
     ):
@@ -76,7 +76,7 @@ def fitted_source(pretrained: Any, kind: type) -> Any:
 def statistics_of_layer(
     run: Run, rows: Rows, statistics: UnitStatistics | None = None
 ) -> UnitStatistics:
-    """Statistics of the units of the layer of ``run``, with those of ``rows`` added."""
+    """Statistics of the units of the layer of ``run``, to which ``rows`` are added."""
     if statistics is None:
         statistics = UnitStatistics(run.average.W[0].shape[1])
     if rows.lower:
@@ -87,7 +87,6 @@ def statistics_of_layer(
 
 
 def continued_layer(fitted: RBMTransformer, template: RBMTransformer) -> RBMTransformer:
-    """The fitted layer, ready to go on with the training parameters of ``template``."""
-    rbm = copy.copy(fitted)
-    asked = template.get_params() | {"random_state": fitted.random_state, "warm_start": True}
-    return rbm.set_params(**asked)
+    """A copy of the fitted layer with the training parameters of ``template``."""
+    kept = {"random_state": fitted.random_state, "warm_start": True}
+    return copy.copy(fitted).set_params(**template.get_params() | kept)

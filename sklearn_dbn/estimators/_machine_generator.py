@@ -1,4 +1,4 @@
-"""Generators that are one machine, and warnings about their trainings."""
+"""Generators that are one machine, and warnings about their training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._messages import shown
-from ..data import Rows
+from ..data import Rows, rows_of, visible_unit
 from ..machine import Machine, MeanField, mean_field, means_below
 from ..samplers import TemperedChains
 from ..training import MachineLoop, Outcome, Run, free_energies, swing_of_last_half
@@ -21,7 +21,7 @@ from ._generator import Generator
 
 
 def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | None:
-    """What the lines of each pass begin with; ``None`` where none is ``verbose``."""
+    """The start of the line printed after each pass; ``None`` if no ``verbose`` is positive."""
     if not any(verbose):
         return None
     start = f"[{type(estimator).__name__}] "
@@ -29,7 +29,7 @@ def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | N
 
 
 def warn_unobserved(estimator: Any, rows: Rows) -> None:
-    """Warn of columns of X without one observed value."""
+    """Warn of columns of X without an observed value."""
     empty = rows.unobserved()
     if not len(empty):
         return
@@ -51,16 +51,16 @@ class MachineGenerator(Generator):
 
     @abstractmethod
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
-        """What a user of the fitted estimator finds."""
+        """The fitted attributes, public and private."""
 
     def _attributes_of(self, run: Run) -> dict[str, Any]:
-        """What every fitted machine has."""
+        """The fitted attributes that an RBM and a DBM share."""
         machine = run.result()
         visible, a = machine.units[0], machine.par[0]
         return {
             "_run": run.without_rows(),
             "_machine": machine,
-            "_known": {},
+            "_estimates": {},
             "n_features_in_": a.shape[1],
             "visible_variance_": None
             if visible.curvature(a) is None
@@ -70,6 +70,32 @@ class MachineGenerator(Generator):
             "history_": run.history,
             "n_iter_": run.n_passes,
         }
+
+    def _training_rows(
+        self,
+        rbm: Any,
+        X: Any,
+        sample_weight: Any,
+        continues: bool,
+        chunk: bool = False,
+        partitioned: bool = False,
+    ) -> Rows:
+        """Validated rows for `fit`, or for `partial_fit` of a ``chunk``.
+
+        The template ``rbm`` describes the training. ``continues``: that of the fitted machine.
+        ``partitioned``: a dask array is accepted.
+        """
+        dtype = self._machine.W[0].dtype if continues else None
+        X = self._check_rows(X, reset=not continues, dtype=dtype, partitioned=partitioned)
+        weight = self._check_weight(sample_weight, X)
+        fitted = self.visible_type_ if continues else None
+        unit = visible_unit(self, rbm.visible, X, weight, fitted)
+        if not chunk:
+            weight = weight / weight[weight > 0].mean()
+        rows = rows_of(X, weight, unit, (), rbm)
+        if not (chunk and continues):
+            warn_unobserved(self, rows)
+        return rows
 
     @property
     def _runs(self) -> list[Run]:
@@ -81,7 +107,7 @@ class MachineGenerator(Generator):
         return view
 
     def _posterior(self, X: Any) -> MeanField:
-        """The mean field of validated rows, all of them together."""
+        """The mean field of all validated rows."""
         parts = [part for _, part in self._posteriors(X)]
         fields = zip(*(part.fields[1:] for part in parts), strict=True)
         return MeanField(
@@ -91,17 +117,17 @@ class MachineGenerator(Generator):
         )
 
     def _posteriors(self, X: Any) -> Iterator[tuple[slice, MeanField]]:
-        """The mean field of validated rows, block by block."""
-        n_late, inference = 0, self._inference
+        """The mean field of validated rows, one slice of them after the other."""
+        n_above, inference = 0, self._inference
         tolerance = inference.get("tolerance", np.inf)
         for rows in self._blocks(X):
             found = mean_field(self._stack[0], self._standard(X[rows]), **inference)
-            n_late += int(np.sum(found.residual > tolerance))
+            n_above += int(np.sum(found.residual > tolerance))
             yield rows, found
-        if n_late:
+        if n_above:
             warnings.warn(
                 f"max_mean_field_steps={inference['max_sweeps']} sweeps were too few for "
-                f"{n_late} rows to come within tol={tolerance:g}: raise either.",
+                f"{n_above} rows to reach tol={tolerance:g}: raise either.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -121,9 +147,9 @@ class MachineGenerator(Generator):
 
 
 def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | None) -> None:
-    """Warn of chains that do not mix, or of weights that still move.
+    """Warn of chains that do not mix, or of weights that still move in one direction.
 
-    ``subject`` is what the second warning is about; ``None``: no second warning.
+    ``subject`` names the training in the second warning; ``None``: no second warning.
     """
     if not (outcome.complete and outcome.n_made):
         return
@@ -136,9 +162,9 @@ def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | No
         tempered = isinstance(run.chains, TemperedChains)
         cure = "a lower learning_rate" if tempered else "sampler='tempering'"
         warnings.warn(
-            f"Free energies of rows swing by {swing:.0f} nats a pass, more than they differ "
-            "from one another: the persistent chains stay with one group of rows until the "
-            f"parameters push them on, and score may be far too low. Set {cure}.",
+            f"The free energies of rows change by {swing:.0f} nats in a pass, more than they "
+            "differ between rows, so the persistent chains do not mix and score may be far too "
+            f"low: set {cure}.",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""What the files of fitted estimators hold."""
+"""The types that the files of fitted estimators contain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ._dbn import DBNTransformer
 from ._rbm import RBMTransformer
 from ._regressor import DBNRegressor
 
-# The types of this package in the file of any of its estimators, for `trusted` of
-# skops.io.load: they hold numbers, and to load them runs none of what a file says.
+# The types of this package in the files of its estimators, for `trusted` of skops.io.load.
+# They hold numbers, and loading them runs no code from the file.
 TRUSTED_TYPES = sorted(
     f"{kind.__module__}.{kind.__qualname__}"
     for kind in (

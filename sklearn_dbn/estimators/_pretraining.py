@@ -14,30 +14,30 @@ from ._machine_generator import title_of
 def pretrain(
     estimator: Any,
     context: Any,
-    before: Pretraining,
+    pretraining: Pretraining,
     run: Run,
     rows: Rows,
     seed: int,
     checkpoint: Checkpoint,
 ) -> bool:
-    """Let ``run`` start from what is trained before; whether no callback cut it short."""
-    whole, trained, settings = True, [], before.settings(rows)
+    """Whether all trainings were complete; pre-trains the layers of ``run``."""
+    whole, trained, settings = True, [], pretraining.settings(rows)
     n_passes, original = settings.n_iter, estimator._original
-    for layer in range(len(before.kinds)):
-        alone, below = before.layer(run, rows, settings, seed, trained)
+    for layer in range(len(pretraining.kinds)):
+        layer_run, layer_rows = pretraining.layer(run, rows, settings, seed, trained)
         task = context.subcontext(task_name=f"layer {layer}", max_subtasks=n_passes)
         task.call_on_fit_task_begin(estimator=original, X=rows.X)
-        loop = MachineLoop.of(alone, below, settings, n_passes)
+        loop = MachineLoop.of(layer_run, layer_rows, settings, n_passes)
         outcome = drive(
-            alone,
+            layer_run,
             loop.train,
             n_passes,
-            tasks=PassTasks(task, estimator, given_to_callbacks(below), name="pass"),
+            tasks=PassTasks(task, estimator, given_to_callbacks(layer_rows), name="pass"),
             checkpoint=checkpoint.part(f"layer {layer}"),
-            title=title_of(estimator, estimator.verbose, before.rbm.verbose, layer=layer),
+            title=title_of(estimator, estimator.verbose, pretraining.rbm.verbose, layer=layer),
         )
         if outcome.interrupted:
-            # Of one layer alone nothing can be kept on the estimator.
+            # An estimator with some pre-trained layers has no fitted attributes to keep.
             raise KeyboardInterrupt
         trained.append(outcome.state.without_rows())
         stopped = task.call_on_fit_task_end(estimator=original, X=rows.X)

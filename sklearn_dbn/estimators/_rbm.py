@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._cache import MEMORY, Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
-from ..data import Rows, rows_of, visible_unit
+from ..data import Rows
 from ..optim import SCHEDULES
 from ..samplers import SAMPLERS
 from ..training import (
@@ -30,12 +30,7 @@ from ..training import (
 from ..units import UNITS
 from ._base import check_columns, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
-from ._machine_generator import (
-    MachineGenerator,
-    title_of,
-    warn_unless_converged,
-    warn_unobserved,
-)
+from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
 
 
 class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
@@ -57,24 +52,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     sampler : {"pcd", "cd", "tempering"}, default="pcd"
         Sampler of the negative phase: persistent chains [2]_; chains that start at each
-        minibatch [1]_; or persistent chains that swap states with chains at higher
-        temperatures [4]_, which helps them to reach all modes.
+        minibatch [1]_; or persistent chains that swap states with chains at other
+        temperatures [4]_, which mix better.
 
     n_gibbs_steps : int, default=1
         Gibbs sweeps of the chains for each update.
 
     n_chains : int or None, default=None
         Number of persistent chains. `None` is `batch_size`, but at most the number of rows.
-        Contrastive divergence always has one chain for each row of the minibatch.
+        Contrastive divergence has one chain for each row of the minibatch.
 
     n_temperatures : int, default=10
         Number of temperatures with `sampler="tempering"`, 2 or more. The time of the sampler
         grows in proportion.
 
     learning_rate : float or "auto", default="auto"
-        Learning rate at the start of `fit`, and throughout `partial_fit`. "auto" is a fifth of
-        the rows of a batch, 10 at most, divided by the variance of the visible units, summed
-        over them and at least 10; for real-valued columns a tenth of those rows, 2 at most. It
+        Learning rate at the start of `fit`, and in all of `partial_fit`. "auto" is a fifth of
+        the rows of a minibatch, at most 10, divided by the summed variance of the visible
+        units, at least 10; for real-valued columns a tenth of those rows, at most 2. It
         is smaller where one factor or direction explains most of that variance.
 
     learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
@@ -82,35 +77,34 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     momentum : float, default=0.0
         Share of the last update that is added to the next one, in [0, 1). With 0.9 the
-        parameters move ten times as far as with 0.
+        parameters change ten times as much as with 0.
 
     averaging_fraction : float, default=0.1
         The fitted parameters are averages over about the last `averaging_fraction * passes`
-        passes. 1 averages over all passes; a value near 0 keeps the last pass alone.
+        passes: with 1 over all, near 0 over the last one.
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates in a pass, with 10 to 50 rows each. The
-        sizes of minibatches differ by at most one row; a smaller one makes a proportionally
-        smaller update.
+        sizes of minibatches differ by at most one row; the update is proportional to the size.
 
     n_iter : int or "auto", default="auto"
         Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
         passes.
 
     centered : bool, default=True
-        Centre the gradient [3]_: flipping the bits of the data then changes nothing.
+        Centre the gradient [3]_. Training then does not depend on which state is called 1.
 
     sample_inputs : bool, default=True
         Draw new bits from grey levels each time a row is presented to Bernoulli visible units.
-        `False` presents the grey levels themselves.
+        `False`: present the grey levels themselves.
 
     weight_decay : float, default=0.001
         L2 penalty on the weights, not on the biases.
 
     sparsity_target : float, "auto" or None, default="auto"
         Target of the mean activity of Bernoulli hidden units, in (0, 1); `None`: no target.
-        "auto" is 0.1 for Bernoulli hidden units and `None` for others. A target helps linear
-        classifiers, and costs two or three nats of likelihood.
+        "auto" is 0.1 for Bernoulli hidden units and `None` for others. A target improves
+        linear classifiers, and lowers the log-likelihood by two or three nats.
 
     sparsity_cost : float, default=0.1
         Factor on the sparsity penalty, relative to the log-likelihood in nats.
@@ -138,7 +132,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Fixes the initial weights, the order of the rows and all draws. The cache needs an int.
 
     verbose : int, default=0
-        Print a line after each pass. In a template, for the layers that it describes.
+        Print a line after each pass. In a template it holds for the layers described there.
 
     Attributes
     ----------
@@ -175,18 +169,18 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         The values of these parameters in the last training.
 
     n_iter_ : int
-        Passes made, in all calls that continued one another, those after the best pass of
-        `early_stopping` included.
+        Passes made, in all calls that continued one another, including those after the best
+        pass of `early_stopping`.
 
     n_features_in_ : int
-        Number of columns seen during fit.
+        Number of columns in `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
-    DBNTransformer : Several of these, stacked, with features from any layers.
+    DBNTransformer : A stack of these, with features from any layers.
 
     References
     ----------
@@ -201,7 +195,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     Examples
     --------
-    The features of a frozen machine are easier to separate by a plane than the pixels are:
+    Features for a linear classifier:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.linear_model import LogisticRegression
@@ -233,11 +227,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         "centered": ["boolean"],
         "sample_inputs": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "sparsity_target": [
-            Interval(Real, 0, 1, closed="neither"),
-            StrOptions({"auto"}),
-            None,
-        ],
+        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), StrOptions({"auto"}), None],
         "sparsity_cost": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
@@ -315,7 +305,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             file is not copied. The rows of a dask array stay on the workers of a `distributed`
             cluster, which take part in the training.
         y : Ignored
-            Present for the API.
+            Not used.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; only their proportions count.
 
@@ -326,34 +316,27 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Raises
         ------
         ValueError
-            When `X` holds infinity, or a value outside [0, 1] with Bernoulli visible
-            units, or when training diverges. The estimator is then as it was before.
+            When `X` contains infinity, or a value outside [0, 1] with Bernoulli visible
+            units, or when training diverges. The estimator is then unchanged.
 
         Warns
         -----
         ConvergenceWarning
             When persistent chains do not mix: in the last half of the passes,
             `free_energy_swing` is above 5 nats and above the standard deviation of the free
-            energies. Or when the weights still move in one direction.
+            energies; or when the weights still move in one direction.
         """
-        go_on = self.warm_start and hasattr(self, "_run")
-        dtype = self.components_.dtype if go_on else None
-        X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
-        weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_type_ if go_on else None
-        unit = visible_unit(self, self.visible, X, weight, fitted)
-        weight = weight / weight[weight > 0].mean()
-        rows = rows_of(X, weight, unit, (), self)
-        warn_unobserved(self, rows)
-        memory = memory_of(self)
-        key = key_of(memory, X, weight, training_parameters(self), self.random_state)
+        continues = self.warm_start and hasattr(self, "_run")
+        rows = self._training_rows(self, X, sample_weight, continues, partitioned=True)
+        memory, parameters = memory_of(self), training_parameters(self)
+        key = key_of(memory, rows.X, rows.weight, parameters, self.random_state)
         with cached(memory, key) as entry:
-            made, outcome = entry.value, None
-            if made is None:
-                made, outcome = self._fit_rows(rows, entry.checkpoint)
+            attributes, outcome = entry.value, None
+            if attributes is None:
+                attributes, outcome = self._fit_rows(rows, entry.checkpoint)
                 if outcome.complete:
-                    entry.keep(made)
-        self._assign(made)
+                    entry.keep(attributes)
+        self._assign(attributes)
         raise_if_interrupted(self, outcome)
         return self
 
@@ -370,9 +353,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Some of the training data, in any of the forms that `fit` takes.
         y : Ignored
-            Present for the API.
+            Not used.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. A weight of 2 makes a step as large as two rows do.
+            Weights of the rows. A row of weight 2 counts as two rows.
 
         Returns
         -------
@@ -383,17 +366,12 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ValueError
             As in `fit`.
         """
-        go_on = hasattr(self, "_run")
-        dtype = self.components_.dtype if go_on else None
-        X = self._check_rows(X, reset=not go_on, dtype=dtype, partitioned=True)
-        weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_type_ if go_on else None
-        unit = visible_unit(self, self.visible, X, weight, fitted)
-        rows = rows_of(X, weight, unit, (), self)
-        if not go_on:
-            warn_unobserved(self, rows)
-        made, outcome = self._fit_rows(rows, chunk=True)
-        self._assign(made)
+        continues = hasattr(self, "_run")
+        rows = self._training_rows(
+            self, X, sample_weight, continues, chunk=True, partitioned=True
+        )
+        attributes, outcome = self._fit_rows(rows, chunk=True)
+        self._assign(attributes)
         raise_if_interrupted(self, outcome)
         return self
 
@@ -406,10 +384,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         subject: str = "The training",
         chunk: bool = False,
     ) -> tuple[dict[str, Any], Outcome]:
-        """`fit`, or `partial_fit` of a ``chunk``, once the rows are validated.
+        """The fitted attributes after training on validated rows, and the outcome.
 
-        Returns the fitted attributes, and how the training ended. ``title`` and ``subject`` are
-        those of the stack that this is a layer of.
+        ``chunk``: in `partial_fit`. ``title`` starts the printed lines, and ``subject`` names
+        the training in warnings; a stack gives its own.
         """
         settings = settings_of(self, rows, "constant" if chunk else None)
         if hasattr(self, "_run") and (chunk or self.warm_start):
@@ -432,24 +410,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         )
         warn_unless_converged(outcome, loop, None if chunk else subject)
         run = outcome.state.best()
-        made = self._fitted_attributes(run) | settings_attributes(run, settings)
+        attributes = self._fitted_attributes(run) | settings_attributes(run, settings)
         context.call_on_fit_task_end(
             estimator=self._original,
             **given,
-            reconstruction_attributes=lambda: self._new_attributes() | made,
+            reconstruction_attributes=lambda: self._new_attributes() | attributes,
         )
-        return made, outcome
+        return attributes, outcome
 
     def _check_n_components(self) -> None:
         n_fitted = self._run.machine.W[0].shape[1]
         if self.n_components != n_fitted:
             raise ValueError(
-                f"n_components={self.n_components}, but the fitted machine to go on with "
+                f"n_components={self.n_components}, but the fitted machine to continue "
                 f"has {n_fitted} hidden units: fit a clone, or set n_components={n_fitted}."
             )
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
-        """The public attributes, and what methods need."""
+        """The fitted attributes, public and private."""
         shared = self._attributes_of(run)
         machine = shared["_machine"]
         hidden, (a, b) = machine.units[1], machine.par
@@ -470,24 +448,24 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; grey levels are taken as they are. Missing entries (NaN) are filled in by
-            their mean field.
+            Rows, without draws from grey levels. Missing entries (NaN) are filled in by their
+            mean field.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
-            For Bernoulli hidden units the probabilities P(h = 1 | v = X).
+            For Bernoulli hidden units the probabilities of state 1.
 
         Warns
         -----
         UserWarning
-            When Bernoulli visible units are given values outside [0, 1].
+            When `X` has values outside [0, 1] for Bernoulli visible units.
         """
         check_is_fitted(self)
         return self._features(self._check_rows(X, reset=False, outside="warn"))
 
     def _features(self, X: Any, fields: Any = None) -> np.ndarray:
-        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
+        """`transform` of validated rows; ``fields`` replaces `_fields`."""
         H = None
         for rows, ((unit, par, field),) in (fields or self._fields)(X, 0):
             means = unit.mean(field, par)
@@ -512,7 +490,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Raises
         ------
         ValueError
-            When `X` does not have one column for each hidden unit.
+            When `X` does not have a column for each hidden unit.
         """
         check_is_fitted(self)
         H = check_columns(X, self._n_features_out, self.components_.dtype)

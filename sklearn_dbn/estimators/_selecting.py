@@ -1,4 +1,4 @@
-"""Selection of layers and units, as every generator with hidden layers offers it."""
+"""Selection of layers and units from the hidden layers of a generator."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ _UNCHANGED = _Unchanged()
 
 
 class SelectingGenerator(Generator):
-    """A generator whose features are units of chosen layers.
+    """A generator whose features are units of selected layers.
 
-    A subclass keeps `_statistics`, a `UnitStatistics` for each hidden layer, and says what its
-    hidden layers receive (`_fields`) and what a layer says about the one below (`_below`).
+    A subclass sets `_statistics`, a `UnitStatistics` for each hidden layer, and defines the
+    fields of its hidden layers (`_fields`), the means of the layer below one (`_below`), and
+    the unit type and parameters of one (`_unit`).
     """
 
     _selection_constraints: dict = {
@@ -53,9 +54,9 @@ class SelectingGenerator(Generator):
 
     @abstractmethod
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
-        """Of hidden layers 0 to ``top``, unit type, parameters and field, (n_rows, n_units).
+        """Unit type, parameters and field, (n_rows, n_units), of hidden layers 0 to ``top``.
 
-        Block by block, each with the rows of ``X`` that it holds.
+        For one slice of the rows of ``X`` after the other.
         """
 
     @abstractmethod
@@ -76,17 +77,17 @@ class SelectingGenerator(Generator):
         return n_units + (self.n_features_in_ if self.passthrough else 0)
 
     @property
-    def _sees_rows(self) -> bool:
-        """Whether the rows themselves, and not statistics of them, may choose the units."""
+    def _selection_needs_rows(self) -> bool:
+        """Whether the selection may need rows, and not only statistics of them."""
         return hasattr(self.units, "fit") or callable(self.unit_score)
 
-    def _choose(self, X: Any, y: Any, weight: np.ndarray | None = None) -> None:
-        """Resolve the selection parameters against the fitted layers.
+    def _resolve_selection(self, X: Any, y: Any, weight: np.ndarray | None = None) -> None:
+        """Set the selected layers and units, from the selection parameters.
 
-        ``X`` is needed by feature selectors and by score functions alone, which see no rows of
-        ``weight`` 0.
+        Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
         """
-        if self._sees_rows and X is not None and weight is not None and not np.all(weight):
+        some_without_weight = weight is not None and not np.all(weight)
+        if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
             if y is not None:
                 check_consistent_length(X, y)
@@ -99,8 +100,8 @@ class SelectingGenerator(Generator):
         def columns() -> np.ndarray:
             if X is None:
                 raise ValueError(
-                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} is "
-                    "decided by data: pass X, and y where it needs labels, to select."
+                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} needs "
+                    "data: pass X, and y where it needs labels, to select."
                 )
             support = self._bottom_run.machine.units[0].support
             rows = clipped(X, support) if has_outside(X, support) else X
@@ -116,7 +117,7 @@ class SelectingGenerator(Generator):
                         f"{score.shape} for {sum(widths)} units: it must give one for each "
                         "column of H."
                     )
-                # As SelectKBest does: a score that does not exist is the worst.
+                # As in SelectKBest, NaN is the lowest score.
                 score = np.where(np.isnan(score), -np.inf, score)
                 return np.split(score, np.cumsum(widths)[:-1])
             rule = SCORES[self.unit_score]
@@ -132,19 +133,19 @@ class SelectingGenerator(Generator):
     ) -> np.ndarray:
         """Features of the given units of the given layers, (n_rows, n_units).
 
-        ``fields`` may stand in for `_fields`.
+        ``fields`` replaces `_fields`.
         """
         output, found = OUTPUTS[self.output], None
         ends = np.cumsum([0, *map(len, units)])
-        for rows, block in (fields or self._fields)(X, max(layers)):
-            for begin, layer, wanted in zip(ends, layers, units, strict=False):
-                values = output(*block[layer])
+        for rows, of_layers in (fields or self._fields)(X, max(layers)):
+            for begin, layer, selected in zip(ends, layers, units, strict=False):
+                values = output(*of_layers[layer])
                 if found is None:
                     found = np.empty((X.shape[0], ends[-1]), values.dtype)
-                part = found[rows, begin : begin + len(wanted)]
-                # An index array would copy whole layers once more.
-                whole = np.array_equal(wanted, np.arange(values.shape[1]))
-                part[...] = values if whole else values[:, wanted]
+                part = found[rows, begin : begin + len(selected)]
+                # Indexing by an array of all units would copy the layer once more.
+                whole = np.array_equal(selected, np.arange(values.shape[1]))
+                part[...] = values if whole else values[:, selected]
         return found
 
     @of_one_fit
@@ -154,25 +155,25 @@ class SelectingGenerator(Generator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; grey levels are taken as they are. Missing entries, NaN, are filled in by
-            their mean field, in `passthrough` columns too.
+            Rows, without draws from grey levels. Missing entries (NaN) are filled in by their
+            mean field, also in `passthrough` columns.
 
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
-            Layers in the order of `layers`, then the input where `passthrough` is set. Sparse
-            only with `passthrough` of a sparse `X`.
+            Layers in the order of `layers`, then the input columns with `passthrough`. Sparse
+            only with `passthrough` and a sparse `X`.
 
         Warns
         -----
         UserWarning
-            When Bernoulli visible units are given values outside [0, 1].
+            When `X` has values outside [0, 1] for Bernoulli visible units.
         """
         check_is_fitted(self)
         return self._features(self._check_rows(X, reset=False, outside="warn"))
 
     def _features(self, X: Any, fields: Any = None) -> Any:
-        """`transform` of validated rows; ``fields`` may stand in for `_fields`."""
+        """`transform` of validated rows; ``fields`` replaces `_fields`."""
         layers = self.selected_layers_.tolist()
         H = self._columns(X, layers, self.selected_units_, fields)
         if not self.passthrough:
@@ -184,17 +185,17 @@ class SelectingGenerator(Generator):
 
     @of_one_fit
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Rows of the input that the features `X` stand for.
+        """Rows reconstructed from the features `X`.
 
-        From the highest selected layer down, each layer is the mean given the one above, with
-        the selected units in the place of their means. Units of the highest layer that were
-        not selected stand at their mean over the training data. With `passthrough` the
-        input is among the features and is given back as it is.
+        From the highest selected layer down, each layer is the mean given the one above, except
+        for the selected units, whose means are replaced by their features. Units of the highest
+        layer that were not selected have their mean over the training data. With `passthrough`
+        the input columns are returned unchanged.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
-            What `transform` returned, with the same selection.
+            Features from `transform`, with the same selection.
 
         Returns
         -------
@@ -204,7 +205,7 @@ class SelectingGenerator(Generator):
         Raises
         ------
         ValueError
-            When `X` has another number of columns than `transform` gives.
+            When `X` does not have as many columns as `transform` returns.
         """
         check_is_fitted(self)
         if sp.issparse(X):
@@ -214,12 +215,9 @@ class SelectingGenerator(Generator):
             return H[:, -self.n_features_in_ :].copy()
         ends = np.cumsum([len(units) for units in self.selected_units_])
         blocks = np.split(H, ends[:-1], axis=1)
-        given = {
-            int(layer): (units, block)
-            for layer, units, block in zip(
-                self.selected_layers_, self.selected_units_, blocks, strict=True
-            )
-        }
+        layers = self.selected_layers_.tolist()
+        selection = zip(self.selected_units_, blocks, strict=True)
+        given = dict(zip(layers, selection, strict=True))
         top = max(given)
         states = np.tile(self._statistics[top].mean.astype(H.dtype), (len(H), 1))
         for layer in range(top, -1, -1):
@@ -239,7 +237,7 @@ class SelectingGenerator(Generator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the input columns, where these were not seen in `fit`.
+            Names of the input columns, if `fit` got none.
 
         Returns
         -------
@@ -272,21 +270,21 @@ class SelectingGenerator(Generator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), default=None
-            Needed where `units` is a feature selector or `unit_score` a function.
+            Needed if `units` is a feature selector or `unit_score` a function.
         y : array-like of shape (n_samples,), default=None
-            Labels, where these need them.
+            Labels, if these need them.
         layers, units, unit_score, passthrough, output :
-            As the parameters of the same names; those left out stay as they are.
+            As the parameters of the same names; those left out are unchanged.
 
         Returns
         -------
         view : estimator of the same class
-            Fitted, with the same layers in memory; this estimator stays as it is.
+            A fitted copy that shares the layers; this estimator is unchanged.
 
         Raises
         ------
         ValueError, TypeError
-            When the selection does not fit the layers.
+            When the selection is not valid for the layers.
 
         Examples
         --------
@@ -310,5 +308,5 @@ class SelectingGenerator(Generator):
         view.set_params(**{k: v for k, v in new.items() if v is not _UNCHANGED})
         view._validate_params()
         rows = None if X is None else self._check_rows(X, reset=False, outside="warn")
-        view._choose(rows, y)
+        view._resolve_selection(rows, y)
         return view

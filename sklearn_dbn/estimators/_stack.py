@@ -1,4 +1,4 @@
-"""A fitted estimator as a stack of machines over the columns of the user."""
+"""A fitted estimator as a stack of machines over the columns of `X`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ..machine import Machine, fill_in
 from ..training import Run
 from ._base import BaseDeepEstimator
 
-# Values of the widest layer that are computed together; no result depends on it.
+# Largest number of states of a layer that are computed together; no result depends on it.
 _BLOCK_VALUES = 1 << 19
 
 
 class MachineStack(BaseDeepEstimator, ABC):
-    """An estimator whose model is a stack of machines: an RBM, a DBM, or the layers of a DBN.
+    """An estimator that is a stack of machines: an RBM, a DBM, or the layers of a DBN.
 
-    A subclass says how its machines were trained (`_runs`).
+    A subclass defines `_runs`, the trainings of its machines.
 
-    Fine-tuning uses `_runs` and `_with_runs`, `_stack`, `_bottom_run`, `_apart`; of rows
-    `_check_rows`, `_blocks`, `_complete`, `_posterior`, `_features`; what the posterior depends
-    on, `_n_mean_field_steps` and `_inference`; and of a generator that selects, `_choose` and
-    `_sees_rows`.
+    Fine-tuning uses `_runs`, `_with_runs`, `_stack`, `_bottom_run` and `_independent_copy`; for
+    rows `_check_rows`, `_blocks`, `_complete`, `_posterior` and `_features`; for the mean field
+    `_n_mean_field_steps` and `_inference`; and for a selection `_resolve_selection` and
+    `_selection_needs_rows`.
     """
 
     @property
     @abstractmethod
     def _runs(self) -> list[Run]:
-        """The training of each machine, the lowest first."""
+        """The state of the training of each machine, the lowest first."""
 
     @property
     def _bottom_run(self) -> Run:
@@ -43,28 +43,28 @@ class MachineStack(BaseDeepEstimator, ABC):
 
     @abstractmethod
     def _with_runs(self, runs: list[Run]) -> Any:
-        """A copy of the fitted generator with other trainings in the place of its own."""
+        """A copy of the fitted generator with the machines of ``runs``."""
 
     @property
     def _stack(self) -> list[Machine]:
         """The machines, the lowest first; the hidden layer of each is visible to the next.
 
-        The lowest is over standardised columns, the others over the states of the layer below.
+        The visible states of the lowest machine are standardised columns.
         """
         return [run.average for run in self._runs]
 
     @property
     def _n_mean_field_steps(self) -> int:
-        """Sweeps of the mean field in training."""
+        """Mean-field sweeps over a minibatch in training."""
         return 0
 
     @property
     def _inference(self) -> dict[str, Any]:
-        """Parameters of the mean field of the posterior, where it needs sweeps."""
+        """Arguments of `mean_field` for the posterior, if it needs sweeps."""
         return {}
 
     def _base(self) -> list[Any]:
-        """Parameters of units without neighbours that have the moments of the top machine."""
+        """Parameters of the base: units with the moments of those of the top machine."""
         run, machine = self._runs[-1], self._stack[-1]
         moments = run.moments.mean, run.moments.var
         if len(self._runs) == 1:
@@ -77,7 +77,7 @@ class MachineStack(BaseDeepEstimator, ABC):
         """Independent states of all layers of the top machine."""
         return population(self._stack[-1], self._base(), n_rows, n_gibbs_steps, rng)
 
-    def _apart(self) -> Any:
+    def _independent_copy(self) -> Any:
         """A copy that no later training of this estimator changes; it shares the arrays."""
         return copy.copy(self)
 
@@ -94,7 +94,7 @@ class MachineStack(BaseDeepEstimator, ABC):
             yield slice(start, min(start + size, X.shape[0]))
 
     def _standard(self, X: Any) -> Any:
-        """Validated rows as the lowest machine takes them, gaps filled by its mean field.
+        """Visible states of validated rows, with their gaps filled by the mean field.
 
         Sparse rows of bits stay sparse.
         """
@@ -104,25 +104,25 @@ class MachineStack(BaseDeepEstimator, ABC):
     def _filled(
         self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Validated rows, their gaps filled by ``fill(v, missing)``, the others as they are.
+        """Validated rows with their gaps filled by ``fill(v, missing)``.
 
-        ``v`` are standardised rows, their gaps filled by the mean field.
+        ``v`` are the standardised rows with gaps, which the mean field has filled.
         """
         run, found = self._bottom_run, np.empty(X.shape, X.dtype)
         for rows in self._blocks(X):
             part = dense(X[rows])
             found[rows] = part
             missing = np.isnan(part)
-            gappy = np.flatnonzero(missing.any(axis=1))
-            if not len(gappy):
+            with_gaps = np.flatnonzero(missing.any(axis=1))
+            if not len(with_gaps):
                 continue
-            part, missing = part[gappy], missing[gappy]
+            part, missing = part[with_gaps], missing[with_gaps]
             v = fill(fill_in(self._stack[0], run.standard(part)), missing)
-            found[rows][gappy] = np.where(missing, run.measured(v), part)
+            found[rows][with_gaps] = np.where(missing, run.measured(v), part)
         return found
 
     def _complete(self, X: Any) -> Any:
-        """Validated rows, their gaps filled by the mean field; sparse rows stay sparse."""
+        """Validated rows with their gaps filled by the mean field; sparse rows stay sparse."""
         if not has_gaps(X):
             return X
         if not sp.issparse(X):
@@ -134,6 +134,6 @@ class MachineStack(BaseDeepEstimator, ABC):
             gaps = np.isnan(values)
             if gaps.any():
                 filled = self._filled(X[rows], lambda v, missing: v)
-                owner = np.repeat(np.arange(len(filled)), np.diff(X[rows].indptr))
-                values[gaps] = filled[owner[gaps], columns[gaps]]
+                row = np.repeat(np.arange(len(filled)), np.diff(X[rows].indptr))
+                values[gaps] = filled[row[gaps], columns[gaps]]
         return X

@@ -10,20 +10,20 @@ from sklearn.base import clone
 
 
 class TemplateParameters:
-    """Nested parameters of templates: of those that are None, and of each in a sequence.
+    """Nested parameters of templates, also of None and of each template in a sequence.
 
-    ``rbm__n_iter`` puts the default template in the place of None and sets `n_iter` there;
-    ``rbm__0__n_iter`` sets that of the first template of a sequence, which is replaced by
-    another of the same templates. As in scikit-learn, a template itself is set in place; one
-    that is in the sequence several times becomes a clone first.
+    ``rbm__n_iter`` replaces None by the default template and sets its `n_iter`.
+    ``rbm__0__n_iter`` sets that of the first template of a sequence, and replaces the sequence
+    by a copy. As in scikit-learn, the template is set in place; one that occurs several times
+    in the sequence is cloned first.
     """
 
-    # The parameters that are templates. A default may depend on those before it.
+    # Parameters that are templates. The default of one may depend on those before it.
     _template_names: tuple[str, ...]
 
     @abstractmethod
     def _default_template(self, name: str) -> Any:
-        """A new template, which None stands for in the parameter of that name."""
+        """A new template, used where the parameter ``name`` is None."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator.
@@ -31,8 +31,8 @@ class TemplateParameters:
         Parameters
         ----------
         deep : bool, default=True
-            Whether to list the parameters of estimators inside it too, and of the estimators
-            in a sequence, as in ``rbm__0__n_iter``.
+            Whether to include the parameters of estimators inside it, and of the estimators in
+            a sequence, as in ``rbm__0__n_iter``.
 
         Returns
         -------
@@ -55,9 +55,9 @@ class TemplateParameters:
         Parameters
         ----------
         **params : dict
-            Values by name. A name such as ``rbm__n_iter`` sets a parameter of a template, the
-            default one where the template is None, and ``rbm__0__n_iter`` that of the first
-            one of a sequence.
+            Values by name. ``rbm__n_iter`` sets a parameter of a template, of the default one
+            if the template is None, and ``rbm__0__n_iter`` that of the first template of a
+            sequence.
 
         Returns
         -------
@@ -89,16 +89,16 @@ class TemplateParameters:
                 super().set_params(**{f"{name}__{k}": x for k, x in below.items()})
         return self
 
-    def _with_items(self, name: str, templates: list | tuple, asked: dict[str, Any]) -> Any:
-        """A sequence like ``templates``, with what is asked for by index."""
+    def _with_items(self, name: str, templates: list | tuple, params: dict[str, Any]) -> Any:
+        """A sequence like ``templates`` with new ``params``, whose names start by an index."""
         found, nested = list(templates), defaultdict(dict)
-        for key, value in asked.items():
+        for key, value in params.items():
             index, _, below = key.partition("__")
             if index not in map(str, range(len(found))):
                 raise ValueError(
                     f"Invalid parameter {key!r} for {name} of estimator {type(self).__name__}, "
                     f"a sequence of {len(found)} templates. Valid parameters begin with the "
-                    f"place of a template, as in '{name}__0__n_iter'."
+                    f"index of a template, as in '{name}__0__n_iter'."
                 )
             if below:
                 nested[int(index)][below] = value

@@ -1,4 +1,4 @@
-"""Pictures of what a fitted generator has learnt."""
+"""Displays of fitted generators, and their retention after fine-tuning."""
 
 from ._chains import ChainsDisplay
 from ._filters import FiltersDisplay

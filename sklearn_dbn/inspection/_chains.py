@@ -14,17 +14,17 @@ from .._messages import shown
 from .._random import Stream, seed_of
 from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
 
-# Of the annealing that the chains start from.
+# Sweeps of the annealing that draws the first states of the chains.
 _N_TEMPERATURES = 200
 
 
 class ChainsDisplay:
-    """Where chains stand after more and more sweeps, and how slowly they forget.
+    """Images of chains after more and more sweeps, and their autocorrelation.
 
-    The left panel has a row for each chain and a column for each number of sweeps. Chains
-    that mix have nothing left of their first image in the last columns. The right panel has
-    the autocorrelation of these images; where it is near 0, so many sweeps apart, two states
-    of a chain are as good as two samples.
+    The left panel has a row for each chain and a column for each number of sweeps. In chains
+    that mix, the last columns do not resemble the first one. The right panel has the
+    autocorrelation of the images, by the number of sweeps between them: states of a chain are
+    nearly independent where it is near 0.
 
     Parameters
     ----------
@@ -32,18 +32,18 @@ class ChainsDisplay:
         Means of the input, given the state of the hidden layer that the chain moves in.
 
     sweeps : sequence of int
-        Numbers of sweeps after which they were taken.
+        Number of sweeps before each image.
 
     autocorrelation : array-like of shape (n_lags,)
         Correlation of images of a chain, by the number of sweeps between them, from 0.
 
     image_shape : tuple of two ints or None, default=None
-        Height and width of an image; `None` stands for a square.
+        Height and width of an image; `None` is a square.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The grid.
+        The grid of images.
 
     line_ : matplotlib Line2D
         The autocorrelation.
@@ -52,7 +52,7 @@ class ChainsDisplay:
         The panels.
 
     figure_ : matplotlib Figure
-        What these axes are in.
+        The figure of these axes.
 
     Examples
     --------
@@ -85,9 +85,9 @@ class ChainsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of two, default=None
-            One to be divided into the two panels, or both; `None` makes a figure.
+            Axes to divide into the two panels, or both panels; `None` makes a figure.
         im_kw : dict, default=None
-            For `imshow`. All images share one scale of colours.
+            Arguments of `imshow`. All images share one colour scale.
 
         Returns
         -------
@@ -131,19 +131,19 @@ class ChainsDisplay:
         ax: Any = None,
         im_kw: dict | None = None,
     ) -> ChainsDisplay:
-        """Run chains of a fitted generator from independent draws, and show them.
+        """Run chains of a fitted generator from independent draws, and plot them.
 
         Parameters
         ----------
         estimator : RBMTransformer or DBNTransformer
             Fitted.
         n_chains : int, default=10
-            How many chains to run.
+            Number of chains.
         sweeps : sequence of int, default=(0, 1, 3, 10, 30, 100, 300, 1000)
-            When to take an image; the chains run for the last of them. The autocorrelation
-            is over all sweeps of all chains, up to half of that length apart.
+            Number of sweeps before each image; the last is the length of the chains. The
+            autocorrelation is over all sweeps of all chains, at lags up to half that length.
         image_shape : tuple of two ints or None, default=None
-            Height and width of an image; `None` stands for a square.
+            Height and width of an image; `None` is a square.
         random_state : int, RandomState instance or None, default=None
             Fixes the chains.
         ax : matplotlib Axes or array of two, default=None
@@ -158,7 +158,7 @@ class ChainsDisplay:
         Raises
         ------
         ValueError
-            When `sweeps` do not rise, or the rows are not images of `image_shape`.
+            When `sweeps` do not increase, or the rows are not images of `image_shape`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -170,11 +170,13 @@ class ChainsDisplay:
             and sweeps[-1:] >= [2]
         ):
             raise ValueError(
-                f"sweeps={shown(sweeps)} must be ints that rise from 0 or more to 2 or more."
+                f"sweeps={shown(sweeps)} must be increasing ints from 0 or more to 2 or more."
             )
         if not isinstance(n_chains, Integral) or n_chains < 1:
             raise ValueError(f"n_chains={shown(n_chains)} must be a positive int.")
-        images = _run(estimator, n_chains, sweeps[-1] + 1, Stream(seed_of(random_state)))
+        images = _chain_images(
+            estimator, n_chains, sweeps[-1] + 1, Stream(seed_of(random_state))
+        )
         display = cls(
             images[sweeps].swapaxes(0, 1),
             sweeps=sweeps,
@@ -184,13 +186,13 @@ class ChainsDisplay:
         return display.plot(ax, im_kw=im_kw)
 
 
-def _run(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> np.ndarray:
+def _chain_images(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> np.ndarray:
     """Means of the input at each sweep, of shape (n_images, n_chains, n_features)."""
     *lower, top = estimator._stack
     states = estimator._draws(n_chains, _N_TEMPERATURES, rng)
     images = []
     for _ in range(n_images):
-        # Means instead of states: the noise of single pixels would hide what persists.
+        # Means and not states: the noise of single pixels would hide correlations.
         means = top.means([0], states)[0]
         for machine in reversed(lower):
             means = machine.means([0], [None, means])[0]
@@ -200,9 +202,10 @@ def _run(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> np.ndarra
 
 
 def _autocorrelation(images: np.ndarray) -> np.ndarray:
-    """Of rows of a chain, about the mean of all chains, by the number of sweeps apart.
+    """Autocorrelation of (n_images, n_chains, n_features), by the number of sweeps between.
 
-    About the mean of each chain, chains that never leave their first image would seem to mix.
+    The mean is over all chains: less its own mean, a chain that stays at one image would seem
+    to mix.
     """
     n = len(images)
     mean, power = images.mean(axis=(0, 1)), np.zeros(n + 1)

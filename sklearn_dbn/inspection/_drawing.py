@@ -1,4 +1,4 @@
-"""Rows as images in a grid, and several panels in the place of one."""
+"""Rows as images in a grid, and axes that are divided into panels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from .._messages import shown
 
-# Inches that a new figure gives to the longer side of a grid of images.
+# Length in inches of the longer side of a grid of images in a new figure.
 _SIDE = 5.0
-# Between images: neither the paper nor the ink of the scales of colours that are used.
+# Colour between images, which differs from both ends of the colour maps.
 _GAP = "0.55"
 
 
 def check_matplotlib_support(caller: str) -> None:
-    """Matplotlib is there for ``caller`` to draw with."""
+    """Raise an error in the name of ``caller`` unless matplotlib is installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -29,13 +29,13 @@ def check_matplotlib_support(caller: str) -> None:
 
 
 def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
-    """Height and width of the images that rows of ``n_features`` are; None: squares."""
+    """Height and width of images of ``n_features`` pixels; None: squares."""
     if image_shape is None:
         side = math.isqrt(n_features)
         if side * side != n_features:
             raise ValueError(
-                f"image_shape=None stands for a square, and the rows have {n_features} "
-                "features, which make none: give image_shape=(height, width)."
+                f"image_shape=None is a square, and the rows have {n_features} features, which "
+                "make none: give image_shape=(height, width)."
             )
         return side, side
     is_shape = (
@@ -55,14 +55,14 @@ def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
 def draw_images(
     rows: Any, image_shape: Any, n_columns: int | None, ax: Any, **im_kw: Any
 ) -> tuple[Any, Any]:
-    """Draw ``rows`` as one picture, in reading order, on ``ax`` or on a new figure.
+    """Draw ``rows`` as a grid of images, in reading order, on ``ax`` or on a new figure.
 
-    One artist for all of them, so that hundreds of images stay quick to draw. Between them is
-    NaN, one pixel wide, where the axes shine through.
+    One artist draws all images, which is fast for hundreds of them. Between the images is a
+    pixel of NaN, where the background of the axes is visible.
 
     Returns
     -------
-    ax, image : the axes and what was drawn on them
+    ax, image : the axes, and the matplotlib AxesImage
     """
     import matplotlib.pyplot as plt
 
@@ -89,7 +89,7 @@ def draw_images(
 def make_panels(
     ax: Any, n_panels: int, n_columns: int, figsize: tuple[float, float]
 ) -> np.ndarray:
-    """Axes for each of ``n_panels``: on a new figure, in the place of ``ax``, or ``ax``."""
+    """The axes of each panel: on a new figure, in place of the one ``ax``, or ``ax`` itself."""
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
 
@@ -101,7 +101,7 @@ def make_panels(
         figure, place = ax.figure, ax.get_subplotspec()
         if place is None:
             raise ValueError(
-                f"ax={shown(ax)} is in no grid of subplots, so it cannot be divided: make it "
+                f"ax={shown(ax)} is in no grid of subplots and cannot be divided: make it "
                 f"with plt.subplots, or give {n_panels} axes."
             )
         ax.set_axis_off()
@@ -111,7 +111,7 @@ def make_panels(
         if len(axes) != n_panels:
             raise ValueError(
                 f"ax holds {len(axes)} axes for {n_panels} panels: give {n_panels}, or a "
-                "single one to be divided."
+                "single one to divide."
             )
         return axes
     axes = [figure.add_subplot(grid[divmod(i, n_columns)]) for i in range(n_panels)]

@@ -1,4 +1,4 @@
-"""What in the input the hidden units look for."""
+"""Filters of the hidden units."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 class FiltersDisplay:
     """Filters of the units of one hidden layer, as a grid of images.
 
-    The filter of a unit of the first hidden layer is its row of weights. That of a higher unit
-    is the linear projection of its weights to the input [1]_: the sum of the filters of the
-    layer below, weighted by the unit's connections to them. What the units between do to
-    their inputs is left out.
+    The filter of a unit of the first hidden layer is its weights. That of a higher unit is the
+    linear projection of its weights to the input [1]_: the sum of the filters of the layer
+    below, weighted by the weights of the unit. The non-linearity of the units between is
+    ignored.
 
     Parameters
     ----------
     filters : array-like of shape (n_units, n_features)
-        Filters to show, in reading order.
+        Filters to plot, in reading order.
 
     image_shape : tuple of two ints or None, default=None
-        Height and width of an image; `None` stands for a square.
+        Height and width of an image; `None` is a square.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The grid. Each filter is divided by its largest absolute value, so that -1 and 1 are
-        the ends of the scale in all of them.
+        The grid of images. Each filter is divided by its largest absolute value, so that all
+        share the colour scale from -1 to 1.
 
     ax_ : matplotlib Axes
-        Where it is.
+        The axes of the grid.
 
     figure_ : matplotlib Figure
-        What these axes are in.
+        The figure of these axes.
 
     References
     ----------
@@ -68,11 +68,11 @@ class FiltersDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; `None` makes a figure.
+            Axes to draw on; `None` makes a figure.
         n_columns : int, default=None
-            Filters side by side; `None` makes the grid about as high as wide.
+            Number of columns of the grid; `None` makes it about as high as wide.
         im_kw : dict, default=None
-            For `imshow`.
+            Arguments of `imshow`.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class FiltersDisplay:
         check_matplotlib_support(f"{type(self).__name__}.plot")
         filters = np.asarray(self.filters, dtype=float)
         largest = np.abs(filters).max(axis=1, keepdims=True)
-        # A unit without weights stays at the middle of the scale.
+        # The filter of a unit without weights is 0, the middle of the scale.
         filters = filters / np.where(largest > 0, largest, 1)
         kw = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, **(im_kw or {})}
         self.ax_, self.image_ = draw_images(filters, self.image_shape, n_columns, ax, **kw)
@@ -100,7 +100,7 @@ class FiltersDisplay:
         n_columns: int | None = None,
         im_kw: dict | None = None,
     ) -> FiltersDisplay:
-        """Show the filters of a fitted generator.
+        """Plot the filters of a fitted generator.
 
         Parameters
         ----------
@@ -111,9 +111,9 @@ class FiltersDisplay:
         units : None, slice, index array or mask, default=None
             Units of that layer, in this order; `None`: all.
         image_shape : tuple of two ints or None, default=None
-            Height and width of an image; `None` stands for a square.
+            Height and width of an image; `None` is a square.
         ax : matplotlib Axes, default=None
-            Where to draw; `None` makes a figure.
+            As in `plot`.
         n_columns : int, default=None
             As in `plot`.
         im_kw : dict, default=None
@@ -126,7 +126,7 @@ class FiltersDisplay:
         Raises
         ------
         ValueError
-            When there is no such layer or unit, or the rows are not images of `image_shape`.
+            When a layer or unit does not exist, or the rows are not images of `image_shape`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -156,7 +156,7 @@ def _resolve_units(units: Any, layer: int, n_units: int) -> np.ndarray:
         index = np.array([])
     if index.ndim != 1 or not len(index):
         raise ValueError(
-            f"units={shown(units)} does not choose among the {n_units} units of layer {layer}: "
+            f"units={shown(units)} selects none of the {n_units} units of layer {layer}: "
             f"give indices from 0 to {n_units - 1}, a mask or a slice."
         )
     return index

@@ -1,4 +1,4 @@
-"""What training recorded, pass by pass."""
+"""The history of a training, pass by pass."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _N_COLUMNS = 3
 
 
 class HistoryDisplay:
-    """Curves of what training recorded after each pass, a panel for each quantity.
+    """Curves of the history of a training, a panel for each quantity.
 
     Parameters
     ----------
     history : list of dicts of lists of float
-        The `history_` of each layer. NaN leaves a gap in a curve.
+        The `history_` of each layer. A curve is interrupted at NaN.
 
     quantities : sequence of str or None, default=None
         Keys of those dicts, a panel for each; `None`: all.
@@ -27,13 +27,13 @@ class HistoryDisplay:
     Attributes
     ----------
     lines_ : list of lists of matplotlib Line2D
-        For each panel the curves of the layers that recorded its quantity.
+        For each panel the curves of the layers whose history has its quantity.
 
     axes_ : ndarray of matplotlib Axes
         The panels.
 
     figure_ : matplotlib Figure
-        What these axes are in.
+        The figure of these axes.
 
     Examples
     --------
@@ -59,9 +59,9 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            One to be divided into panels, or one for each; `None` makes a figure.
+            Axes to divide into panels, or one for each panel; `None` makes a figure.
         line_kw : dict, default=None
-            For the `plot` of every curve.
+            Arguments of the `plot` of every curve.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class HistoryDisplay:
             lines = []
             for layer, record in enumerate(self.history):
                 values = record.get(quantity, [])
-                # The points make visible a pass that has gaps on both sides.
+                # Markers show a pass between two NaN, which no line does.
                 kw = {"marker": ".", "markersize": 3, "color": f"C{layer}", "lw": 1.2}
                 kw |= {"label": f"layer {layer}", **(line_kw or {})}
                 if len(values):
@@ -96,7 +96,7 @@ class HistoryDisplay:
             panel.title.set_fontsize("medium")
             panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
             if quantity.endswith("_units"):
-                # Counts: an axis about a constant 0 would show hundredths of a unit.
+                # Counts: without limits, the axis of a constant 0 would show fractions.
                 top = max(1.0, panel.get_ylim()[1])
                 panel.set_ylim(-0.05 * top, top)
                 panel.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -108,14 +108,14 @@ class HistoryDisplay:
         recorded = list(dict.fromkeys(name for record in self.history for name in record))
         if not recorded:
             raise ValueError("history holds no quantity: train for one pass or more.")
-        chosen = recorded if self.quantities is None else self.quantities
-        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-        if not chosen or not set(chosen) <= set(recorded):
+        quantities = recorded if self.quantities is None else self.quantities
+        quantities = [quantities] if isinstance(quantities, str) else list(quantities)
+        if not quantities or not set(quantities) <= set(recorded):
             raise ValueError(
-                f"quantities={shown(self.quantities)} must be some of what was recorded, "
+                f"quantities={shown(self.quantities)} must be some of those in history, "
                 f"{', '.join(recorded)}."
             )
-        return chosen
+        return quantities
 
     @classmethod
     def from_estimator(
@@ -126,14 +126,14 @@ class HistoryDisplay:
         ax: Any = None,
         line_kw: dict | None = None,
     ) -> HistoryDisplay:
-        """Show the `history_` of a fitted generator.
+        """Plot the `history_` of a fitted generator.
 
         Parameters
         ----------
         estimator : RBMTransformer or DBNTransformer
             Fitted.
         quantities : sequence of str or None, default=None
-            What to show, a panel for each; `None`: all that was recorded.
+            Keys of `history_`, a panel for each; `None`: all.
         ax : matplotlib Axes or array of them, default=None
             As in `plot`.
         line_kw : dict, default=None

@@ -1,4 +1,4 @@
-"""What fine-tuning left of a generator."""
+"""The retention of a generator after fine-tuning."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def generative_retention(
     estimator : DBNClassifier or DBNRegressor
         Fitted.
     X : {array-like, sparse matrix} of shape (n_rows, n_features)
-        Complete rows to score, best such as training has not seen.
+        Rows to score, without missing entries, preferably held-out ones.
     n_samples : int, default=100
-        Rows to draw from each generator.
+        Number of rows to draw from each generator.
     n_gibbs_steps : int, default=200
-        Sweeps of the chains before these are taken.
+        As in `sample`.
     random_state : int, RandomState instance or None, default=0
         Fixes the draws.
 
     Returns
     -------
     retention : Bunch
-        With `before` and `after`, each a Bunch of `log_likelihood`, the mean over rows in nats
-        as `score` gives it; `forward` and `reverse`, the same by either way of annealed
-        importance sampling alone, of which the first flatters a generator that mixes badly;
-        `interval`, its lowest and highest value within three standard errors of either way;
+        With `before` and `after`, each a Bunch of `log_likelihood`, the mean over rows in nats,
+        as in `score`; `forward` and `reverse`, the same by only one direction of annealed
+        importance sampling, of which the first is too high if chains do not mix; `interval`,
+        its lowest and highest value within three standard errors of either direction;
         `reconstruction_error`, the mean squared difference between a row and its
         reconstruction; and `samples`, an ndarray of shape (n_samples, n_features).
 
@@ -54,8 +54,8 @@ def generative_retention(
     >>> X = (X > 8).astype(float)
     >>> rbm = RBMTransformer(16, n_iter=20, random_state=0)
     >>> model = DBNClassifier(rbm, n_iter=20, random_state=0).fit(X, y)
-    >>> kept = generative_retention(model, X)
-    >>> bool(kept.after.log_likelihood < kept.before.log_likelihood)
+    >>> retention = generative_retention(model, X)
+    >>> bool(retention.after.log_likelihood < retention.before.log_likelihood)
     True
     """
     check_is_fitted(estimator)
@@ -63,11 +63,11 @@ def generative_retention(
     found = {}
     for name, generator in generators.items():
         partition = generator.log_partition()
-        # Rows are then scored with this one, instead of with another like it.
-        generator._known.setdefault("log_z", partition.value)
+        # `score` then uses this log Z and does not estimate it again.
+        generator._estimates.setdefault("log_z", partition.value)
         score = generator.score(X)
-        ways = [partition.forward, partition.reverse]
-        values = [partition.value if way is None else way.value for way in ways]
+        directions = [partition.forward, partition.reverse]
+        values = [partition.value if x is None else x.value for x in directions]
         rows = X.toarray() if sp.issparse(X) else np.asarray(X)
         error = float(np.mean((rows - generator.reconstruct(X)) ** 2))
         low, high = partition.interval
@@ -90,15 +90,15 @@ class RetentionDisplay:
     Parameters
     ----------
     retention : Bunch
-        What `generative_retention` returned.
+        The result of `generative_retention`.
 
     image_shape : tuple of two ints or None, default=None
-        Height and width of an image; `None` stands for a square.
+        Height and width of an image; `None` is a square.
 
     Attributes
     ----------
     bars_ : matplotlib BarContainer
-        The mean log-likelihood before and after, and how far it is known.
+        The mean log-likelihood before and after, with `interval` as error bars.
 
     images_ : list of two matplotlib AxesImage
         Samples before and after.
@@ -107,7 +107,7 @@ class RetentionDisplay:
         The panels.
 
     figure_ : matplotlib Figure
-        What these axes are in.
+        The figure of these axes.
 
     See Also
     --------
@@ -139,11 +139,11 @@ class RetentionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of three, default=None
-            One to be divided into panels, or one for each; `None` makes a figure.
+            Axes to divide into panels, or one for each panel; `None` makes a figure.
         bar_kw : dict, default=None
-            For `bar`.
+            Arguments of `bar`.
         im_kw : dict, default=None
-            For `imshow`.
+            Arguments of `imshow`.
 
         Returns
         -------
@@ -160,9 +160,9 @@ class RetentionDisplay:
         self.axes_ = make_panels(ax, 3, 3, (10, 3.4))
         self.figure_ = self.axes_[0].figure
         score = np.array([part.log_likelihood for part in parts.values()])
-        known = np.array([part.interval for part in parts.values()])
-        reach = np.abs(np.stack([score - known[:, 0], known[:, 1] - score]))
-        kw = {"color": ["C0", "C1"], "yerr": reach, "capsize": 4, **(bar_kw or {})}
+        low, high = np.transpose([part.interval for part in parts.values()])
+        errors = np.abs(np.stack([score - low, high - score]))
+        kw = {"color": ["C0", "C1"], "yerr": errors, "capsize": 4, **(bar_kw or {})}
         self.bars_ = self.axes_[0].bar(list(parts), score, **kw)
         self.axes_[0].set(ylabel="mean log-likelihood, nats")
         self.images_ = []
@@ -187,7 +187,7 @@ class RetentionDisplay:
         bar_kw: dict | None = None,
         im_kw: dict | None = None,
     ) -> RetentionDisplay:
-        """Compare the generators of a fine-tuned estimator, and show them.
+        """Compare the generators of a fine-tuned estimator, and plot the result.
 
         Parameters
         ----------
@@ -196,13 +196,13 @@ class RetentionDisplay:
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
             As in `generative_retention`.
         n_samples : int, default=100
-            As there.
+            As in `generative_retention`.
         image_shape : tuple of two ints or None, default=None
-            Height and width of an image; `None` stands for a square.
+            Height and width of an image; `None` is a square.
         n_gibbs_steps : int, default=200
             As in `generative_retention`.
         random_state : int, RandomState instance or None, default=0
-            As there.
+            As in `generative_retention`.
         ax : matplotlib Axes or array of three, default=None
             As in `plot`.
         bar_kw : dict, default=None

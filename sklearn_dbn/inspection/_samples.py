@@ -14,31 +14,30 @@ from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 class SamplesDisplay:
     """Rows drawn from a generator, as a grid of images.
 
-    Make it with `from_estimator`; or with rows of data, to have these drawn in the same way
-    beside the samples.
+    Made with `from_estimator`, or with rows of data, to compare them with samples.
 
     Parameters
     ----------
     samples : array-like of shape (n_samples, n_features)
-        Rows to show, in reading order.
+        Rows to plot, in reading order.
 
     image_shape : tuple of two ints or None, default=None
-        Height and width of an image; `None` stands for a square.
+        Height and width of an image; `None` is a square.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The grid.
+        The grid of images.
 
     ax_ : matplotlib Axes
-        Where it is.
+        The axes of the grid.
 
     figure_ : matplotlib Figure
-        What these axes are in.
+        The figure of these axes.
 
     See Also
     --------
-    ChainsDisplay : How far the chains behind the samples go.
+    ChainsDisplay : How well chains of the generator mix.
 
     Examples
     --------
@@ -64,11 +63,11 @@ class SamplesDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; `None` makes a figure.
+            Axes to draw on; `None` makes a figure.
         n_columns : int, default=None
-            Images side by side; `None` makes the grid about as high as wide.
+            Number of columns of the grid; `None` makes it about as high as wide.
         im_kw : dict, default=None
-            For `imshow`. All images share one scale of colours.
+            Arguments of `imshow`. All images share one colour scale.
 
         Returns
         -------
@@ -93,22 +92,22 @@ class SamplesDisplay:
         n_columns: int | None = None,
         im_kw: dict | None = None,
     ) -> SamplesDisplay:
-        """Draw rows from a fitted generator, by its `sample`, and show them.
+        """Draw rows from a fitted generator by `sample`, and plot them.
 
         Parameters
         ----------
         estimator : RBMTransformer or DBNTransformer
             Fitted.
         n_samples : int, default=100
-            How many rows to draw.
+            Number of rows to draw.
         image_shape : tuple of two ints or None, default=None
-            Height and width of an image; `None` stands for a square.
+            Height and width of an image; `None` is a square.
         n_gibbs_steps : int, default=200
-            Sweeps of the chains before the rows are taken.
+            As in `sample`.
         random_state : int, RandomState instance or None, default=None
             Fixes the draws.
         ax : matplotlib Axes, default=None
-            Where to draw; `None` makes a figure.
+            As in `plot`.
         n_columns : int, default=None
             As in `plot`.
         im_kw : dict, default=None

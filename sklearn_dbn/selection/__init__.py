@@ -1,4 +1,4 @@
-"""Which layers, and which of their units, become features."""
+"""Selection of the layers and units that become features."""
 
 from ._collect import collect
 from ._layers import layer_subsets, resolve_layers

@@ -28,13 +28,13 @@ def collect(
     statistics : sequence of UnitStatistics, the first hidden layer first
     machine : Machine
     rows : Rows
-        Of its visible layer; the gaps are filled by its mean field.
+        Rows of its visible layer; the gaps are filled by its mean field.
     columns : tuple of two arrays of shape (n_columns,) or None
-        Shift and scale of the columns, where the machine takes standardised ones.
+        Shift and scale of the columns, if the visible states are standardised columns.
     **inference
-        Parameters of `mean_field`.
+        Arguments of `mean_field`.
     """
-    # Gaps are filled in standardised columns, which rows in blocks are not.
+    # `_add` fills the gaps, in standardised columns: the rows of `accumulate` are not.
     bottom, rows.bottom = rows.bottom, rows.lower[0] if rows.lower else None
     rows.accumulate(list(statistics), partial(_add, machine, columns, inference))
     rows.bottom = bottom
@@ -51,5 +51,5 @@ def _add(
     v = complete(machine, *(columns or (None, None)), block)
     fields = mean_field(machine, v, **inference).fields
     hidden = zip(statistics, machine.units[1:], machine.par[1:], fields[1:], strict=True)
-    for seen, unit, par, field in hidden:
-        seen.add(unit, par, field, weight)
+    for of_layer, unit, par, field in hidden:
+        of_layer.add(unit, par, field, weight)

@@ -1,4 +1,4 @@
-"""Which layers."""
+"""Selection of layers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def layer_subsets(
     n_layers : int
         Number of hidden layers.
     min_size, max_size : int, default=1 and None
-        Sizes of the smallest and of the largest subset; `None` stands for `n_layers`.
+        Sizes of the smallest and of the largest subset; `None` is `n_layers`.
 
     Returns
     -------
     subsets : list of tuples of int
-        Values for the parameter `layers`, small subsets first.
+        Values of the parameter `layers`, small subsets first.
 
     Raises
     ------
     ValueError
-        When the sizes leave no subset.
+        When there is no subset of these sizes.
 
     Examples
     --------
@@ -51,36 +51,37 @@ def layer_subsets(
 
 
 def resolve_layers(layers: int | slice | Sequence[int] | str, n_layers: int) -> tuple[int, ...]:
-    """The layers that ``layers`` names, counted from the first, in the order given.
+    """The numbers of the layers in ``layers``, counted from the first, in the order given.
 
     Raises
     ------
     ValueError, TypeError
-        When ``layers`` names none, one twice, one that is not there, or is of another kind.
+        When ``layers`` is empty, repeats a layer, names one that does not exist, or has another
+        type.
     """
-    there = (
+    existing = (
         f"the generator has {n_layers} hidden layers, 0 to {n_layers - 1} or -{n_layers} to -1"
     )
     if isinstance(layers, str) and layers == "all":
         return tuple(range(n_layers))
     if isinstance(layers, slice):
-        chosen: list[Any] = list(range(n_layers)[layers])
+        numbers: list[Any] = list(range(n_layers)[layers])
     elif isinstance(layers, Integral) and not isinstance(layers, bool):
-        chosen = [layers]
+        numbers = [layers]
     elif isinstance(layers, (Sequence, np.ndarray)) and not isinstance(layers, str):
-        chosen = list(layers)
+        numbers = list(layers)
     else:
-        chosen = [None]
-    if not all(isinstance(i, Integral) and not isinstance(i, bool | np.bool_) for i in chosen):
+        numbers = [None]
+    if not all(isinstance(i, Integral) and not isinstance(i, bool | np.bool_) for i in numbers):
         raise TypeError(
             f"layers must be an int, a slice, a sequence of ints or 'all', got {shown(layers)}."
         )
-    if not chosen:
-        raise ValueError(f"layers={shown(layers)} chooses no layer: {there}.")
-    for i in chosen:
+    if not numbers:
+        raise ValueError(f"layers={shown(layers)} selects no layer: {existing}.")
+    for i in numbers:
         if not -n_layers <= i < n_layers:
-            raise ValueError(f"layers={shown(layers)} names layer {shown(int(i))}: {there}.")
-    resolved = tuple(int(i) % n_layers for i in chosen)
+            raise ValueError(f"layers={shown(layers)} names layer {shown(int(i))}: {existing}.")
+    resolved = tuple(int(i) % n_layers for i in numbers)
     if len(set(resolved)) < len(resolved):
         raise ValueError(f"layers={shown(layers)} names a layer twice: name each once.")
     return resolved

@@ -1,4 +1,4 @@
-"""Scores of units that need no labels, from additive statistics of their means."""
+"""Scores of units without labels, from additive statistics of their means."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-_MEMORY_ROWS = 10_000
+# Rows before a `partial_fit` count as so many at most.
+_WINDOW = 10_000
 
 
 class UnitStatistics:
-    """Weighted sums over rows of what the scores are made of, in float64.
+    """Weighted sums over rows, in float64, from which the scores are computed.
 
     Parameters
     ----------
@@ -22,29 +23,29 @@ class UnitStatistics:
         self.sums = np.zeros((3, n_units))
 
     def empty(self) -> UnitStatistics:
-        """Statistics of as many units over no rows."""
+        """Statistics of the same units over no rows."""
         return UnitStatistics(self.sums.shape[1])
 
     def merge(self, other: UnitStatistics) -> None:
-        """Take in the rows that ``other`` has seen."""
+        """Add the rows of ``other``."""
         self.sums += other.sums
         self.weight += other.weight
 
     def add(self, unit: Any, par: Any, field: np.ndarray, weight: np.ndarray) -> None:
-        """Take in the fields of some rows, shape (n_rows, n_units)."""
+        """Add rows, given the fields of the units, (n_rows, n_units)."""
         mean = unit.mean(field, par)
-        left = unit.uncertainty(field, par, mean)
-        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ left])
+        uncertainty = unit.uncertainty(field, par, mean)
+        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ uncertainty])
         self.weight += float(weight.sum())
 
-    def forget(self, factor: float) -> None:
-        """Let what has been taken in so far count less."""
+    def scale(self, factor: float) -> None:
+        """Multiply the weight of all rows so far."""
         self.weight *= factor
         self.sums *= factor
 
-    def make_room(self, n_rows: int) -> None:
-        """Let no more than about 10,000 rows count, before ``n_rows`` more come."""
-        self.forget(_MEMORY_ROWS / (_MEMORY_ROWS + n_rows))
+    def discount(self, n_rows: int) -> None:
+        """Reduce the weight of earlier rows before ``n_rows`` are added, to 10,000 at most."""
+        self.scale(_WINDOW / (_WINDOW + n_rows))
 
     @property
     def mean(self) -> np.ndarray:
@@ -57,12 +58,12 @@ class UnitStatistics:
     def information(self, unit: Any, par: Any) -> np.ndarray:
         """I(h; v) = H(E p) - E H(p) of each unit, in nats.
 
-        An upper bound on what the unit can pass on (Berglund, Raiko, Cho 2015,
-        doi:10.1016/j.neunet.2014.09.004). Units that are not on or off are taken to be normal,
-        given the input and over all inputs.
+        An upper bound on the information that the unit transmits (Berglund, Raiko, Cho 2015,
+        doi:10.1016/j.neunet.2014.09.004). Real-valued units are assumed to be normal, given the
+        row and over all rows.
         """
-        left = self.sums[2] / self.weight
-        return np.maximum(unit.information(self.mean, self.variance, left), 0.0)
+        uncertainty = self.sums[2] / self.weight
+        return np.maximum(unit.information(self.mean, self.variance, uncertainty), 0.0)
 
 
 SCORES = {

@@ -1,4 +1,4 @@
-"""Which units of the chosen layers."""
+"""Selection of units in the selected layers."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def resolve_units(
     columns: Callable[[], np.ndarray],
     y: Any = None,
 ) -> tuple[list[np.ndarray], Any]:
-    """The units that ``units`` names, an index array for each chosen layer.
+    """The units that ``units`` selects, an index array for each selected layer.
 
     Parameters
     ----------
     units : None, int, float, mapping or feature selector
-        See the parameter of the estimators.
+        As the parameter of the estimators.
     layers : sequence of int
-        The chosen layers.
+        The selected layers.
     sizes : sequence of int
-        Their numbers of units. A mapping may count layers from the last one of the whole
-        generator, so ``sizes`` has an entry for each of its layers.
+        The number of units of each layer of the generator, selected or not: a mapping may count
+        layers from the last one.
     scores : callable
-        Gives the score of each unit, an array for each chosen layer.
+        Returns the scores of the units, an array for each selected layer.
     columns : callable
-        Gives the features of all units of the chosen layers, for a feature selector.
+        Returns the features of all units of the selected layers, for a feature selector.
     y : array-like, default=None
         For the feature selector.
 
@@ -60,12 +60,14 @@ def resolve_units(
                 "selector, such as SelectKBest."
             )
         selector = clone(units).fit(columns(), y)
-        chosen = selector.get_support(indices=True)
-        if not len(chosen):
-            raise ValueError(f"units={shown(units)} selected no unit: relax it.")
-        return _split(chosen, widths), selector
+        selected = selector.get_support(indices=True)
+        if not len(selected):
+            raise ValueError(
+                f"units={shown(units)} selected no unit: set it to select one or more."
+            )
+        return _split(selected, widths), selector
     k = _count(units, sum(widths), "units")
-    # Stable, so that among equal scores the first units win, on every machine.
+    # Stable: of units with equal scores, the first ones are selected on every computer.
     best = np.argsort(-np.concatenate(scores()), kind="stable")[:k]
     return _split(np.sort(best), widths), None
 
@@ -79,7 +81,7 @@ def _from_mapping(
         layer = key % n_layers if isinstance(key, Integral) and -n_layers <= key else key
         if layer not in layers or layer in specs or isinstance(key, bool):
             raise ValueError(
-                f"units has the key {shown(key)}: its keys must be layers chosen by the "
+                f"units has the key {shown(key)}: its keys must be layers selected by the "
                 f"parameter layers, here {shown(tuple(layers))}, each once."
             )
         specs[layer] = spec
@@ -97,14 +99,14 @@ def _from_mapping(
             index = _from_array(spec, width, layer)
         if not len(index):
             raise ValueError(
-                f"units[{layer}] chooses no unit: leave layer {layer} out of layers instead."
+                f"units[{layer}] selects no unit: leave layer {layer} out of layers instead."
             )
         selected.append(index)
     return selected
 
 
 def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
-    """An index array or a mask of one layer as an index array."""
+    """The index array of an index array or a mask of the units of one layer."""
     array = np.asarray(spec)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
         raise TypeError(
@@ -131,7 +133,7 @@ def _from_array(spec: Any, width: int, layer: int) -> np.ndarray:
 
 
 def _count(spec: Any, total: int, name: str) -> int:
-    """How many of ``total`` units an int or a fraction stands for."""
+    """The number of units that an int or a fraction of ``total`` selects."""
     if isinstance(spec, bool | np.bool_) or not isinstance(spec, Real):
         raise TypeError(
             f"{name} must be None, an int, a float, a mapping from layers or a feature "
@@ -141,7 +143,7 @@ def _count(spec: Any, total: int, name: str) -> int:
         if not 1 <= spec <= total:
             raise ValueError(
                 f"{name}={shown(spec)} must be at least 1 and at most {total}, the number of "
-                "units to choose from."
+                "units to select from."
             )
         return int(spec)
     if not 0 < spec <= 1:
@@ -149,8 +151,8 @@ def _count(spec: Any, total: int, name: str) -> int:
     return max(1, round(float(spec) * total))
 
 
-def _split(chosen: np.ndarray, widths: Sequence[int]) -> list[np.ndarray]:
-    """Cut indices of the columns of all chosen layers into indices within each."""
+def _split(selected: np.ndarray, widths: Sequence[int]) -> list[np.ndarray]:
+    """Indices within each layer, from sorted indices of the columns of all layers."""
     ends = np.cumsum(widths)
-    parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    parts = np.split(selected, np.searchsorted(selected, ends[:-1]))
     return [part - (end - width) for part, end, width in zip(parts, ends, widths, strict=True)]

@@ -100,7 +100,7 @@ def test_the_pretrained_generator_stays_and_the_tuned_one_is_whole(kind, weight)
     assert tuned.sample(3, n_gibbs_steps=2, random_state=0).shape == (3, 64)
     assert tuned.transform(X).shape == generator.transform(X).shape
     assert tuned.reconstruct(X).shape == X.shape
-    assert "log_z" not in tuned._known
+    assert "log_z" not in tuned._estimates
     for old, new in zip(generator._stack, tuned._stack, strict=True):
         assert np.array_equal(old.par[0], new.par[0]) == (weight == 0)
     if "dbm" not in kind and kind != "gaussian hidden":

@@ -100,7 +100,7 @@ def test_free_energy_and_score_differ_by_the_partition_function(generator):
 def test_bits_more_than_certain_are_not_believed(generator):
     fitted = clone(generator).fit(DIGITS)
     # As if annealing had missed all but a small part.
-    fitted._known["log_z"] = fitted.log_partition().value - 100
+    fitted._estimates["log_z"] = fitted.log_partition().value - 100
     with pytest.warns(RuntimeWarning, match="binary rows cannot have more than 0"):
         fitted.score_samples(DIGITS[:5])
     fitted.free_energy(DIGITS[:5])
@@ -349,7 +349,7 @@ def test_a_reconstruction_goes_up_and_down(generator):
 @generators
 def test_what_cannot_be_drawn_is_said(generator):
     fitted = clone(generator).fit(DIGITS)
-    with pytest.raises(ValueError, match="n_samples=2 with given= asks for two things"):
+    with pytest.raises(ValueError, match="n_samples=2 and given= cannot both be set"):
         fitted.sample(2, given=DIGITS)
     with pytest.raises(ValueError, match="X has 63 features"):
         fitted.impute(DIGITS[:, 1:])
@@ -501,7 +501,7 @@ def test_blocks_of_rows_hold_little_at_once(generator, monkeypatch):
 @pytest.mark.parametrize("call", ["transform", "score_samples", "sample"])
 def test_memory_is_that_of_the_result_and_a_block(generator, call, monkeypatch):
     fitted = clone(generator).fit(DIGITS[:, :20])
-    fitted._known["log_z"] = 1e3
+    fitted._estimates["log_z"] = 1e3
     X = np.tile(DIGITS[:, :20], (25, 1))
     given, options = (X,), {}
     if call == "sample":

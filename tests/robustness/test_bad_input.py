@@ -123,8 +123,8 @@ def test_a_stack_that_diverges_says_which_learning_rate_to_try(method):
 
 
 SELECTIONS = {
-    "no layer": ({"layers": []}, ValueError, "layers=.* chooses no layer: .* 2 hidden"),
-    "empty slice": ({"layers": slice(2, None)}, ValueError, "chooses no layer"),
+    "no layer": ({"layers": []}, ValueError, "layers=.* selects no layer: .* 2 hidden"),
+    "empty slice": ({"layers": slice(2, None)}, ValueError, "selects no layer"),
     "layer too high": ({"layers": 2}, ValueError, "names layer 2: .* 0 to 1"),
     "layer too low": ({"layers": [0, -3]}, ValueError, "names layer -3"),
     "layer twice": ({"layers": [0, -2]}, ValueError, "names a layer twice"),
@@ -141,10 +141,10 @@ SELECTIONS = {
     "unit out of range": ({"units": {1: [0, 3]}}, ValueError, r"units\[1\] names unit 3"),
     "unit twice": ({"units": {1: [0, -3]}}, ValueError, "names a unit twice"),
     "mask too short": ({"units": {1: [True, False]}}, ValueError, "mask of length 2.* 3 units"),
-    "mask of none": ({"units": {1: [False] * 3}}, ValueError, "chooses no unit"),
+    "mask of none": ({"units": {1: [False] * 3}}, ValueError, "selects no unit"),
     "units of floats": ({"units": {1: [0.5]}}, TypeError, "index array"),
     "layer key twice": ({"units": {1: 1, -1: 2}}, ValueError, "key -1.* each once"),
-    "slice of none": ({"units": {1: slice(3, 9)}}, ValueError, "chooses no unit"),
+    "slice of none": ({"units": {1: slice(3, 9)}}, ValueError, "selects no unit"),
     "array of arrays": ({"units": {1: [[0, 1]]}}, TypeError, "index array"),
     "too many of a layer": ({"units": {1: 4}}, ValueError, r"units\[1\]=4 .* at most 3"),
     "fraction of a layer": ({"units": {1: 1.5}}, ValueError, r"units\[1\]=1.5 .* \(0, 1\]"),

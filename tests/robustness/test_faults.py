@@ -290,7 +290,7 @@ RBM = RBMTransformer(6, n_iter=3)
     [
         (RBM, "epoch", "RBMTransformer was interrupted before there was a whole pass"),
         (DBN, "epoch", "DBNTransformer was interrupted before there was a whole pass"),
-        (DBMTransformer((6, 5), rbm=RBM), "pass", "DBMTransformer .* as it was before"),
+        (DBMTransformer((6, 5), rbm=RBM), "pass", "DBMTransformer .* is unchanged"),
         (DBNClassifier(RBM), "pretraining", "DBNClassifier .* while its transformer"),
         (DBNClassifier(RBM, solver="cg"), "pretraining", "DBNClassifier .* while its"),
     ],
@@ -318,7 +318,7 @@ def test_a_stack_keeps_its_whole_layers(count):
 
 def test_an_interrupt_says_how_to_go_on(tmp_path, count):
     dbn = clone(DBN).set_params(layers=0, memory=tmp_path / "cache")
-    with pytest.raises(KeyboardInterrupt, match="the same fit goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="the same fit continues from there"):
         dbn.set_callbacks(Stops("epoch", 4)).fit(X)
     assert count() == 2
     dbn.set_callbacks().fit(X)

@@ -68,14 +68,14 @@ def test_weights_count_as_repetitions_do():
 def test_what_is_forgotten_counts_less():
     statistics, par = UnitStatistics(1), np.zeros((1, 1))
     statistics.add(Bernoulli(), par, logit(np.full((8, 1), 0.2)), np.ones(8))
-    statistics.forget(0.25)
+    statistics.scale(0.25)
     statistics.add(Bernoulli(), par, logit(np.full((2, 1), 0.8)), np.ones(2))
     np.testing.assert_allclose(statistics.mean, [0.5])
-    # Of one mean alone, forgetting takes nothing from the score.
+    # The same factor on all rows does not change the score.
     alone = UnitStatistics(1)
     alone.add(Bernoulli(), par, logit(np.array([[0.1], [0.9]])), np.ones(2))
     before = alone.information(Bernoulli(), par)
-    alone.forget(0.1)
+    alone.scale(0.1)
     np.testing.assert_allclose(alone.information(Bernoulli(), par), before)
 
 

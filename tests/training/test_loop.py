@@ -252,7 +252,7 @@ def test_what_a_step_of_any_sampler_reports_is_in_the_history(name):
     rows = Rows(X, np.ones(20), units[0])
     settings = make_settings(sampler=Reporting(1), batch_size=5)
     run = start(units, [4, 3], rows, settings, 5, Stream(0))
-    for _ in train(run, rows, settings, 2, watch(run, rows)):
+    for _ in train(run, rows, settings, 2, rows_to_record(run, rows)):
         pass
     assert Reporting.steps == [float(i) for i in range(8)]
     assert run.history["steps_before"] == [1.5, 5.5]
