@@ -1,4 +1,4 @@
-"""From labels to the targets of a network, with classes and their weights."""
+"""The targets of a network from labels, with classes and their weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Classes(NamedTuple):
     ----------
     labels : array of shape (n_classes,)
     multilabel : bool
-        Whether a row may have several of them.
+        Whether a row may have several classes.
     """
 
     labels: np.ndarray
@@ -47,24 +47,24 @@ def class_targets(
     unlabeled, class_weight
         The parameters of `DBNClassifier`.
     fitted : Classes or None
-        Those of the network to go on with.
+        Those of the fitted network that the training continues.
     chunk : bool
-        Whether there will be rows of other calls.
+        Whether other calls have other rows.
     classes : array-like or None
-        All labels that any call will see.
+        All labels of all calls.
     """
-    labels, known = labels_of(y, unlabeled)
-    if len(known) != X.shape[0]:
+    labels, labelled = labels_of(y, unlabeled)
+    if len(labelled) != X.shape[0]:
         raise ValueError(
-            f"y has {len(known)} labels for the {X.shape[0]} rows of X: give one for each."
+            f"y has {len(labelled)} labels for the {X.shape[0]} rows of X: give one for each."
         )
     if chunk and class_weight == "balanced":
         raise ValueError(
             "class_weight='balanced' needs all labels at once: call fit, or give "
             "partial_fit a dict of weights."
         )
-    rows = rows_with_target(known, weight)
-    # It looks whether floats are whole numbers, and huge ones are no integers.
+    rows = rows_with_target(labelled, weight)
+    # type_of_target converts floats to integers, and huge ones are too large for that.
     with np.errstate(invalid="ignore"):
         kind = type_of_target(labels, input_name="y", raise_unknown=True)
     if kind.startswith("continuous") or kind == "multiclass-multioutput":
@@ -75,24 +75,24 @@ def class_targets(
     several = kind == "multilabel-indicator"
     if fitted is not None and several != fitted.multilabel:
         raise ValueError(
-            f"y is {kind}, and the fitted network to go on with was trained on "
+            f"y is {kind}, and the fitted network was trained on "
             f"{'several labels' if fitted.multilabel else 'one label'} for each row: fit a "
             "clone."
         )
-    counts = weight[known] != 0
+    positive = weight[labelled] != 0
     if several:
         found = _classes_of_indicators(labels, class_weight, fitted)
-        labels = labels[counts]
+        labels = labels[positive]
         values, of_class = _indicators(labels, weight[rows], class_weight)
         order = None
     else:
-        found = _classes_of_labels(labels, counts, unlabeled, fitted, chunk, classes)
-        of_class = _weights_of_labels(labels, counts, weight[rows], class_weight)
-        labels = labels[counts]
+        found = _classes_of_labels(labels, positive, unlabeled, fitted, chunk, classes)
+        of_class = _weights_of_labels(labels, positive, weight[rows], class_weight)
+        labels = labels[positive]
         order = np.searchsorted(found.labels, labels)
         values = np.eye(len(found.labels))[order]
     total = joint_weight(weight[rows], of_class, not chunk, X.dtype)
-    # One row of each class beside those there are, as no class is impossible.
+    # With one more row of each class, so that no class has the probability 0.
     share = total.astype(np.float64) @ values + 1
     if several:
         share /= total.sum(dtype=np.float64) + 2
@@ -115,8 +115,8 @@ def _classes_of_indicators(y: np.ndarray, class_weight: Any, fitted: Classes | N
     """The classes of an indicator matrix."""
     if fitted is not None and y.shape[1] != len(fitted.labels):
         raise ValueError(
-            f"y has {y.shape[1]} columns, and the fitted network to go on with was trained "
-            f"on {len(fitted.labels)}: fit a clone."
+            f"y has {y.shape[1]} columns, and the fitted network was trained on "
+            f"{len(fitted.labels)}: fit a clone."
         )
     if isinstance(class_weight, dict):
         raise ValueError(
@@ -138,50 +138,50 @@ def _indicators(
 
 def _classes_of_labels(
     y: np.ndarray,
-    counts: np.ndarray,
+    positive: np.ndarray,
     unlabeled: Any,
     fitted: Classes | None,
     chunk: bool,
     classes: Any,
 ) -> Classes:
-    """The classes of rows with a label each; ``counts``: those of positive weight."""
+    """The classes of rows with one label each; ``positive``: which have a positive weight."""
     if chunk and classes is not None:
         classes = np.unique(labels_of(classes, unlabeled, "classes")[0])
     if fitted is not None:
-        known = fitted.labels
+        labels = fitted.labels
     elif not chunk:
-        known = np.unique(y)
+        labels = np.unique(y)
     elif classes is None:
         raise ValueError(
-            "classes must be passed on the first call to partial_fit: give all labels "
-            "that any call will see."
+            "classes must be passed on the first call to partial_fit: give all labels of all "
+            "calls."
         )
     else:
-        known = classes
-    new = np.setdiff1d(y[counts], known)
+        labels = classes
+    new = np.setdiff1d(y[positive], labels)
     if len(new):
         raise ValueError(
             f"y holds the label {shown(new[0])}, which is not among the classes "
-            f"{shown(list(known))} that training started with: pass all of them as "
+            f"{shown(list(labels))} that training started with: pass all of them as "
             "classes in the first call to partial_fit, or fit a clone."
         )
-    if chunk and classes is not None and not np.array_equal(classes, known):
+    if chunk and classes is not None and not np.array_equal(classes, labels):
         raise ValueError(
             f"classes={shown(classes)} are not those that training started with, "
-            f"{shown(list(known))}: leave them out after the first call to "
+            f"{shown(list(labels))}: leave them out after the first call to "
             "partial_fit."
         )
-    return Classes(known, False)
+    return Classes(labels, False)
 
 
 def _weights_of_labels(
-    y: np.ndarray, counts: np.ndarray, weight: np.ndarray, class_weight: Any
+    y: np.ndarray, positive: np.ndarray, weight: np.ndarray, class_weight: Any
 ) -> np.ndarray:
-    """The weights of the classes of the rows of positive ``weight``, which ``counts`` says."""
+    """Weights of the classes of the ``positive`` rows, whose own weights are ``weight``."""
     if class_weight == "balanced":
-        of_class = _balanced(y[counts], weight)
+        of_class = _balanced(y[positive], weight)
     else:
-        of_class = compute_sample_weight(class_weight, y)[counts]
+        of_class = compute_sample_weight(class_weight, y)[positive]
     if not np.all((of_class >= 0) & (of_class < np.inf)):
         raise ValueError(
             f"class_weight={shown(class_weight)} must give each class a finite weight "
@@ -191,8 +191,8 @@ def _weights_of_labels(
 
 
 def _balanced(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weights by which all classes of ``y`` weigh the same, for each row."""
+    """A weight for each row, such that all classes of ``y`` have the same total weight."""
     classes, index = np.unique(y, return_inverse=True)
-    # Relative, so that no weight is too small for its reciprocal.
+    # Divided by the largest, as the reciprocal of a tiny weight would overflow.
     weight = weight.astype(np.float64) / weight.max()
     return compute_class_weight("balanced", classes=classes, y=y, sample_weight=weight)[index]

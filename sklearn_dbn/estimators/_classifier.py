@@ -1,4 +1,4 @@
-"""A generator fine-tuned to tell classes apart."""
+"""A generator fine-tuned as a classifier."""
 
 from __future__ import annotations
 
@@ -19,170 +19,169 @@ from ._fine_tuned import FineTuned, has_minibatches
 
 
 class DBNClassifier(ClassifierMixin, FineTuned):
-    """A generator, fine-tuned as a network that tells classes apart.
+    """A generator, fine-tuned as a network that predicts classes.
 
     The hidden layers of a deep belief network [1]_, a deep Boltzmann machine [2]_ or a
-    restricted Boltzmann machine become those of a feed-forward network with a softmax on top,
-    which is trained on the labels. The generator itself is kept, and what training made of it
-    is a generator as well, so that one can see what the labels cost.
+    restricted Boltzmann machine become those of a feed-forward network with a softmax head,
+    which is trained on the labels. The fitted estimator has the pre-trained generator and the
+    fine-tuned one, so that their likelihoods can be compared.
 
     Parameters
     ----------
     transformer : generator, FrozenEstimator or None, default=None
         The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
         `DBMTransformer`. One that is not frozen is cloned and fitted on all rows;
-        `FrozenEstimator(generator)` is taken as it was fitted. `None` is `DBNTransformer()`.
-        Its `memory` keeps the fine-tuned network too, where `random_state` is an int and
-        `warm_start` is not set; a fine-tuning that was killed goes on from there.
+        `FrozenEstimator(generator)` is used as it was fitted. `None` is `DBNTransformer()`.
+        Its `memory` caches the fine-tuned network too, if `random_state` is an int and
+        `warm_start` is not set; a fine-tuning that was killed resumes from there.
 
     fine_tune : {"all", "head"}, int or sequence of float, default="all"
-        Which hidden layers are trained beside the head: all, none of them ("head"), or the
-        last so many; or a factor on the learning rate for each layer, the first one first. A
-        layer of factor 0 stays as it is to the bit.
+        Which hidden layers are trained besides the head: all, none ("head"), or this number
+        of the last ones; or a factor on the learning rate for each layer, the first one first.
+        A layer of factor 0 does not change.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
         on all rows at once, for small data.
 
     learning_rate : float or "auto", default="auto"
-        Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
+        Learning rate at the start of `fit`, and throughout `partial_fit`. Minibatches only.
         "auto" is 0.01 with Adam and 0.003 with momentum.
 
     learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
-        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+        How the learning rate falls to zero over the passes of `fit`; "constant": it does not.
 
     momentum : float, default=0.9
-        Share of the last step that goes into the next one, with `solver="sgd"`.
+        Share of the last step that is added to the next one, with `solver="sgd"`.
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
-        where that leaves 10 to 50 rows for each. The rows are dealt into batches whose sizes
-        differ by at most one.
+        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. The sizes of the
+        minibatches differ by at most one.
 
     n_iter : int or "auto", default="auto"
-        Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
+        Passes in `fit`; for L-BFGS and conjugate gradients, the largest number of iterations.
         "auto" presents 50,000 rows with a target, in 10 to 100 passes, or takes 200 iterations.
 
     dropout : float, default=0.0
-        Share of the inputs that is left out of each presentation [4]_.
+        Probability with which each input is dropped at each presentation [4]_.
 
     hidden_dropout : float, default=0.0
         The same for the units of hidden layers.
 
     adversarial_eps : float or "auto", default="auto"
-        Length of the step by which each row is moved, to where its loss grows fastest, before
-        the network learns it [5]_; in the units of the columns, or in standard deviations for
-        Gaussian visible units. That takes another way forward and back. The input of
-        `top_down_input` stays that of the row as it is. For minibatches alone.
+        Distance by which each row is moved in the direction in which its loss increases
+        fastest [5]_; in the units of the columns, or in standard deviations for Gaussian
+        visible units. This takes another forward and backward computation. The top-down input
+        stays that of the row that is not moved. Minibatches only.
         "auto" is a fifth of the distance of a row to the nearest other one, the median over 500
-        rows, where all rows have a label, and else 0; `adversarial_eps_` says what it took.
+        rows, if all rows have a label, and 0 otherwise.
 
     virtual_adversarial_eps : float or "auto", default="auto"
-        Length of another step, as long for each row, to where the network says most else than
-        of the row as it is; there it learns to say the same [6]_. No label is asked for:
-        each update looks at `batch_size` of all rows, those without one included. That takes
-        two more ways forward, one back, and a minibatch twice as large. For minibatches alone.
-        "auto" is half of that distance where some rows have no label, and else 0.
+        Distance by which rows are moved in the direction in which the output changes fastest;
+        their target is the output for the row that is not moved [6]_. No label is needed: each
+        update uses `batch_size` of all rows, with and without a label. This takes two more
+        forward and one more backward computation, and minibatches twice as large. Minibatches
+        only. "auto" is half of the distance to the nearest row if some rows have no label, and
+        0 otherwise.
 
     centered : bool or "auto", default="auto"
-        Whether weights move about the running mean of their inputs, and biases with them [7]_:
-        a bit that is 0 then teaches as much as one that is 1. What dropout leaves out takes its
-        mean. For minibatches alone, and "auto" is True with them.
+        Whether to train with centred inputs: weights multiply the inputs less their running
+        mean [7]_, so that the training does not depend on which of two bits is coded as 1.
+        Dropout sets inputs to their mean. Minibatches only, and "auto" is True with them.
 
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
     weight_decay : float, default=0.0
-        L2 penalty on the weights that are trained; never on biases. With Adam it shrinks them
-        beside the step, and its gradient is not rescaled.
+        Penalty on the squares of the weights that are trained, and not of biases. With Adam
+        it is applied apart from the gradient, so that it is not rescaled.
 
     label_smoothing : float, default=0.1
-        Share of the probability of a row that all classes alike are given in training.
+        Share of the probability of a row that is spread equally over all classes in training.
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, as in scikit-learn; the generator is trained without them.
+        Weights of the classes, as in scikit-learn; the training of the generator ignores them.
 
     early_stopping : bool, default=False
-        Whether to hold rows out, stop when they are predicted no better, and go back to the
-        pass after which they were predicted best.
+        Whether to hold out rows, stop when their score does not improve, and restore the
+        parameters of the best pass.
 
     validation_fraction : float, default=0.1
-        Share of the rows with a target that is held out then.
+        Share of the rows with a target that early stopping holds out.
 
     n_iter_no_change : int, default=10
-        Passes without a better score after which it stops.
+        Passes without a better score after which early stopping stops.
 
     generative_weight : float, default=0.0
-        Strength of the gradient of the log-likelihood of a row, in nats, next to that of its
-        loss: it keeps the network a good generator. That of each machine of the stack is
-        estimated with persistent chains.
+        Factor on the gradient of the log-likelihood of a row, in nats, that is added to that
+        of its loss, so that the network stays a good generator. For each machine of the stack
+        it is estimated with persistent chains.
 
     tie_weights : bool, default=True
-        Whether the network and `fine_tuned_transformer_` share their weights. `False`: the
-        weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
-        scores as `transformer_` does.
+        Whether the network and `fine_tuned_transformer_` share their weights. `False`: only
+        those of the network are trained, and `fine_tuned_transformer_` generates and scores as
+        `transformer_` does.
 
     unlabeled : label, "auto" or None, default=None
-        Which rows have no label: they train the generator, but the network only with
-        `generative_weight` or `virtual_adversarial_eps`. A label, for instance -1 or NaN (which
-        stands for all that is missing): the rows that have it. "auto": rows whose label is
-        missing (None, NaN, NA or NaT) and, among integers and objects, -1; among strings and
-        floats only what is missing. `None`: no rows, and a label that is missing is an error.
-        A label that is the text "auto" marks no rows; write None in its place.
+        Which rows have no label: the generator is trained on them, but the network only with
+        `generative_weight` or `virtual_adversarial_eps`. A label, for instance -1, or NaN for
+        all missing labels: the rows that have it. "auto": rows whose label is missing (None,
+        NaN, NA or NaT), and for integers and objects also -1. `None`: no rows, and a missing
+        label is an error. The text "auto" cannot mark rows; replace it in `y` by None.
 
     top_down_input : bool, default=True
-        For a `DBMTransformer`: whether each layer hears from the one above as well, by the
-        posterior that the pre-trained machine gives it [2]_, so that the network starts at an
-        update of the mean field. False: from below alone, twice; with adversarial rows, whose
-        posterior stays that of the row as it is, this made fewer errors on MNIST. A deep belief
-        network has no use for it.
+        For a `DBMTransformer`: whether each layer has a top-down input, the posterior means of
+        the layer above under the pre-trained machine [2]_, so that the network starts at an
+        update of the mean field. False: the input from below is doubled instead; with
+        adversarial rows, whose top-down input is that of the row that is not moved, this made
+        fewer errors on MNIST. No effect with other generators.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the network of the last one, without training the generator
-        again. The schedule of the learning rate starts again.
+        Whether `fit` continues the training of the last network, without training the
+        generator again. The schedule of the learning rate starts again.
 
     random_state : int, RandomState instance or None, default=None
-        Fixes the order of the rows and all draws, and the generator where it has no
-        `random_state` of its own.
+        Determines the order of the rows and all draws, and the training of the generator if
+        that has no `random_state`.
 
     verbose : int, default=0
-        Print a line after each pass, those of the training of the generator included.
+        Print a line after each pass, also while the generator is trained.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, those that have rows of weight 0 alone included; for several
-        labels of each row the columns of `y`.
+        The classes, sorted, also those of which all rows have weight 0; with several labels
+        for each row, the numbers of the columns of `y`.
 
     transformer_ : fitted generator
-        As it was pre-trained.
+        The pre-trained generator.
 
     fine_tuned_transformer_ : fitted generator
-        The same with the weights and the hidden biases of the network in the place of its own.
-        It samples and scores; what it selected stays selected.
+        The generator with the weights and the hidden biases of the network. It samples and
+        scores, and has the same selection.
 
     history_ : dict of lists of float
-        After each pass: `loss`, the mean over its rows, as they were presented; with
-        `early_stopping` `validation_loss` and `validation_score`, the accuracy on the rows held
-        out.
+        After each pass: `loss`, the mean over the rows as presented; with `early_stopping`
+        `validation_loss` and `validation_score`, the accuracy on the held-out rows.
 
     n_iter_ : int
-        Passes made over rows, in all calls that continued one another.
+        Passes made, in all calls that continued the same training.
 
     learning_rate_ : float
-        The learning rate that the last training started with.
+        Initial learning rate of the last training.
 
     batch_size_ : int
         Rows for each update in the last training.
 
     adversarial_eps_, virtual_adversarial_eps_ : float
-        The lengths of the steps in the last training.
+        The distances of the last training.
 
     n_features_in_ : int
         Number of columns seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
@@ -198,11 +197,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     .. [4] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014). Dropout: a simple
        way to prevent neural networks from overfitting. JMLR 15:1929-1958.
     .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
-       arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
+       arXiv:1412.6572. Here each row is moved by a Euclidean distance.
     .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
        method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
     .. [7] Schraudolph (1998). Centering neural network gradient factors. LNCS 1524.
-       doi:10.1007/3-540-49430-8_11. Of their factors, inputs alone are centred here.
+       doi:10.1007/3-540-49430-8_11. Here only the inputs are centred.
 
     Examples
     --------
@@ -299,13 +298,13 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, as the generator takes it.
+            Training data, valid for the generator.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            A label for each row, or an indicator matrix of several; text or numbers, with the
-            rows that `unlabeled` names among them.
+            A label for each row, text or number, or an indicator matrix of several. It
+            includes the rows that `unlabeled` marks.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the generator too; only their proportions count. A row of
-            weight 0 decides nothing.
+            Weights of the rows, also for the generator; only their ratios matter. A row of
+            weight 0 has no effect.
 
         Returns
         -------
@@ -315,7 +314,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         ------
         ValueError, TypeError
             When the data or a parameter is not as documented, or when training diverges. The
-            estimator is then as it was before.
+            estimator is then unchanged.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -338,7 +337,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes that any call will see; for the first call.
+            The classes of all calls; required in the first one.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -358,9 +357,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         return Logistic() if self._multilabel else Softmax()
 
     def _targets(
-        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+        self, y: Any, X: Any, weight: np.ndarray, continued: bool, chunk: bool, classes: Any
     ) -> Targets:
-        fitted = Classes(self.classes_, self._multilabel) if go_on else None
+        fitted = Classes(self.classes_, self._multilabel) if continued else None
         options = self.unlabeled, self.class_weight
         targets, found = class_targets(y, X, weight, *options, fitted, chunk, classes)
         self.classes_, self._multilabel = found.labels, found.multilabel
@@ -368,7 +367,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     @of_one_fit
     def decision_function(self, X: Any) -> np.ndarray:
-        """What the head says of each class, before the softmax.
+        """Outputs of the head for each class, before the softmax.
 
         Parameters
         ----------
@@ -378,7 +377,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the log-odds of the second; for several labels those of each.
+            For two classes the log-odds of the second; with several labels those of each.
         """
         outputs = self._outputs(X)
         if self._multilabel or outputs.shape[1] > 2:
@@ -387,7 +386,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     @of_one_fit
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each row.
+        """The most probable class of each row.
 
         Parameters
         ----------
@@ -397,7 +396,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            For several labels an indicator matrix of those with a probability above one half.
+            With several labels, an indicator matrix of those with a probability above 0.5.
         """
         outputs = self._outputs(X)
         if self._multilabel:
@@ -416,14 +415,14 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. For several labels each on its own.
+            In the order of `classes_`. With several labels the rows do not sum to 1.
         """
         outputs = self._outputs(X)
         return expit(outputs) if self._multilabel else softmax(outputs, axis=1)
 
     @of_one_fit
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log of the probability of each class, also where that is too small for a float.
+        """Log of the probability of each class, also if that is too small for a float.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What the fine-tuned estimators share: from parameters to a fine-tuning, and its result."""
+"""The base class of the fine-tuned estimators."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from ..fine_tuning import (
     Tuning,
     all_fields,
     all_outputs,
-    check_options,
+    check_compatible,
     generative_term_of,
     machines_of,
+    n_iter_of,
     nearest_distance,
     network_on,
-    passes_asked,
     settings_of,
     split_validation,
     training_rows_of,
@@ -54,15 +54,14 @@ from ._dbn import DBNTransformer
 from ._generator import Generator
 from ._templates import TemplateParameters
 
-# The distance to the nearest row is a median over so many rows.
+# Rows over which the distance to the nearest row is a median.
 _DISTANCE_ROWS = 500
 
 
 class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
-    """A generator under a linear head, trained on targets.
+    """An estimator with a generator, `transformer_`, and its network, trained on targets.
 
-    It is no generator, but has one: `transformer_`. It uses what `Generator` documents for
-    fine-tuning.
+    `MachineStack` lists which members of the generator it uses.
     """
 
     _parameter_constraints: dict = {
@@ -98,7 +97,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     _template_names = ("transformer",)
 
     # The values of "auto": learning rates of the solvers that have one; presentations of rows
-    # with a target in `fit`, and passes at least and at most.
+    # with a target in `fit`, and the smallest and largest number of passes.
     _automatic_rates: dict[str, float]
     _presentations: int
     _passes: tuple[int, int]
@@ -107,17 +106,17 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     @abstractmethod
     def _targets(
-        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+        self, y: Any, X: Any, weight: np.ndarray, continued: bool, chunk: bool, classes: Any
     ) -> Targets:
-        """Validated targets of those rows of ``X`` that have one and a positive ``weight``.
+        """Validated targets of the rows of ``X`` that have one and a positive ``weight``.
 
-        What is kept of them is set on the estimator. ``go_on``: the network that is there goes
-        on. ``chunk``: there are other rows, and ``classes`` says of which classes.
+        Sets attributes of the estimator. ``continued``: the training continues the fitted
+        network. ``chunk``: other calls have other rows, of the same ``classes``.
         """
 
     @abstractmethod
     def _loss(self) -> Any:
-        """The loss of the targets last seen."""
+        """The loss for the last validated targets."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -128,43 +127,42 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, chunk: bool = False, classes: Any = None
     ) -> None:
-        """`fit`, or `partial_fit` of a ``chunk``: check all that can be checked, and train."""
-        go_on = hasattr(self, "_tuning") and (chunk or self.warm_start)
-        check_options(self)
+        """`fit`, or `partial_fit` of a ``chunk``: validate all arguments, and train."""
+        continued = hasattr(self, "_tuning") and (chunk or self.warm_start)
+        check_compatible(self)
         transformer, fitted = self._source()
-        fitted |= go_on
-        if go_on:
-            transformer = self.transformer_
+        if continued:
+            transformer, fitted = self.transformer_, True
         given, dtype = X, None
         if fitted:
             transformer._check_rows(X, reset=False)
             dtype = transformer._runs[0].average.W[0].dtype
-        X = self._check_rows(X, reset=not go_on, dtype=dtype)
+        X = self._check_rows(X, reset=not continued, dtype=dtype)
         weight = self._check_weight(sample_weight, X)
         if fitted:
-            known = transformer._runs[0].machine.units[0].name
-            visible_unit(self, None, X, weight, known)
+            unit_type = transformer._runs[0].machine.units[0].name
+            visible_unit(self, None, X, weight, unit_type)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        targets = self._targets(y, X, weight, go_on, chunk, classes)
-        self._tune(transformer, fitted, go_on, chunk, (given, X, y, weight), targets)
+        targets = self._targets(y, X, weight, continued, chunk, classes)
+        self._tune(transformer, fitted, continued, chunk, (given, X, y, weight), targets)
 
     def _default_template(self, name: str) -> Any:
         return DBNTransformer()
 
     def _source(self) -> tuple[Any, bool]:
         """The generator to start from, and whether it is fitted."""
-        asked = self.transformer
-        if asked is None:
-            asked = self._default_template("transformer")
-        frozen = isinstance(asked, FrozenEstimator)
-        transformer = asked.estimator if frozen else asked
+        template = self.transformer
+        if template is None:
+            template = self._default_template("transformer")
+        frozen = isinstance(template, FrozenEstimator)
+        transformer = template.estimator if frozen else template
         if not isinstance(transformer, Generator):
             raise TypeError(
                 "transformer must be an RBMTransformer, a DBNTransformer, a DBMTransformer or "
-                f"FrozenEstimator(one of them, fitted), got {shown(asked)}."
+                f"FrozenEstimator(one of them, fitted), got {shown(template)}."
             )
         if frozen:
             try:
@@ -174,7 +172,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                     f"The {type(transformer).__name__} frozen in transformer is not fitted: "
                     "fit it, then freeze it, or pass it without FrozenEstimator."
                 ) from None
-            # Whatever its owner trains it for later.
+            # The user may train the frozen generator again.
             return transformer._independent_copy(), True
         transformer = clone(transformer)
         if transformer.random_state is None and self.random_state is not None:
@@ -187,7 +185,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     def _settings(
         self, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> FineTuningSettings:
-        """How the network on `transformer_` is trained on the rows."""
+        """The settings of the network of `transformer_`."""
         n_layers = sum(len(run.average.W) for run in self.transformer_._runs)
         return settings_of(
             self,
@@ -201,10 +199,10 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         )
 
     def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
-        """How far rows are from the nearest other one, as the network takes them."""
-        run, counting = self._bottom_run, np.flatnonzero(weight)
-        some = np.linspace(0, len(counting) - 1, min(len(counting), _DISTANCE_ROWS))
-        rows = clipped(X[counting[some.astype(int)]], run.machine.units[0].support)
+        """The distance of a row to the nearest other one, as inputs of the network."""
+        run, positive = self._bottom_run, np.flatnonzero(weight)
+        some = np.linspace(0, len(positive) - 1, min(len(positive), _DISTANCE_ROWS))
+        rows = clipped(X[positive[some.astype(int)]], run.machine.units[0].support)
         rows = self.transformer_._complete(rows)
         v, _ = Inputs(rows, [], run.shift, run.scale).take(slice(None))
         return nearest_distance(v)
@@ -214,15 +212,15 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         self,
         transformer: Any,
         fitted: bool,
-        go_on: bool,
+        continued: bool,
         chunk: bool,
         data: tuple[Any, Any, Any, np.ndarray],
         targets: Targets,
     ) -> None:
-        """`_fit` once the rows are validated."""
+        """`_fit` for validated rows."""
         given, X, y, weight = data
         n_rows, auto = len(targets.rows), (self._presentations, self._passes)
-        n_passes = 1 if chunk else passes_asked(self, n_rows, *auto)
+        n_passes = 1 if chunk else n_iter_of(self, n_rows, *auto)
         arguments = {"X": X, "y": y, "metadata": {"sample_weight": weight}}
         context = self._init_callback_context(max_subtasks=n_passes + (not fitted))
         context.call_on_fit_task_begin(estimator=self._original, **arguments)
@@ -234,12 +232,12 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                 task.call_on_fit_task_end(estimator=self._original, **arguments)
         self.transformer_ = transformer
         settings = self._settings(X, weight, targets, chunk)
-        # Where the generator keeps its trainings.
-        memory = None if go_on or chunk else memory_of(self, transformer)
+        # The cache of the generator.
+        memory = None if continued or chunk else memory_of(self, transformer)
         with cached(memory, self._key(memory, X, weight, targets)) as entry:
             tuning, outcome = entry.value, None
             if tuning is None:
-                tuning = self._continued(targets) if go_on else self._started(targets)
+                tuning = self._continued(targets) if continued else self._started(targets)
                 self._prepare(tuning, settings)
                 data = self._training_rows(tuning, X, weight, targets, chunk)
                 full_batch = self.solver in FULL_BATCH
@@ -256,7 +254,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
                 tuning = outcome.state
                 if not chunk:
                     self._warn_unless_converged(outcome, loop, targets)
-                tuning.take_best()
+                tuning.restore_best()
                 if outcome.complete:
                     entry.keep(tuning)
         self._assign(self._fitted(settings, tuning))
@@ -268,17 +266,16 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         raise_if_interrupted(self, outcome)
 
     def _prepare(self, tuning: Tuning, settings: FineTuningSettings) -> None:
-        """Give the state of a training what its settings need."""
+        """Adapt the state of a training to the settings."""
         if settings.generative_weight and tuning.generative_term is None:
-            transformer = self.transformer_
-            how = tuning.machines, transformer._n_mean_field_steps
-            tuning.generative_term = generative_term_of(transformer._runs, *how)
+            runs, n_steps = self.transformer_._runs, self.transformer_._n_mean_field_steps
+            tuning.generative_term = generative_term_of(runs, tuning.machines, n_steps)
         if not settings.centered:
             tuning.network.input_means = {}
 
     def _key(self, memory: Any, X: Any, weight: np.ndarray, targets: Targets) -> str:
-        """Stands for all that a fine-tuning depends on."""
-        asked = {
+        """The key in the cache of everything that a fine-tuning depends on."""
+        parameters = {
             k: x
             for k, x in self.get_params(deep=False).items()
             if k not in ("transformer", "verbose")
@@ -289,28 +286,28 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             for run in self.transformer_._runs
         ]
         name = type(self).__name__
-        return key_of(memory, name, asked, generator, runs, X, weight, vars(targets))
+        return key_of(memory, name, parameters, generator, runs, X, weight, vars(targets))
 
     def _pretrain(
         self, transformer: Any, given: Any, X: Any, weight: np.ndarray, targets: Targets
     ) -> None:
-        """Train the generator on the rows as they were ``given``, ``X`` when validated."""
-        selects, asked = hasattr(transformer, "select"), transformer.get_params(deep=False)
+        """Train the generator on the rows as ``given`` by the user; ``X``: validated."""
+        selects, parameters = hasattr(transformer, "select"), transformer.get_params(deep=False)
         if selects:
-            # Rows without a label, or of weight 0, have no say in which units are chosen.
+            # Units are selected below, by the rows that have a target and a positive weight.
             transformer.set_params(units=None)
-        transformer.set_params(verbose=max(self.verbose, asked["verbose"]))
+        transformer.set_params(verbose=max(self.verbose, parameters["verbose"]))
         try:
             transformer.fit(given, sample_weight=weight)
         except KeyboardInterrupt:
-            # What the transformer then keeps nobody has.
+            # The passes that the clone has made are lost, as the user has no access to it.
             raise KeyboardInterrupt(
                 f"{type(self).__name__} was interrupted while its transformer was trained, "
                 "and is as it was before."
             ) from None
-        transformer.set_params(verbose=asked["verbose"])
+        transformer.set_params(verbose=parameters["verbose"])
         if selects:
-            transformer.set_params(units=asked["units"])
+            transformer.set_params(units=parameters["units"])
             rows = targets.rows
             if transformer._selection_needs_rows and len(rows) < len(weight):
                 X = X[rows]
@@ -323,21 +320,20 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         return Tuning(network, Stream(seed), machines)
 
     def _continued(self, targets: Targets) -> Tuning:
-        # A copy, so that a failure leaves the fitted one as it was.
+        # A copy, so that a failure does not change the fitted one.
         tuning = self._tuning.copy()
-        if targets.moved is not None:
-            tuning.convert_outputs(*targets.moved)
+        if targets.conversion is not None:
+            tuning.convert_outputs(*targets.conversion)
         return tuning
 
     def _training_rows(
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> tuple[TrainingRows, TrainingRows | None]:
-        """Rows to train on, and rows to stop by."""
-        counting = np.flatnonzero(weight)
-        if len(counting) < len(weight):
-            X, weight, targets = X[counting], weight[counting], targets.among(counting)
-        smoothing = plain(getattr(self, "label_smoothing", 0.0))
-        if smoothing:
+        """Rows to train on, and rows held out for early stopping."""
+        positive = np.flatnonzero(weight)
+        if len(positive) < len(weight):
+            X, weight, targets = X[positive], weight[positive], targets.among(positive)
+        if smoothing := plain(getattr(self, "label_smoothing", 0.0)):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
         inputs = self._training_inputs(X, tuning.network)
@@ -351,22 +347,25 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         return self.transformer_._runs[0]
 
     def _inputs(self, X: Any, network: Network) -> Inputs:
-        """Validated rows as the network takes them."""
+        """The inputs of the network for validated rows."""
         transformer, run = self.transformer_, self._bottom_run
         X = transformer._complete(X)
-        above: list = [None] * len(network.A)
+        top_down: list = [None] * len(network.A)
         if any(A is not None for A in network.A):
             means = transformer._posterior(X).means(transformer._stack[0])
-            above[:-1] = means[2:]
-        return Inputs(X, above, run.shift, run.scale)
+            top_down[:-1] = means[2:]
+        return Inputs(X, top_down, run.shift, run.scale)
 
     def _training_inputs(self, X: Any, network: Network) -> Inputs:
-        """Rows to train on, of which no copy is made for the sake of a rounding error."""
+        """The inputs for training; values outside the support by rounding are clipped.
+
+        If possible a few rows at a time, without a copy of all rows.
+        """
         support = self._bottom_run.machine.units[0].support
         if not has_outside(X, support):
             return self._inputs(X, network)
         if has_gaps(X) or any(A is not None for A in network.A):
-            # What is made of them is as large as they are.
+            # `_inputs` makes arrays as large as the copy.
             return self._inputs(clipped(X, support), network)
         return replace(self._inputs(X, network), support=support)
 
@@ -376,8 +375,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             return
         subject = "The fine-tuning"
         if isinstance(loop, FullBatchLoop):
-            if tuning.limited:
-                why = "scipy made all iterations that it may"
+            if tuning.reached_limit:
+                why = "scipy made all n_iter iterations"
                 warn_unconverged(subject, f"{n_made} passes", why, "n_iter")
             return
         settings, training_rows = loop.settings, loop.training_rows
@@ -389,13 +388,12 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             warn_unconverged(subject, f"{n_made} passes", "its loss still falls", cure)
 
     def _fitted(self, settings: FineTuningSettings, tuning: Tuning) -> dict[str, Any]:
-        """What a user of the fitted estimator finds."""
-        # What an earlier training moved stays moved when a later one freezes it.
-        moved = sorted({*tuning.moved, *settings.layers})
-        tuning.moved = moved
+        """The fitted attributes."""
+        # Layers of earlier trainings too, which this one may freeze.
+        tuning.trained_layers = sorted({*tuning.trained_layers, *settings.layers})
         runs = self.transformer_._runs
         if self.tie_weights:
-            runs = tuned_runs(runs, tuning.machines, moved)
+            runs = tuned_runs(runs, tuning.machines, tuning.trained_layers)
         return {
             "_tuning": tuning,
             "fine_tuned_transformer_": self.transformer_._with_runs(runs),
@@ -408,7 +406,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         }
 
     def _outputs(self, X: Any) -> np.ndarray:
-        """What the head says of the rows, (n_samples, n_outputs)."""
+        """Outputs of the head for the rows, (n_samples, n_outputs)."""
         check_is_fitted(self)
         network = self._tuning.network
         X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
@@ -419,7 +417,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     @of_one_fit
     def transform(self, X: Any) -> Any:
-        """Fine-tuned features: units of the network that the transformer selected.
+        """Fine-tuned features: the selected units of the network.
 
         Parameters
         ----------
@@ -429,8 +427,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
-            With the layers, the units, the output and the columns of the input that the
-            selection parameters of `transformer_` ask for.
+            With the layers, the units, the output and the passthrough columns that the
+            selection parameters of `transformer_` give.
         """
         check_is_fitted(self)
         dtype = self._tuning.network.head.dtype
@@ -445,12 +443,12 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the features, as those of `transformer_`.
+        """Names of the features, which are those of `transformer_`.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the input columns, where these were not seen in `fit`.
+            Names of the input columns, if `fit` was given none.
 
         Returns
         -------
@@ -461,7 +459,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
 
 def has_minibatches(estimator: FineTuned) -> bool:
-    """Whether `partial_fit` makes sense."""
+    """Whether there is a `partial_fit`; raises AttributeError with a full-batch solver."""
     if estimator.solver in FULL_BATCH:
         raise AttributeError(
             f"There is no partial_fit with solver={estimator.solver!r}, which needs all rows: "

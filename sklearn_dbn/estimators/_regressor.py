@@ -17,7 +17,7 @@ from ..fine_tuning import Squared, Targets, TargetScale, joint_weight, rows_with
 from ._base import of_one_fit, unchanged_on_failure
 from ._fine_tuned import FineTuned, has_minibatches
 
-# No prediction of a network of use is so much larger than this that it overflows.
+# Predictions for larger targets might overflow.
 _LARGEST = 1e300
 
 
@@ -26,147 +26,147 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     The hidden layers of a deep belief network [1]_, a deep Boltzmann machine [2]_ or a
     restricted Boltzmann machine become those of a feed-forward network with a linear head,
-    which is trained to the least squared error. The targets are standardised for training, by
-    the weighted mean and standard deviation of all rows so far.
+    which is trained on the squared error. The targets are standardised for training, by the
+    weighted mean and standard deviation of all rows so far.
 
     Parameters
     ----------
     transformer : generator, FrozenEstimator or None, default=None
         The generator to start from: an `RBMTransformer`, a `DBNTransformer` or a
         `DBMTransformer`. One that is not frozen is cloned and fitted on all rows;
-        `FrozenEstimator(generator)` is taken as it was fitted. `None` is `DBNTransformer()`.
-        Its `memory` keeps the fine-tuned network too, where `random_state` is an int and
-        `warm_start` is not set; a fine-tuning that was killed goes on from there.
+        `FrozenEstimator(generator)` is used as it was fitted. `None` is `DBNTransformer()`.
+        Its `memory` caches the fine-tuned network too, if `random_state` is an int and
+        `warm_start` is not set; a fine-tuning that was killed resumes from there.
 
     fine_tune : {"all", "head"}, int or sequence of float, default="all"
-        Which hidden layers are trained beside the head: all, none of them ("head"), or the
-        last so many; or a factor on the learning rate for each layer, the first one first. A
-        layer of factor 0 stays as it is to the bit.
+        Which hidden layers are trained besides the head: all, none ("head"), or this number
+        of the last ones; or a factor on the learning rate for each layer, the first one first.
+        A layer of factor 0 does not change.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
         on all rows at once, for small data.
 
     learning_rate : float or "auto", default="auto"
-        Step size at the start of `fit`, and throughout `partial_fit`. For minibatches alone.
+        Learning rate at the start of `fit`, and throughout `partial_fit`. Minibatches only.
         "auto" is 0.001 with Adam and 0.003 with momentum.
 
     learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
-        How the learning rate falls to zero over the passes of `fit`, or that it does not.
+        How the learning rate falls to zero over the passes of `fit`; "constant": it does not.
 
     momentum : float, default=0.9
-        Share of the last step that goes into the next one, with `solver="sgd"`.
+        Share of the last step that is added to the next one, with `solver="sgd"`.
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
-        where that leaves 10 to 50 rows for each. The rows are dealt into batches whose sizes
-        differ by at most one.
+        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. The sizes of the
+        minibatches differ by at most one.
 
     n_iter : int or "auto", default="auto"
-        Passes over the rows in `fit`; for L-BFGS and conjugate gradients, iterations at most.
+        Passes in `fit`; for L-BFGS and conjugate gradients, the largest number of iterations.
         "auto" presents 30,000 rows with a target, in 10 to 30 passes, or takes 200 iterations.
 
     dropout : float, default=0.0
-        Share of the inputs that is left out of each presentation [4]_.
+        Probability with which each input is dropped at each presentation [4]_.
 
     hidden_dropout : float, default=0.0
         The same for the units of hidden layers.
 
     adversarial_eps : float or "auto", default=0.0
-        Length of the step by which each row is moved, to where its loss grows fastest, before
-        the network learns it [5]_; in the units of the columns, or in standard deviations for
-        Gaussian visible units. That takes another way forward and back. The input of
-        `top_down_input` stays that of the row as it is. For minibatches alone.
+        Distance by which each row is moved in the direction in which its loss increases
+        fastest [5]_; in the units of the columns, or in standard deviations for Gaussian
+        visible units. This takes another forward and backward computation. The top-down input
+        stays that of the row that is not moved. Minibatches only.
         "auto" is a fifth of the distance of a row to the nearest other one, the median over 500
-        rows, where all rows have a target, and else 0.
+        rows.
 
     virtual_adversarial_eps : float or "auto", default=0.0
-        Length of another step, as long for each row, to where the network says most else than
-        of the row as it is; there it learns to say the same [6]_. That takes two more
-        ways forward, one back, and a minibatch twice as large. For minibatches alone. "auto" is
-        half of that distance where some rows have no target, and else 0.
+        Distance by which rows are moved in the direction in which the output changes fastest;
+        their target is the output for the row that is not moved [6]_. This takes two more
+        forward and one more backward computation, and minibatches twice as large. Minibatches
+        only. "auto" is 0.
 
     centered : bool or "auto", default="auto"
-        Whether weights move about the running mean of their inputs, and biases with them [7]_:
-        a bit that is 0 then teaches as much as one that is 1. What dropout leaves out takes its
-        mean. For minibatches alone, and "auto" is True with them.
+        Whether to train with centred inputs: weights multiply the inputs less their running
+        mean [7]_, so that the training does not depend on which of two bits is coded as 1.
+        Dropout sets inputs to their mean. Minibatches only, and "auto" is True with them.
 
     max_norm : float or None, default=None
         Largest norm of the incoming weights of a unit, among those that are trained.
 
     weight_decay : float, default=0.0
-        L2 penalty on the weights that are trained; never on biases. With Adam it shrinks them
-        beside the step, and its gradient is not rescaled.
+        Penalty on the squares of the weights that are trained, and not of biases. With Adam
+        it is applied apart from the gradient, so that it is not rescaled.
 
     early_stopping : bool, default=False
-        Whether to hold rows out, stop when they are predicted no better, and go back to the
-        pass after which they were predicted best.
+        Whether to hold out rows, stop when their score does not improve, and restore the
+        parameters of the best pass.
 
     validation_fraction : float, default=0.1
-        Share of the rows with a target that is held out then.
+        Share of the rows with a target that early stopping holds out.
 
     n_iter_no_change : int, default=10
-        Passes without a better score after which it stops.
+        Passes without a better score after which early stopping stops.
 
     generative_weight : float, default=0.0
-        Strength of the gradient of the log-likelihood of a row, in nats, next to that of its
-        loss: it keeps the network a good generator. That of each machine of the stack is
-        estimated with persistent chains.
+        Factor on the gradient of the log-likelihood of a row, in nats, that is added to that
+        of its loss, so that the network stays a good generator. For each machine of the stack
+        it is estimated with persistent chains.
 
     tie_weights : bool, default=True
-        Whether the network and `fine_tuned_transformer_` share their weights. `False`: the
-        weights on the way up alone are tuned, and `fine_tuned_transformer_` generates and
-        scores as `transformer_` does.
+        Whether the network and `fine_tuned_transformer_` share their weights. `False`: only
+        those of the network are trained, and `fine_tuned_transformer_` generates and scores as
+        `transformer_` does.
 
     top_down_input : bool, default=True
-        For a `DBMTransformer`: whether each layer hears from the one above as well, by the
-        posterior that the pre-trained machine gives it [2]_, so that the network starts at an
-        update of the mean field. False: from below alone, twice; with adversarial rows, whose
-        posterior stays that of the row as it is, this made fewer errors on MNIST. A deep belief
-        network has no use for it.
+        For a `DBMTransformer`: whether each layer has a top-down input, the posterior means of
+        the layer above under the pre-trained machine [2]_, so that the network starts at an
+        update of the mean field. False: the input from below is doubled instead; with
+        adversarial rows, whose top-down input is that of the row that is not moved, this made
+        fewer errors on MNIST. No effect with other generators.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the network of the last one, without training the generator
-        again. The schedule of the learning rate starts again.
+        Whether `fit` continues the training of the last network, without training the
+        generator again. The schedule of the learning rate starts again.
 
     random_state : int, RandomState instance or None, default=None
-        Fixes the order of the rows and all draws, and the generator where it has no
-        `random_state` of its own.
+        Determines the order of the rows and all draws, and the training of the generator if
+        that has no `random_state`.
 
     verbose : int, default=0
-        Print a line after each pass, those of the training of the generator included.
+        Print a line after each pass, also while the generator is trained.
 
     Attributes
     ----------
     transformer_ : fitted generator
-        As it was pre-trained.
+        The pre-trained generator.
 
     fine_tuned_transformer_ : fitted generator
-        The same with the weights and the hidden biases of the network in the place of its own.
-        It samples and scores; what it selected stays selected.
+        The generator with the weights and the hidden biases of the network. It samples and
+        scores, and has the same selection.
 
     history_ : dict of lists of float
-        After each pass: `loss`, the mean over its rows, as they were presented, of half the
-        squared error of standardised targets; with `early_stopping` `validation_loss` and
+        After each pass: `loss`, the mean over the rows as presented of half the squared error
+        of standardised targets; with `early_stopping` `validation_loss` and
         `validation_score`, minus that loss.
 
     n_iter_ : int
-        Passes made over rows, in all calls that continued one another.
+        Passes made, in all calls that continued the same training.
 
     learning_rate_ : float
-        The learning rate that the last training started with.
+        Initial learning rate of the last training.
 
     batch_size_ : int
         Rows for each update in the last training.
 
     adversarial_eps_, virtual_adversarial_eps_ : float
-        The lengths of the steps in the last training.
+        The distances of the last training.
 
     n_features_in_ : int
         Number of columns seen during fit.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
@@ -181,11 +181,11 @@ class DBNRegressor(RegressorMixin, FineTuned):
     .. [4] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014). Dropout: a simple
        way to prevent neural networks from overfitting. JMLR 15:1929-1958.
     .. [5] Goodfellow, Shlens, Szegedy (2015). Explaining and harnessing adversarial examples.
-       arXiv:1412.6572. The step is of a Euclidean length here, for each row its own.
+       arXiv:1412.6572. Here each row is moved by a Euclidean distance.
     .. [6] Miyato, Maeda, Koyama, Ishii (2018). Virtual adversarial training: a regularization
        method for supervised and semi-supervised learning. doi:10.1109/TPAMI.2018.2858821
     .. [7] Schraudolph (1998). Centering neural network gradient factors. LNCS 1524.
-       doi:10.1007/3-540-49430-8_11. Of their factors, inputs alone are centred here.
+       doi:10.1007/3-540-49430-8_11. Here only the inputs are centred.
 
     Examples
     --------
@@ -270,12 +270,12 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, as the generator takes it.
+            Training data, valid for the generator.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the generator too; only their proportions count. A row of
-            weight 0 decides nothing.
+            Weights of the rows, also for the generator; only their ratios matter. A row of
+            weight 0 has no effect.
 
         Returns
         -------
@@ -285,7 +285,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         ------
         ValueError, TypeError
             When the data or a parameter is not as documented, or when training diverges. The
-            estimator is then as it was before.
+            estimator is then unchanged.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -298,8 +298,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
         The first call trains the generator on its rows, with all its passes, unless it is
         frozen or fitted. The mean and the scale by which targets are standardised are those of
-        the rows of all calls: where they move, the head is converted, so that predictions stay
-        as they are until the network learns.
+        the rows of all calls: when they change, the head is converted, so that this does not
+        change predictions.
 
         Parameters
         ----------
@@ -326,12 +326,12 @@ class DBNRegressor(RegressorMixin, FineTuned):
         return Squared()
 
     def _targets(
-        self, y: Any, X: Any, weight: np.ndarray, go_on: bool, chunk: bool, classes: Any
+        self, y: Any, X: Any, weight: np.ndarray, continued: bool, chunk: bool, classes: Any
     ) -> Targets:
         if dates_in(y) is not None:
             raise ValueError(
-                "y has dates or durations, and targets are numbers: make numbers of them, for "
-                "instance of days since the first."
+                "y has dates or durations, not numbers: convert them, for instance to days "
+                "since the first date."
             )
         try:
             y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -349,35 +349,31 @@ class DBNRegressor(RegressorMixin, FineTuned):
         given = y[rows]
         values = given.reshape(len(given), -1)
         n_targets = values.shape[1]
-        if go_on and n_targets != len(self._target_scale.mean):
+        if continued and n_targets != len(self._target_scale.mean):
             raise ValueError(
-                f"y has {n_targets} targets, and the fitted network to go on with was "
-                f"trained on {len(self._target_scale.mean)}: fit a clone."
+                f"y has {n_targets} targets, and the fitted network was trained on "
+                f"{len(self._target_scale.mean)}: fit a clone."
             )
         largest = np.abs(values).max()
         if not largest < _LARGEST:
             raise ValueError(
-                f"y has a value of size {largest:.3g}, and float64 may not hold what is "
-                f"predicted from such: divide y by {largest:.3g}."
+                f"y has a value of size {largest:.3g}, with which predictions may overflow "
+                f"float64: divide y by {largest:.3g}."
             )
-        scale, moved = TargetScale.of(values, weight.astype(np.float64)), None
-        if go_on:
+        scale, conversion = TargetScale.of(values, weight.astype(np.float64)), None
+        if continued:
             scale = self._target_scale.merged(scale)
-            moved = self._target_scale.change(scale)
+            conversion = self._target_scale.change(scale)
         else:
             self._one_target = y.ndim == 1
         self._target_scale = scale
         values = scale.standard(values).astype(X.dtype)
         order = values[:, 0] if n_targets == 1 else None
-        return Targets(rows, values, np.zeros(n_targets), weight, order, given, moved)
-
-    @property
-    def _scale(self) -> np.ndarray:
-        return self._target_scale.scale
+        return Targets(rows, values, np.zeros(n_targets), weight, order, given, conversion)
 
     @of_one_fit
     def predict(self, X: Any) -> np.ndarray:
-        """The targets of each row.
+        """Predicted targets of each row.
 
         Parameters
         ----------
@@ -388,5 +384,5 @@ class DBNRegressor(RegressorMixin, FineTuned):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        y = self._outputs(X) * self._scale + self._target_scale.mean
+        y = self._outputs(X) * self._target_scale.scale + self._target_scale.mean
         return y[:, 0] if self._one_target else y

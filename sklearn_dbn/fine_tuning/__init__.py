@@ -1,4 +1,4 @@
-"""The feed-forward view of a generator, trained on targets."""
+"""The network of a generator, and its training on targets."""
 
 from ._feed_forward import generative_term_of, machines_of, network_on, tuned_runs
 from ._full_batch import FullBatchLoop
@@ -10,8 +10,8 @@ from ._settings import (
     FULL_BATCH,
     SOLVERS,
     FineTuningSettings,
-    check_options,
-    passes_asked,
+    check_compatible,
+    n_iter_of,
     settings_of,
 )
 from ._target_scale import TargetScale
@@ -44,13 +44,13 @@ __all__ = [
     "Tuning",
     "all_fields",
     "all_outputs",
-    "check_options",
+    "check_compatible",
     "generative_term_of",
     "joint_weight",
     "machines_of",
+    "n_iter_of",
     "nearest_distance",
     "network_on",
-    "passes_asked",
     "rows_with_target",
     "settings_of",
     "split_validation",

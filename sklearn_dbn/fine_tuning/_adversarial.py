@@ -11,50 +11,54 @@ from ._settings import FineTuningSettings
 
 
 def presented(
-    network: Network, settings: FineTuningSettings, labelled: tuple, free: tuple, rng: Stream
+    network: Network,
+    settings: FineTuningSettings,
+    labelled: tuple,
+    unsupervised: tuple,
+    rng: Stream,
 ) -> tuple[Array, list, Array, Array]:
-    """Rows, what is top_down from above, targets and weights, as the network learns them.
+    """Rows, top-down inputs, targets and weights of an update.
 
-    The ``labelled`` ones, moved or not; and after them the ``free`` ones, moved, whose target
-    is what the network says of them where they were.
+    First the ``labelled`` rows, moved if they are to be adversarial; then, if the settings have
+    them, the ``unsupervised`` rows as virtual adversarial rows.
     """
-    v, above, target, weight = labelled
+    v, top_down, target, weight = labelled
     if settings.adversarial_eps:
-        tape = network.forward(v, above, settings.dropout, settings.hidden_dropout, rng)
+        tape = network.forward(v, top_down, settings.dropout, settings.hidden_dropout, rng)
         _, delta = settings.loss(tape.outputs, target)
         v = v + _of_length(settings.adversarial_eps, network.input_gradient(tape, delta))
     if settings.virtual_adversarial_eps:
-        u, top_down, share = free
-        u, outputs = virtual_adversarial_rows(network, settings, u, top_down, rng)
+        u, more, share = unsupervised
+        u, outputs = virtual_adversarial_rows(network, settings, u, more, rng)
         v, target, weight = map(np.concatenate, ((v, u), (target, outputs), (weight, share)))
-        pairs = zip(above, top_down, strict=True)
-        above = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
-    return v, above, target, weight
+        pairs = zip(top_down, more, strict=True)
+        top_down = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
+    return v, top_down, target, weight
 
 
 def virtual_adversarial_rows(
-    network: Network, settings: FineTuningSettings, v: Array, above: list, rng: Stream
+    network: Network, settings: FineTuningSettings, v: Array, top_down: list, rng: Stream
 ) -> tuple[Array, Array]:
-    """Rows moved to where the network says most else, and what it says of them unmoved.
+    """Virtual adversarial rows, and their targets: the predictions for the unmoved rows.
 
-    Most by the loss, that is by the divergence (Miyato et al. 2018,
-    doi:10.1109/TPAMI.2018.2858821). It has no slope at the row itself. Its gradient is taken at
-    a random place as far away as the step is long; next to the row, where they take it, it
-    would be lost in rounding once the network is sure.
+    The output changes fastest where the loss does, which is a divergence from these targets
+    (Miyato et al. 2018, doi:10.1109/TPAMI.2018.2858821). Its gradient is zero at the row. It is
+    computed at a random point at the distance of the step; close to the row, where the authors
+    compute it, rounding would hide it once the predictions are nearly certain.
     """
     loss, length = settings.loss, settings.virtual_adversarial_eps
-    outputs = network.outputs(v, above)
-    # The derivative is what is outputs, less the target.
+    outputs = network.outputs(v, top_down)
+    # The derivative of a loss is the prediction less the target.
     _, outputs = loss(outputs, np.zeros_like(outputs))
-    tape = network.forward(v + _of_length(length, rng.normal(v)), above)
+    tape = network.forward(v + _of_length(length, rng.normal(v)), top_down)
     _, delta = loss(tape.outputs, outputs)
     return v + _of_length(length, network.input_gradient(tape, delta)), outputs
 
 
 def _of_length(length: float, x: Array) -> Array:
-    """Scale each row, in place; one that is zero stays so."""
+    """Scale each row to ``length``, in place; a row of zeros stays zero."""
     tiny = np.finfo(x.dtype).smallest_normal
-    # First by the largest value, as the squares of small ones would be lost.
+    # First by the largest value, as the squares of small values would underflow.
     x /= np.maximum(np.abs(x).max(axis=1, keepdims=True), tiny)
     norm = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
     x *= length / np.maximum(norm, tiny)

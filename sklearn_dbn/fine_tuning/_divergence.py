@@ -14,19 +14,19 @@ from ..training import TOO_LARGE, decay_cause, momentum_cause, weight_cause
 _USUAL_TUNING = {"adam": 0.01, "sgd": 0.003}
 # The momentum that `solver="sgd"` has by default.
 _USUAL_MOMENTUM = 0.9
-# Rows that are moved by more are none of the kind of the data.
+# A row that is moved by more is far from all data.
 _FARTHEST = 1e3
 
 
 def tuning_diverged(n_passes: int, settings: Any, weight: np.ndarray) -> str:
-    """The message for a fine-tuning that diverged after ``n_passes`` whole passes."""
+    """The message for a fine-tuning that diverged after ``n_passes`` complete passes."""
     solver, decay = settings.solver, settings.weight_decay
     if solver not in _USUAL_TUNING:
         cause = next(weight_cause(weight, settings.batch_size, None), "try solver='adam'.")
         if decay > 1:
             cause = (
-                f"its cause is weight_decay={decay:g}, next to which the loss is nothing: try "
-                "weight_decay=0.01."
+                f"its cause is weight_decay={decay:g}, whose penalty is far larger than the "
+                "loss: try weight_decay=0.01."
             )
         return f"Fine-tuning with solver={solver!r} diverged in pass {n_passes + 1}: {cause}"
     rate = settings.learning_rate
@@ -53,8 +53,8 @@ def _causes_of_tuning(rate: float, settings: Any, weight: np.ndarray) -> Iterato
     yield from decay_cause(least * max(largest, 1.0) * DECAY_EVERY, settings.weight_decay)
     if least * settings.generative_weight > 1:
         yield (
-            f"its cause is generative_weight={settings.generative_weight:g}, next to which the "
-            "loss is nothing: try generative_weight=0.01."
+            f"its cause is generative_weight={settings.generative_weight:g}, whose gradient is "
+            "far larger than that of the loss: try generative_weight=0.01."
         )
     if rate > TOO_LARGE * usual:
         return

@@ -16,9 +16,9 @@ from ._network import Network, hidden_layers
 
 
 def machines_of(runs: Sequence[Run]) -> list[Machine]:
-    """Copies of the machines, the lowest for standardised columns.
+    """Copies of the machines, the lowest first.
 
-    Those above it are for the states of the layer below as they are.
+    The lowest is for standardised columns, the others for states that are not standardised.
     """
     found = [runs[0].average, *(run.result() for run in runs[1:])]
     return [machine.map(lambda x: np.array(x, order="C")) for machine in found]
@@ -27,10 +27,10 @@ def machines_of(runs: Sequence[Run]) -> list[Machine]:
 def network_on(
     machines: Sequence[Machine], top_down_input: bool, n_outputs: int, base: Array
 ) -> Network:
-    """A network whose hidden layers are those of a stack, and whose head says ``base``.
+    """A network whose hidden layers are those of a stack, and whose outputs are ``base``.
 
-    Its arrays are those of the machines, but for the head, which has no weights yet: the
-    layers are first moved by what it learns from their features, and not by chance.
+    It shares its arrays with the machines. The weights of the head are 0 at first, so that no
+    random head changes the layers.
     """
     units, par, W = hidden_layers(machines)
     # Only within one machine does a layer depend on the one above it.
@@ -47,7 +47,7 @@ def network_on(
 def generative_term_of(
     runs: Sequence[Run], machines: list[Machine], n_mean_field_steps: int
 ) -> GenerativeTerm:
-    """The generative gradient of ``machines``, whose chains continue those of ``runs``."""
+    """The generative term of ``machines``; its chains continue those of ``runs``."""
     chains, offsets = [], []
     for i, run in enumerate(runs):
         states = [
@@ -66,7 +66,7 @@ def generative_term_of(
 def tuned_runs(
     runs: Sequence[Run], machines: Sequence[Machine], layers: Collection[int]
 ) -> list[Run]:
-    """The trainings with ``machines`` in place of theirs, where they hold one of ``layers``."""
+    """The trainings, with ``machines`` in place of theirs where one has any of ``layers``."""
     found, first = [], 0
     for i, (run, machine) in enumerate(zip(runs, machines, strict=True)):
         n_layers = len(machine.W)
@@ -77,7 +77,7 @@ def tuned_runs(
                 visible = machine.par[0]
                 machine = machine.rescale(-run.shift / run.scale, 1 / run.scale)
                 if np.array_equal(visible, run.result().par[0]):
-                    # There and back again would be another number.
+                    # To rescale it twice would change it by rounding.
                     machine.par[0] = run.average.par[0]
             found.append(replace(run, machine=machine, average=machine, velocity=None))
         first += n_layers

@@ -18,20 +18,20 @@ from ._settings import FULL_BATCH, FineTuningSettings
 from ._training_rows import TrainingRows
 from ._tuning import Tuning
 
-# The status by which scipy says that it made all iterations.
-_LIMIT = 1
+# The status of scipy after the largest number of iterations.
+_ITERATION_LIMIT = 1
 
 
 @dataclass(frozen=True)
 class FullBatchLoop:
-    """The iterations of a solver on the loss over all rows, weight decay included.
+    """The iterations of a solver on the loss over all rows, with weight decay.
 
     Parameters
     ----------
     settings : FineTuningSettings
     training_rows : TrainingRows
     validation : TrainingRows or None
-        Rows that early stopping looks at.
+        The rows held out for early stopping.
     """
 
     settings: FineTuningSettings
@@ -39,12 +39,12 @@ class FullBatchLoop:
     validation: TrainingRows | None = None
 
     def train(self, tuning: Tuning, passes: Passes) -> None:
-        """Let scipy minimise the loss; an interruption leaves the last iterate.
+        """Minimise the loss; after an interruption the network has the last iterate.
 
         Raises
         ------
         Diverged
-            When the loss is not finite, or beyond all use.
+            When the loss is not finite, or larger than `LARGEST_LOSS`.
         """
         if not passes.n_passes:
             return
@@ -55,38 +55,38 @@ class FullBatchLoop:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 found = minimize(
                     problem.loss,
-                    problem.reached,
+                    problem.iterate,
                     jac=True,
                     method=method,
                     callback=problem.end_iteration,
                     options=options,
                 )
-            problem.reached = found.x
+            problem.iterate = found.x
         finally:
-            # The parameters tried last are no iterate.
-            problem.put(problem.reached)
+            # The network has the parameters of the last evaluation, perhaps no iterate.
+            problem.put(problem.iterate)
         if not math.isfinite(found.fun):
-            # Then scipy gives up before the first iteration.
+            # Then scipy stops before the first iteration.
             n_passes, weight = tuning.n_passes, self.training_rows.weight
             raise Diverged(tuning_diverged(n_passes, self.settings, weight))
-        tuning.limited = found.status == _LIMIT
+        tuning.reached_limit = found.status == _ITERATION_LIMIT
 
 
 class _Problem:
-    """The loss as scipy takes it: a function of one vector, in float64.
+    """The loss as a function of one vector in float64, for scipy.
 
     Attributes
     ----------
-    reached : array of shape (n_parameters,)
+    iterate : array of shape (n_parameters,)
         The last iterate.
     """
 
     def __init__(self, tuning: Tuning, loop: FullBatchLoop, passes: Passes):
         self.tuning, self.loop, self.passes = tuning, loop, passes
         self.parameters = tuning.network.parameters(loop.settings.layers)
-        self.reached = self.joined(self.parameters)
+        self.iterate = self.flattened(self.parameters)
 
-    def joined(self, arrays: dict[str, Array]) -> Array:
+    def flattened(self, arrays: dict[str, Array]) -> Array:
         flat = [arrays[name].ravel() for name in self.parameters]
         return np.concatenate(flat).astype(np.float64)
 
@@ -112,12 +112,12 @@ class _Problem:
             if settings.weight_decay and x.ndim == 2:
                 value += 0.5 * settings.weight_decay * float(np.vdot(x, x))
                 gradient[name] += settings.weight_decay * x
-        return value, self.joined(gradient)
+        return value, self.flattened(gradient)
 
     def end_iteration(self, intermediate_result: Any) -> None:
-        """What scipy calls after each iteration: it is a pass that began and ended."""
-        self.reached = intermediate_result.x.copy()
-        self.put(self.reached)
+        """End a pass; scipy calls this after each iteration."""
+        self.iterate = intermediate_result.x.copy()
+        self.put(self.iterate)
         passes, loss = self.passes, float(intermediate_result.fun)
         if passes.begin():
             passes.end(end_pass(self.tuning, self.loop, loss))

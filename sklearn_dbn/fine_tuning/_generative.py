@@ -1,4 +1,4 @@
-"""The generative term: machines that share their weights with a network."""
+"""The generative term: the log-likelihood of machines that share weights with a network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from ..samplers import Chains, PersistentContrastiveDivergence
 
 @dataclass
 class GenerativeTerm:
-    """Machines that share their weights with a network, and draw them to their likelihood.
+    """The gradient of the log-likelihood of machines that share weights with a network.
 
     Attributes
     ----------
     machines : list of Machine
         The lowest first; their weights and hidden parameters are the arrays of the network.
     chains : list of Chains
+        Of each machine.
     offsets : list of lists of arrays
-        Where the gradient of each machine is centred.
+        The centring offsets of each machine.
     n_mean_field_steps : int
     """
 
@@ -32,14 +33,13 @@ class GenerativeTerm:
     n_mean_field_steps: int = 5
 
     def visible(self) -> dict[str, Array]:
-        """Parameters that the network has not: those of the visible units of each machine."""
+        """The parameters of visible units, which the network does not have."""
         return {f"a{i}": machine.par[0] for i, machine in enumerate(self.machines)}
 
     def clear(self, gradient: dict[str, Array]) -> None:
         """Set the gradient of the parameters of visible units to zero."""
-        for name in self.visible():
-            if name in gradient:
-                gradient[name][:] = 0
+        for name in self.visible().keys() & gradient:
+            gradient[name][:] = 0
 
     def add_to(
         self,
@@ -48,13 +48,14 @@ class GenerativeTerm:
         weight: Array,
         factor: float,
         rng: Stream,
-        balanced: bool = False,
+        centered: bool = False,
     ) -> None:
         """Add ``factor`` times the gradient of minus the mean log-likelihood of the rows.
 
-        That of each machine, on samples of the layer below; for parameters that ``gradient``
-        has. What it has for visible units is overwritten. ``balanced``: the step of the hidden
-        biases will make up for that of the weights below them, so that their gradient does not.
+        Of each machine, on draws of the layer below, and for the parameters in ``gradient``.
+        That of the visible units is overwritten. ``centered``: the gradient of the hidden
+        biases is without the correction for the weights below, which the network makes after
+        the update (`Network.correct_biases`).
         """
         sampler = PersistentContrastiveDivergence()
         x = self.machines[0].units[0].present(v.copy(), rng)
@@ -78,5 +79,5 @@ class GenerativeTerm:
                 if f"W{layer}" in gradient:
                     gradient[f"W{layer}"] += W
                     gradient[f"b{layer}"] += par[0]
-                    if balanced:
+                    if centered:
                         gradient[f"b{layer}"] += self.offsets[i][layer - i] @ W

@@ -28,7 +28,7 @@ class NetworkLoop:
     settings : FineTuningSettings
     training_rows : TrainingRows
     validation : TrainingRows or None
-        Rows that early stopping looks at.
+        The rows held out for early stopping.
     """
 
     settings: FineTuningSettings
@@ -36,12 +36,12 @@ class NetworkLoop:
     validation: TrainingRows | None = None
 
     def train(self, tuning: Tuning, passes: Passes) -> None:
-        """Pass over the training_rows in minibatches, as often as ``passes`` allows.
+        """Make passes over the training rows in minibatches, while ``passes`` has more.
 
         Raises
         ------
         Diverged
-            When the loss is not finite, or beyond all use.
+            When the loss is not finite, or larger than `LARGEST_LOSS`.
         """
         settings, training_rows = self.settings, self.training_rows
         rule, n_rows = settings.rule, len(training_rows.target)
@@ -71,7 +71,7 @@ class NetworkLoop:
 
 
 def end_pass(tuning: Tuning, loop: Any, loss: float) -> dict[str, float]:
-    """The record of a pass of ``loop``, whose mean ``loss`` is checked."""
+    """The record of a pass of ``loop``; raises `Diverged` if its mean ``loss`` is too large."""
     if not loss < LARGEST_LOSS:
         raise Diverged(
             tuning_diverged(tuning.n_passes, loop.settings, loop.training_rows.weight)
@@ -87,42 +87,38 @@ def _step(
     index: np.ndarray,
     rate: float,
 ) -> float:
-    """One minibatch: move the parameters; returns the loss summed over its rows."""
+    """Update the parameters with one minibatch; returns the loss summed over its rows."""
     network, rng, layers = tuning.network, tuning.rng, settings.layers
-    draws_to_generator = tuning.generative_term is not None and settings.generative_weight > 0
-    v, above = training_rows.inputs.take(index)
-    labelled = v, above, training_rows.target[index], training_rows.weight[index]
+    term, n_rows = tuning.generative_term, len(index)
+    generative = term is not None and settings.generative_weight > 0
+    v, top_down = training_rows.inputs.take(index)
+    share = training_rows.weight[index]
+    labelled = v, top_down, training_rows.target[index], share
     if settings.centered and not network.input_means:
-        network.update_input_means(network.forward(v, above), training_rows.weight[index])
-    # What needs no target, of the rows as they are.
-    free = v, above, training_rows.weight[index]
-    if training_rows.every is not None and (
-        draws_to_generator or settings.virtual_adversarial_eps
-    ):
-        inputs, every = training_rows.every
-        # A whole minibatch, however few rows have a target; together they weigh as much.
-        n_drawn = min(settings.batch_size, len(every))
-        drawn = (rng.uniform(n_drawn) * len(every)).astype(np.intp)
-        free = *inputs.take(drawn), every[drawn] * (len(index) / n_drawn)
-    rows, above, target, weight = presented(network, settings, labelled, free, rng)
-    tape = network.forward(rows, above, settings.dropout, settings.hidden_dropout, rng)
+        network.update_input_means(network.forward(v, top_down), share)
+    unsupervised = v, top_down, share
+    if training_rows.all_rows and (generative or settings.virtual_adversarial_eps):
+        inputs, weights = training_rows.all_rows
+        # A full minibatch even if few rows have a target, of the same total weight.
+        n_drawn = min(settings.batch_size, len(weights))
+        drawn = (rng.uniform(n_drawn) * len(weights)).astype(np.intp)
+        unsupervised = *inputs.take(drawn), weights[drawn] * (n_rows / n_drawn)
+    rows, top_down, target, weight = presented(network, settings, labelled, unsupervised, rng)
+    tape = network.forward(rows, top_down, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
-    n_rows = len(index)
-    # The record of the pass is of the other rows alone.
+    # The other rows are checked at the end of the pass.
     if len(losses) > n_rows and not losses[n_rows:].sum() < len(losses) * LARGEST_LOSS:
         raise Diverged(tuning_diverged(tuning.n_passes, settings, training_rows.weight))
     scale = descent.scale(rate)
     delta *= (weight * (scale / n_rows))[:, None]
     gradient = descent.gradient
     network.backward(tape, delta, layers, gradient)
-    v, _, share = free
-    if draws_to_generator and share.any():
-        weight_of_term = scale * settings.generative_weight
-        tuning.generative_term.add_to(
-            gradient, v, share, weight_of_term, rng, settings.centered
-        )
-    elif tuning.generative_term is not None:
-        tuning.generative_term.clear(gradient)
+    v, _, share = unsupervised
+    if generative and share.any():
+        factor = scale * settings.generative_weight
+        term.add_to(gradient, v, share, factor, rng, settings.centered)
+    elif term is not None:
+        term.clear(gradient)
     before = network.fields_at_means(layers)
     descent.step(rate)
     if settings.max_norm is not None:
@@ -130,20 +126,18 @@ def _step(
     network.correct_biases(layers, before)
     if settings.centered:
         network.update_input_means(tape, weight)
-    if tuning.generative_term is not None:
-        for machine in tuning.generative_term.machines:
+    if term is not None:
+        for machine in term.machines:
             machine.project()
     return float(losses[:n_rows] @ weight[:n_rows])
 
 
 def _shrink(network: Network, settings: FineTuningSettings, step: float) -> None:
-    """Weight decay of several steps; apart from the gradient, which Adam would rescale."""
+    """Weight decay of several updates; not in the gradient, as Adam would rescale it."""
     if not settings.weight_decay:
         return
-    before, parameters = (
-        network.fields_at_means(settings.layers),
-        network.parameters(settings.layers),
-    )
+    before = network.fields_at_means(settings.layers)
+    parameters = network.parameters(settings.layers)
     factors = settings.factors_of(parameters)
     for name, x in parameters.items():
         if x.ndim == 2:

@@ -1,4 +1,4 @@
-"""Losses of classes, labels and numbers."""
+"""Losses for classes, labels and numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from .._array_api import Array
 
 
 class Softmax:
-    """Cross-entropy of classes, one of which each row has."""
+    """Cross-entropy of classes, where each row has one."""
 
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
-        """The loss of each row, and its derivative by the outputs, which it uses up."""
+        """The loss of each row, and its derivative by the outputs.
+
+        Overwrites the outputs. Shapes (n_rows,) and (n_rows, n_outputs).
+        """
         outputs -= outputs.max(axis=1, keepdims=True)
         p = np.exp(outputs)
         total = p.sum(axis=1, keepdims=True)
@@ -22,17 +25,17 @@ class Softmax:
         return loss, p
 
     def smooth(self, target: Array, share: float) -> Array:
-        """Give ``share`` of the probability to all classes alike."""
+        """Targets with a ``share`` of the probability spread equally over all classes."""
         return (1 - share) * target + share / target.shape[1]
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
-        """Weighted share of the rows whose likeliest class is the right one."""
-        right = outputs.argmax(axis=1) == target.argmax(axis=1)
-        return float(np.average(right, weights=weight))
+        """Weighted share of the rows whose most probable class is correct."""
+        correct = outputs.argmax(axis=1) == target.argmax(axis=1)
+        return float(np.average(correct, weights=weight))
 
 
 class Logistic:
-    """Cross-entropy of labels, each of which a row has or has not, summed over labels."""
+    """Cross-entropy of labels, where each row may have several, summed over labels."""
 
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
         """As in `Softmax`."""
@@ -44,13 +47,13 @@ class Logistic:
         return loss, p
 
     def smooth(self, target: Array, share: float) -> Array:
-        """Give ``share`` of the probability to on and off alike."""
+        """Targets with a ``share`` of the probability spread equally over 0 and 1."""
         return (1 - share) * target + share / 2
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
-        """Weighted share of the rows whose labels are all right."""
-        right = ((outputs > 0) == (target > 0.5)).all(axis=1)
-        return float(np.average(right, weights=weight))
+        """Weighted share of the rows whose labels are all correct."""
+        correct = ((outputs > 0) == (target > 0.5)).all(axis=1)
+        return float(np.average(correct, weights=weight))
 
 
 class Squared:

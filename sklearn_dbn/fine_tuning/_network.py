@@ -1,24 +1,23 @@
-"""The feed-forward view of a generator: its hidden layers as a network, and a head on top.
+"""The feed-forward view of a generator: its hidden layers and a head as a network.
 
 Hidden layer l of the network gives the mean of its units::
 
     x_{l+1} = mean(gain_l x_l W_l + q_l A_l + b_l)
 
-and the head is linear in the last one. ``q_l A_l`` is there in a deep Boltzmann machine alone,
-whose layers hear from above as well: q_l is the mean-field posterior of the layer above under
-the machine that was trained, a second input that is computed once and stays as it is, and A_l,
-at first the transposed weights of that layer, are weights of their own. The network then starts
-at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448-455). Without
-that input a layer with another above it hears the one below twice, ``gain_l = 2``, as in the
-first pass of the mean field.
+and the head is linear in the last one. Only a deep Boltzmann machine has the top-down input
+q_l: the constant mean-field posterior of the layer above under the machine that was trained.
+Its weights A_l start as the transposed weights of that layer, and are trained apart from them.
+The network then starts at one update of the mean field (Salakhutdinov, Hinton 2009, AISTATS,
+PMLR 5:448-455). Without top-down input a layer with another above it has ``gain_l = 2``, as in
+the first sweep of the mean field.
 
 Centred training uses other coordinates, (x_l - m_l) W_l + c_l, with m_l the running mean of the
-inputs x_l. A step of W_l does not change c_l, the field at the mean input; the biases, which
-are stored instead of c_l, are corrected for that. Which of two bits is called one then makes no
-difference (Schraudolph 1998, LNCS 1524, doi:10.1007/3-540-49430-8_11).
+inputs x_l. An update of W_l does not change c_l, the field at the mean input; the biases, which
+are stored instead of c_l, are corrected for that. The training then does not depend on which of
+two bits is coded as 1 (Schraudolph 1998, LNCS 1524, doi:10.1007/3-540-49430-8_11).
 
 Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
-and ``intercept``. Their arrays may be those of a machine: all that moves them does so in place.
+and ``intercept``. Their arrays may be those of a machine, so they are only changed in place.
 """
 
 from __future__ import annotations
@@ -34,54 +33,54 @@ from .._random import Stream
 from ..data import clipped
 from ..machine import Machine
 
-# Rows that are computed together where no minibatch says how many.
+# Rows that are computed together outside of minibatches.
 _BLOCK_ROWS = 1000
-# The running mean of inputs moves by this share; that of hidden units in a generator does too.
+# Share of a minibatch in the running mean of inputs, as in the centring offsets of a generator.
 _MEAN_RATE = 0.01
 
 
 class Tape(NamedTuple):
-    """What a pass forward leaves for the way back.
+    """The intermediate results of `Network.forward`, for the derivatives.
 
     Attributes
     ----------
     inputs : list of arrays
-        What each layer received from below, and the head, after dropout.
-    above : list of arrays or None
-        The second input of each layer, after dropout.
+        Of each hidden layer, from below, and of the head, after dropout.
+    top_down : list of arrays or None
+        The top-down input of each hidden layer, after dropout.
     fields, means : lists of arrays
         Of the hidden layers, before dropout.
-    kept : list of arrays or None
-        Factors of the inputs: 0 for what was dropped, 1 / (1 - rate) for what was not.
+    masks : list of arrays or None
+        Factors on the inputs: 0 if dropped, 1 / (1 - rate) if not.
     outputs : array of shape (n_rows, n_outputs)
     """
 
     inputs: list[Array]
-    above: list[Array | None]
+    top_down: list[Array | None]
     fields: list[Array]
     means: list[Array]
-    kept: list[Array | None]
+    masks: list[Array | None]
     outputs: Array
 
 
 @dataclass
 class Inputs:
-    """Rows as the first layer takes them, and what the layers hear from above.
+    """The inputs of a network: rows, and the top-down input of each hidden layer.
 
     Parameters
     ----------
     X : array or CSR array of shape (n_rows, n_0)
-        Without gaps. Made dense a few rows at a time.
-    above : list of arrays of shape (n_rows, n_{l+1}) or None
+        Without gaps. Converted to dense arrays a few rows at a time.
+    top_down : list of arrays of shape (n_rows, n_{l+1}) or None
         For each hidden layer.
     shift, scale : arrays of shape (n_0,) or None
-        How the columns are standardised.
+        By which the columns are standardised.
     support : tuple of float or None
-        Of the units of X, where its values are to be clipped to it.
+        Bounds to which X is clipped.
     """
 
     X: Any
-    above: list[Array | None]
+    top_down: list[Array | None]
     shift: Array | None = None
     scale: Array | None = None
     support: tuple[float, float] | None = None
@@ -90,8 +89,8 @@ class Inputs:
         return self.X.shape[0]
 
     def rows(self, index: np.ndarray) -> Inputs:
-        above = [q if q is None else q[index] for q in self.above]
-        return replace(self, X=self.X[index], above=above)
+        top_down = [q if q is None else q[index] for q in self.top_down]
+        return replace(self, X=self.X[index], top_down=top_down)
 
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
         v = self.X[index]
@@ -99,7 +98,7 @@ class Inputs:
         v = v if self.support is None else clipped(v, self.support)
         if self.scale is not None:
             v = (v - self.shift) / self.scale
-        return v, [None if q is None else q[index] for q in self.above]
+        return v, [None if q is None else q[index] for q in self.top_down]
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):
@@ -116,15 +115,15 @@ class Network:
     units : list of unit types
         Of the hidden layers.
     par : list of arrays of shape (n_par, n_l)
-        Of these units; only their biases move.
+        Of these units; only their biases are trained.
     W : list of arrays of shape (n_{l-1}, n_l)
     gain : list of float
     A : list of arrays of shape (n_{l+1}, n_l) or None
     head : array of shape (n_last, n_outputs)
     intercept : array of shape (n_outputs,)
     input_means : dict of arrays
-        By the names of weights, the running mean of what they receive; empty where training is
-        not centred.
+        By the names of weights, the running means of their inputs; empty if training is not
+        centred.
     """
 
     units: list[Any]
@@ -137,9 +136,9 @@ class Network:
     input_means: dict[str, Array] = field(default_factory=dict)
 
     def parameters(self, layers: Collection[int] | None = None) -> dict[str, Array]:
-        """The arrays of the hidden layers in ``layers``, all of them by default, and the head.
+        """The arrays of the head and of the hidden layers in ``layers``, by default of all.
 
-        They are contiguous, and the network's own.
+        They are contiguous, and not copies.
         """
         found = {}
         for layer in range(len(self.W)) if layers is None else layers:
@@ -148,48 +147,48 @@ class Network:
                 found[f"A{layer}"] = self.A[layer]
         return found | {"head": self.head, "intercept": self.intercept}
 
-    def fields(self, v: Array, above: Sequence[Array | None], top: int) -> list[Array]:
+    def fields(self, v: Array, top_down: Sequence[Array | None], top: int) -> list[Array]:
         """Fields of hidden layers 0 to ``top``."""
         fields, x = [], v
         for layer in range(top + 1):
-            fields.append(self._field(layer, x, above[layer]))
+            fields.append(self._field(layer, x, top_down[layer]))
             x = self._mean(layer, fields[-1])
         return fields
 
-    def outputs(self, v: Array, above: Sequence[Array | None]) -> Array:
-        """What the head says, (n_rows, n_outputs)."""
+    def outputs(self, v: Array, top_down: Sequence[Array | None]) -> Array:
+        """Outputs of the head, (n_rows, n_outputs)."""
         x = v
         for layer in range(len(self.W)):
-            x = self._mean(layer, self._field(layer, x, above[layer]))
+            x = self._mean(layer, self._field(layer, x, top_down[layer]))
         return self._outputs_of(x)
 
     def forward(
         self,
         v: Array,
-        above: Sequence[Array | None],
+        top_down: Sequence[Array | None],
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
         rng: Stream | None = None,
     ) -> Tape:
-        """A pass of which each input is left out with probability ``dropout``.
+        """Outputs and intermediate results, with each input dropped with a probability.
 
-        What is left is scaled up, so that every layer receives on average what it receives
-        without dropout (Srivastava et al. 2014, JMLR 15:1929-1958). Where training is centred
-        a dropped input is at its running mean, and the others are further from it.
+        The others are scaled up, so that the mean input of every layer is that without dropout
+        (Srivastava et al. 2014, JMLR 15:1929-1958). With centred training a dropped input is
+        set to its running mean, and the differences of the others from it are scaled up.
         """
         tape = Tape([], [], [], [], [], None)
         x = v
         for layer in range(len(self.W) + 1):
             name = f"W{layer}" if layer < len(self.W) else "head"
-            x, kept = self._drop(name, x, hidden_dropout if layer else dropout, rng)
+            x, mask = self._drop(name, x, hidden_dropout if layer else dropout, rng)
             tape.inputs.append(x)
-            tape.kept.append(kept)
+            tape.masks.append(mask)
             if layer == len(self.W):
                 return tape._replace(outputs=self._outputs_of(x))
-            q = above[layer]
+            q = top_down[layer]
             if q is not None:
                 q, _ = self._drop(f"A{layer}", q, dropout, rng)
-            tape.above.append(q)
+            tape.top_down.append(q)
             tape.fields.append(self._field(layer, x, q))
             x = self._mean(layer, tape.fields[-1])
             tape.means.append(x)
@@ -201,7 +200,7 @@ class Network:
         layers: Collection[int],
         gradient: dict[str, Array] | None = None,
     ) -> dict[str, Array]:
-        """Gradient by the parameters of ``layers`` and of the head, centred where training is.
+        """Gradient by the parameters of ``layers`` and of the head, centred if training is.
 
         Parameters
         ----------
@@ -209,13 +208,11 @@ class Network:
         delta : array of shape (n_rows, n_outputs)
             Derivative by the outputs.
         layers : collection of int
-            The way back ends at the lowest of them.
         gradient : dict of arrays or None
-            Takes the result. New arrays of this size would have to be cleared by the system
-            each time.
+            Arrays for the result: new ones would cost time, as the system clears their memory.
         """
         out = gradient or {}
-        # A sum over rows in a third of the time.
+        # The product is a sum over rows in a third of the time.
         ones = np.ones(len(delta), dtype=delta.dtype)
         gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
         gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
@@ -226,28 +223,25 @@ class Network:
             bias = f"b{layer}"
             gradient[bias] = np.matmul(ones, by_field, out=out.get(bias))
             if self.A[layer] is not None:
-                q = tape.above[layer]
+                q = tape.top_down[layer]
                 gradient[f"A{layer}"] = self._product(f"A{layer}", q, by_field, out)
             x = tape.inputs[layer]
             gradient[f"W{layer}"] = self._product(f"W{layer}", x, by_product, out)
         return gradient
 
     def input_gradient(self, tape: Tape, delta: Array) -> Array:
-        """Derivative by the rows that the tape began with, in their shape.
-
-        ``delta`` is the derivative by the outputs.
-        """
+        """Derivative by the rows, in their shape; ``delta`` is that by the outputs."""
         for _, _, by_product in self._backward(tape, delta, 0):
             delta = by_product
-        return _through(self.W[0], delta, tape.kept[0])
+        return _by_input(self.W[0], delta, tape.masks[0])
 
     def _backward(
         self, tape: Tape, delta: Array, last: int
     ) -> Iterator[tuple[int, Array, Array]]:
-        """Derivatives by the field and by x W of each hidden layer, the top one to ``last``."""
+        """Derivatives by field and by x W of each hidden layer, from the top to ``last``."""
         W = self.head
         for layer in range(len(self.W) - 1, last - 1, -1):
-            delta = _through(W, delta, tape.kept[layer + 1])
+            delta = _by_input(W, delta, tape.masks[layer + 1])
             by_field = self.units[layer].pullback(
                 delta, tape.fields[layer], self.par[layer], tape.means[layer]
             )
@@ -259,38 +253,37 @@ class Network:
     def correct_biases(self, layers: Collection[int], before: dict[str, Array]) -> None:
         """Correct the biases for changed weights of ``layers`` and of the head.
 
-        The mean inputs then give the fields ``before`` that `fields_at_means` returned.
+        The fields at the mean inputs are then again those of ``before``, which
+        `fields_at_means` returned.
         """
-        if not before:
-            return
-        own = self.parameters(layers)
+        parameters = self.parameters(layers)
         for name, now in self.fields_at_means(layers).items():
-            own[name] += before[name] - now
+            parameters[name] += before[name] - now
 
     def update_input_means(self, tape: Tape, weight: Array) -> None:
         """Update the running means of all inputs by a minibatch of rows of ``weight``."""
         share = weight / weight.sum()
-        received = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
-        received |= {f"A{i}": q for i, q in enumerate(tape.above) if q is not None}
-        for name, x in (received | {"head": tape.inputs[-1]}).items():
+        inputs = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
+        inputs |= {f"A{i}": q for i, q in enumerate(tape.top_down) if q is not None}
+        for name, x in (inputs | {"head": tape.inputs[-1]}).items():
             mean = share @ x
             running = self.input_means.setdefault(name, mean)
             running += _MEAN_RATE * (mean - running)
 
     def limit(self, layers: Collection[int], largest: float) -> None:
-        """Shorten the incoming weights of units where their norm exceeds ``largest``.
+        """Scale the incoming weights of units to the norm ``largest`` where theirs is larger.
 
-        Those of hidden ``layers`` and of the head, in place.
+        For hidden ``layers`` and the head, in place.
         """
         for layer in layers:
             arrays = [x for x in (self.W[layer], self.A[layer]) if x is not None]
-            _shorten(arrays, largest)
-        _shorten([self.head], largest)
+            _limit_norms(arrays, largest)
+        _limit_norms([self.head], largest)
 
     def fields_at_means(self, layers: Collection[int]) -> dict[str, Array]:
         """The fields at the mean inputs, without biases, by the names of the biases.
 
-        Nothing where training is not centred.
+        Empty if training is not centred.
         """
         if not self.input_means:
             return {}
@@ -305,20 +298,20 @@ class Network:
     def _drop(
         self, name: str, x: Array, rate: float, rng: Stream | None
     ) -> tuple[Array, Array | None]:
-        """The input of some weights with a share ``rate`` left out, and its factors."""
+        """The input of the weights ``name`` with a share ``rate`` dropped, and its mask."""
         if not rate:
             return x, None
-        kept = rng.bernoulli(np.full_like(x, 1 - rate))
-        kept *= 1 / (1 - rate)
+        mask = rng.bernoulli(np.full_like(x, 1 - rate))
+        mask *= 1 / (1 - rate)
         if name not in self.input_means:
-            return x * kept, kept
+            return x * mask, mask
         thinned = x - self.input_means[name]
-        thinned *= kept
+        thinned *= mask
         thinned += self.input_means[name]
-        return thinned, kept
+        return thinned, mask
 
     def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
-        """Derivative by some weights, from their input and that by what comes of it."""
+        """Derivative by the weights ``name``, from their input x and the derivative by x W."""
         if name in self.input_means:
             x = x - self.input_means[name]
         return np.matmul(x.T, delta, out=out.get(name))
@@ -358,8 +351,8 @@ def loss_and_gradient(
 ) -> tuple[float, dict[str, Array]]:
     """Mean over all rows of the weighted loss, and its gradient."""
     value, gradient = 0.0, {}
-    for part, v, above in inputs.blocks():
-        tape = network.forward(v, above)
+    for part, v, top_down in inputs.blocks():
+        tape = network.forward(v, top_down)
         losses, delta = loss(tape.outputs, target[part])
         share = weight[part] / len(inputs)
         value += float(share @ losses)
@@ -370,28 +363,28 @@ def loss_and_gradient(
 
 
 def all_outputs(network: Network, inputs: Inputs) -> Array:
-    """What the head says of each row."""
-    blocks = [network.outputs(v, above) for _, v, above in inputs.blocks()]
+    """Outputs of the head for each row, (n_rows, n_outputs)."""
+    blocks = [network.outputs(v, top_down) for _, v, top_down in inputs.blocks()]
     return np.concatenate(blocks)
 
 
 def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
     """Fields of hidden layers 0 to ``top``."""
-    blocks = [network.fields(v, above, top) for _, v, above in inputs.blocks()]
+    blocks = [network.fields(v, top_down, top) for _, v, top_down in inputs.blocks()]
     return [np.concatenate(fields) for fields in zip(*blocks, strict=True)]
 
 
-def _through(W: Array, delta: Array, kept: Array | None) -> Array:
-    """From the derivative by x W to that by x, before dropout."""
+def _by_input(W: Array, delta: Array, mask: Array | None) -> Array:
+    """Derivative by x before dropout, from that by x W."""
     delta = times_transposed(delta, W)
-    if kept is not None:
-        delta *= kept
+    if mask is not None:
+        delta *= mask
     return delta
 
 
-def _shorten(arrays: list[Array], largest: float) -> None:
+def _limit_norms(arrays: list[Array], largest: float) -> None:
     squares = sum(np.einsum("ij,ij->j", x, x) for x in arrays)
-    # Most units are within the limit most of the time: no second pass for them.
+    # Most units are within the limit, and are not multiplied.
     (over,) = np.nonzero(squares > largest * largest)
     if len(over):
         factor = largest / np.sqrt(squares[over])

@@ -14,15 +14,14 @@ from .._parameters import PlainParameters
 from ..optim import SCHEDULES, Adam, Momentum
 from ..training import batch_size_of, n_passes_of
 
-# What scipy calls the solvers that look at all rows before each step.
+# The solvers that use all rows for each step, with their names in scipy.
 FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
 SOLVERS = ("adam", "sgd", *FULL_BATCH)
-# "auto" moves adversarial and virtual adversarial rows by these shares of the distance to the
-# nearest row.
+# The values of "auto", as shares of the distance of a row to the nearest one.
 _SHARES_OF_DISTANCE = {"adversarial_eps": 0.2, "virtual_adversarial_eps": 0.5}
 # The value of `n_iter="auto"` with a full-batch solver.
 _ITERATIONS = 200
-# Parameters that need minibatches, and the value that does without.
+# Parameters that need minibatches, and the value that does not.
 _NEED_MINIBATCHES = {
     "dropout": 0,
     "hidden_dropout": 0,
@@ -36,10 +35,10 @@ _NEED_MINIBATCHES = {
 
 @dataclass(frozen=True)
 class FineTuningSettings:
-    """How a network is trained; the estimators fill it in from their parameters.
+    """The settings of a fine-tuning.
 
-    ``factors`` holds a factor on the learning rate for each hidden layer; one whose factor is
-    0 is not touched.
+    ``factors`` holds a factor on the learning rate for each hidden layer; a layer of factor 0
+    is not trained.
     """
 
     loss: Any
@@ -73,26 +72,26 @@ class FineTuningSettings:
         return Adam() if self.solver == "adam" else Momentum(self.momentum)
 
 
-def check_options(asked: Any) -> None:
-    """Refuse parameters of a fine-tuned estimator that contradict one another."""
-    if asked.generative_weight and not asked.tie_weights:
+def check_compatible(estimator: Any) -> None:
+    """Raise ValueError if parameters of a fine-tuned estimator contradict one another."""
+    solver, generative_weight = estimator.solver, estimator.generative_weight
+    if generative_weight and not estimator.tie_weights:
         raise ValueError(
-            f"generative_weight={asked.generative_weight} draws tied weights to the "
-            "generator, and with tie_weights=False it stays as it is anyway: set "
-            "generative_weight=0."
+            f"generative_weight={generative_weight} needs tied weights, and with "
+            "tie_weights=False the generator does not change: set generative_weight=0."
         )
-    if asked.solver not in FULL_BATCH:
+    if solver not in FULL_BATCH:
         return
     for name, value in _NEED_MINIBATCHES.items():
-        if (given := getattr(asked, name)) not in (value, "auto"):
+        if (given := getattr(estimator, name)) not in (value, "auto"):
             raise ValueError(
-                f"{name}={given} needs minibatches, which solver={asked.solver!r} has not: "
-                f"set solver='adam', or {name}={value}."
+                f"{name}={given} needs minibatches, which solver={solver!r} does not use: set "
+                f"solver='adam', or {name}={value}."
             )
 
 
 def settings_of(
-    asked: Any,
+    estimator: Any,
     loss: Any,
     learning_rate: float,
     n_layers: int,
@@ -101,11 +100,11 @@ def settings_of(
     nearest: Callable[[], float],
     chunk: bool = False,
 ) -> FineTuningSettings:
-    """The settings that the parameters of a fine-tuned estimator ask for.
+    """The settings from the parameters of a fine-tuned estimator.
 
     Parameters
     ----------
-    asked : estimator
+    estimator : estimator
     loss : Softmax, Logistic or Squared
     learning_rate : float
         The value of `learning_rate="auto"`.
@@ -116,40 +115,41 @@ def settings_of(
     unlabelled : bool
         Whether there are other rows.
     nearest : callable
-        Gives the distance of a row to the nearest other one.
+        Returns the distance of a row to the nearest other one.
     chunk : bool, default=False
-        Whether there will be rows of other calls.
+        Whether other calls have other rows.
     """
-    asked, full_batch = PlainParameters(asked), asked.solver in FULL_BATCH
-    lengths = {name: getattr(asked, name) for name in _SHARES_OF_DISTANCE}
-    # Only virtual adversarial rows need no target.
+    given, full_batch = PlainParameters(estimator), estimator.solver in FULL_BATCH
+    lengths = {name: getattr(given, name) for name in _SHARES_OF_DISTANCE}
+    # Adversarial rows need a target, virtual adversarial rows do not.
     chosen = "virtual_adversarial_eps" if unlabelled else "adversarial_eps"
-    for name in [name for name, length in lengths.items() if length == "auto"]:
-        moved = name == chosen and not full_batch
-        lengths[name] = _SHARES_OF_DISTANCE[name] * nearest() if moved else 0.0
+    for name, share in _SHARES_OF_DISTANCE.items():
+        if lengths[name] == "auto":
+            moved = name == chosen and not full_batch
+            lengths[name] = share * nearest() if moved else 0.0
     return FineTuningSettings(
         loss=loss,
-        solver=asked.solver,
-        learning_rate=learning_rate if asked.learning_rate == "auto" else asked.learning_rate,
-        factors=factors_of(asked.fine_tune, n_layers, asked.solver),
-        schedule=SCHEDULES["constant" if chunk else asked.learning_rate_schedule],
-        momentum=asked.momentum,
-        batch_size=batch_size_of(asked.batch_size, n_rows),
-        dropout=asked.dropout,
-        hidden_dropout=asked.hidden_dropout,
+        solver=given.solver,
+        learning_rate=learning_rate if given.learning_rate == "auto" else given.learning_rate,
+        factors=factors_of(given.fine_tune, n_layers, given.solver),
+        schedule=SCHEDULES["constant" if chunk else given.learning_rate_schedule],
+        momentum=given.momentum,
+        batch_size=batch_size_of(given.batch_size, n_rows),
+        dropout=given.dropout,
+        hidden_dropout=given.hidden_dropout,
         **lengths,
-        centered=not full_batch if asked.centered == "auto" else bool(asked.centered),
-        max_norm=asked.max_norm,
-        weight_decay=asked.weight_decay,
-        generative_weight=asked.generative_weight,
-        n_iter_no_change=asked.n_iter_no_change,
+        centered=not full_batch if given.centered == "auto" else bool(given.centered),
+        max_norm=given.max_norm,
+        weight_decay=given.weight_decay,
+        generative_weight=given.generative_weight,
+        n_iter_no_change=given.n_iter_no_change,
     )
 
 
-def passes_asked(asked: Any, n_rows: int, presentations: int, bounds: tuple[int, int]) -> int:
-    """Passes over ``n_rows`` with a target, or iterations at most."""
-    n_iter = PlainParameters(asked).n_iter
-    if asked.solver in FULL_BATCH:
+def n_iter_of(estimator: Any, n_rows: int, presentations: int, bounds: tuple[int, int]) -> int:
+    """Passes over ``n_rows`` with a target, or the largest number of iterations."""
+    n_iter = PlainParameters(estimator).n_iter
+    if estimator.solver in FULL_BATCH:
         return _ITERATIONS if n_iter == "auto" else n_iter
     return n_passes_of(n_iter, n_rows, presentations, bounds)
 
@@ -167,7 +167,7 @@ def factors_of(fine_tune: Any, n_layers: int, solver: str) -> tuple[float, ...]:
             factors = tuple(float(x) for x in fine_tune)
             if solver in FULL_BATCH and not set(factors) <= {0.0, 1.0}:
                 raise ValueError(
-                    f"fine_tune={shown(fine_tune)} gives learning rates to layers, and "
+                    f"fine_tune={shown(fine_tune)} has factors on the learning rate, and "
                     f"solver={solver!r} has none: use factors of 0 and 1 alone."
                 )
             return factors

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Below this share of the mean the targets are constant but for rounding.
+# Targets with a smaller standard deviation, as a share of the mean, are constant.
 _FLAT = 1e-12
 
 
 @dataclass(frozen=True)
 class TargetScale:
-    """Weighted mean and standard deviation of each target, over all rows seen.
+    """Weighted mean and standard deviation of each target, over the rows of all chunks.
 
     Chunks are merged as in Chan, Golub and LeVeque (1983), doi:10.1080/00031305.1983.10483115,
     with standard deviations in units of the largest, so that no square overflows.
@@ -30,7 +30,7 @@ class TargetScale:
 
     @classmethod
     def of(cls, values: np.ndarray, weight: np.ndarray) -> TargetScale:
-        """That of some rows, shape (n_rows, n_targets), of positive ``weight``."""
+        """The scale of ``values``, (n_rows, n_targets), of rows of positive ``weight``."""
         unit = np.maximum(np.abs(values).max(axis=0), np.finfo(float).tiny)
         values, share = values / unit, weight / weight.sum()
         mean = share @ values
@@ -39,19 +39,20 @@ class TargetScale:
 
     @property
     def flat(self) -> np.ndarray:
-        """Which targets are constant, so that their scale is a guess."""
+        """Which targets are constant."""
         return self.std <= _FLAT * np.abs(self.mean)
 
     @property
     def scale(self) -> np.ndarray:
-        """Standard deviations, with 1 for targets that are flat."""
+        """Standard deviations, and 1 for constant targets."""
         return np.where(self.flat, 1.0, self.std)
 
     def standard(self, values: np.ndarray) -> np.ndarray:
+        """The values, standardised."""
         return (values - self.mean) / self.scale
 
     def merged(self, other: TargetScale) -> TargetScale:
-        """That of the rows of both."""
+        """The scale of the rows of both."""
         total = self.count + other.count
         old, new = self.count / total, other.count / total
         delta = other.mean - self.mean
@@ -62,5 +63,5 @@ class TargetScale:
         return TargetScale(total, self.mean + new * delta, std)
 
     def change(self, new: TargetScale) -> tuple[np.ndarray, np.ndarray]:
-        """Ratio and shift from values in this scale to the same ones in a ``new`` scale."""
+        """Ratio and shift that convert values in this scale to a ``new`` scale."""
         return self.scale / new.scale, (self.mean - new.mean) / new.scale

@@ -1,4 +1,4 @@
-"""What rows teach a network: their targets, their weights, and which ones it is stopped by."""
+"""The rows that a network is trained on: targets, weights, and rows held out."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from ._network import Inputs
 
 @dataclass
 class Targets:
-    """What the head is to say, of the rows that have a target.
+    """The targets of the rows that have one and a positive weight.
 
     Attributes
     ----------
     rows : int array
-        Which rows these are, without those of weight 0.
+        The numbers of these rows.
     values : array of shape (n_rows_with_target, n_outputs)
     base : array of shape (n_outputs,)
-        What a head that knows of no input says.
+        The best outputs that do not depend on the inputs.
     weight : array of shape (n_rows_with_target,)
-        Of the rows, those of their classes included.
+        Weights of the rows, times those of their classes.
     order : array of shape (n_rows_with_target,) or None
-        Rows that are next to one another in this order are alike: a validation part takes
-        some of each.
+        Sort key by which the held-out rows are stratified.
     given : array of shape (n_rows_with_target,) or (n_rows_with_target, n_targets)
-        The targets as the user knows them, for what chooses units by them.
-    moved : tuple of arrays of shape (n_outputs,), or None
-        Ratio and shift that turn outputs of the network to go on with into those that
-        ``values`` ask for.
+        The targets as given by the user, for the selection of units.
+    conversion : tuple of arrays of shape (n_outputs,), or None
+        Ratio and shift that convert the outputs of the fitted network to the scale of
+        ``values``.
     """
 
     rows: np.ndarray
@@ -42,20 +41,20 @@ class Targets:
     weight: np.ndarray
     order: np.ndarray | None
     given: np.ndarray | None = None
-    moved: tuple[np.ndarray, np.ndarray] | None = None
+    conversion: tuple[np.ndarray, np.ndarray] | None = None
 
     def among(self, rows: np.ndarray) -> Targets:
-        """Those of the same rows, counted among ``rows`` alone, which hold them all."""
+        """The same with row numbers as positions in ``rows``, which contain all of them."""
         return replace(self, rows=np.searchsorted(rows, self.rows))
 
 
-def rows_with_target(known: np.ndarray, weight: Array) -> np.ndarray:
-    """Which rows have a target, by ``known``, and a positive weight."""
-    if not known.any():
+def rows_with_target(has_target: np.ndarray, weight: Array) -> np.ndarray:
+    """The numbers of the rows that have a target and a positive weight."""
+    if not has_target.any():
         raise ValueError(
             "y gives no row a target: give labels to some rows, or fit the transformer alone."
         )
-    rows = np.flatnonzero(known & (weight != 0))
+    rows = np.flatnonzero(has_target & (weight != 0))
     if not len(rows):
         raise ValueError(
             "sample_weight is zero for all rows that y gives a target: give one of them a "
@@ -67,12 +66,12 @@ def rows_with_target(known: np.ndarray, weight: Array) -> np.ndarray:
 def joint_weight(weight: Array, of_class: np.ndarray, relative: bool, dtype: Any) -> np.ndarray:
     """The products of the weights of rows and of their classes.
 
-    They are ``relative`` to their mean where there are no rows in other chunks to compare with.
+    ``relative``: divided by their mean; not with chunks, as the means of these differ.
 
     Raises
     ------
     ValueError
-        When none is positive, or ``dtype`` cannot hold what is made of them.
+        When none is positive, or their sum is too large or too small for ``dtype``.
     """
     weight, largest = weight.astype(np.float64), float(of_class.max(initial=0))
     if not largest:
@@ -100,29 +99,28 @@ def joint_weight(weight: Array, of_class: np.ndarray, relative: bool, dtype: Any
 
 @dataclass
 class TrainingRows:
-    """Rows, what the network is to say of them, and their weights.
+    """Rows with their targets and weights.
 
-    ``every`` are the rows for what needs no target, with weights of their own on the scale of
-    ``weight``: among them those without a target. ``None``: the rows of the minibatch.
+    ``all_rows`` has the rows with and without a target, and their weights on the scale of
+    ``weight``, for gradients that need no target; ``None`` if all rows have one.
     """
 
     inputs: Inputs
     target: Array
     weight: Array
-    every: tuple[Inputs, Array] | None = None
+    all_rows: tuple[Inputs, Array] | None = None
 
     def take(self, index: np.ndarray) -> TrainingRows:
         inputs = self.inputs.rows(index)
-        return TrainingRows(inputs, self.target[index], self.weight[index], self.every)
+        return TrainingRows(inputs, self.target[index], self.weight[index], self.all_rows)
 
 
 def training_rows_of(
     inputs: Inputs, targets: Targets, weight: Array, relative: bool
 ) -> TrainingRows:
-    """The rows that have a target, and all of them for what needs none.
+    """The training rows of a network.
 
-    ``weight``, one of each row of ``inputs``, is made ``relative`` to its mean where there are
-    no rows in other chunks to compare with.
+    ``weight``, (n_rows,), has the weights of all rows. ``relative``: as in `joint_weight`.
     """
     if len(targets.rows) == len(inputs):
         return TrainingRows(inputs, targets.values, targets.weight)
@@ -132,18 +130,18 @@ def training_rows_of(
 
 
 def nearest_distance(v: Array) -> float:
-    """The median distance of a row of ``v`` to the nearest one that is not the same; or 0."""
+    """The median distance of a row of ``v`` to the nearest different one; 0 without one."""
     distance = cdist(v, v)
     distance[distance == 0] = np.inf
     nearest = distance.min(axis=1, initial=np.inf)
-    apart = nearest[np.isfinite(nearest)]
-    return float(np.median(apart)) if len(apart) else 0.0
+    nearest = nearest[np.isfinite(nearest)]
+    return float(np.median(nearest)) if len(nearest) else 0.0
 
 
 def split_validation(
     training_rows: TrainingRows, targets: Targets, fraction: float, rng: Stream
 ) -> tuple[TrainingRows, TrainingRows]:
-    """Rows to train on, and a ``fraction`` of them to stop by."""
+    """Rows to train on, and a ``fraction`` held out for early stopping."""
     n_rows = len(targets.rows)
     n_held = max(1, round(fraction * n_rows))
     if n_held >= n_rows:
@@ -156,9 +154,9 @@ def split_validation(
         order = order[np.argsort(targets.order[order], kind="stable")]
     held = order[((np.arange(n_held) + 0.5) * n_rows / n_held).astype(int)]
     kept, held_out = training_rows.take(np.setdiff1d(order, held)), training_rows.take(held)
-    if kept.every is not None:
-        # Rows to stop by teach nothing, without their targets either.
-        everything, weight = kept.every
+    if kept.all_rows is not None:
+        # Held-out rows are not used without their targets either.
+        inputs, weight = kept.all_rows
         weight[targets.rows[held]] = 0
-        kept.every = everything, weight / weight.mean()
+        kept.all_rows = inputs, weight / weight.mean()
     return kept, held_out

@@ -17,26 +17,26 @@ from ._network import Network, all_outputs, hidden_layers
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
 
-# Saturated units keep all else finite; no network of use is this wrong.
+# A larger mean loss is a divergence; saturated units may keep all values finite.
 LARGEST_LOSS = 1e6
-# A scale of the targets that changes by this factor was made of too few rows.
-_GUESS = 2.0
+# A scale of the targets that changes by a larger factor was estimated from too few rows.
+_LARGEST_CHANGE = 2.0
 
 
 @dataclass
 class BestPass:
-    """The best pass of a training, by rows that are held out.
+    """The best pass of a training, by held-out rows.
 
     Attributes
     ----------
     n_iter_no_change : int
-        Passes without a better one after which to stop.
+        Passes without a better one after which the training stops.
     value : tuple of float, or None
-        Score and minus the loss of the rows, after that pass.
+        Score and minus the loss of the held-out rows after the best pass.
     parameters : dict of arrays
-        After that pass.
+        After the best pass.
     n_stalled : int
-        Passes since then.
+        Passes since the best one.
     """
 
     n_iter_no_change: int
@@ -58,24 +58,24 @@ class BestPass:
 
 @dataclass
 class Tuning:
-    """Everything that a fine-tuning needs to go on where it stopped.
+    """The state of a fine-tuning.
 
     Attributes
     ----------
     network : Network
     rng : Stream
     machines : list of Machine
-        Those whose arrays the network moves, and ``generative_term`` with it.
+        They share their arrays with the network and with ``generative_term``.
     generative_term : GenerativeTerm or None
-    moved : list of int
+    trained_layers : list of int
         The hidden layers that were trained so far.
     rule_state : RuleState or None
-        State of the update rule of ``solver``.
+        The optimiser state of ``solver``.
     solver : str
     stopping : BestPass or None
-        The best pass so far, while a training with early stopping goes on.
-    limited : bool
-        Whether scipy made all the iterations that it may, and had not converged.
+        The best pass so far, during a training with early stopping.
+    reached_limit : bool
+        Whether scipy made the largest number of iterations before it converged.
     n_passes : int
         Passes over rows so far.
     history : dict of lists of float
@@ -85,17 +85,17 @@ class Tuning:
     rng: Stream
     machines: list[Machine]
     generative_term: GenerativeTerm | None = None
-    moved: list[int] = field(default_factory=list)
+    trained_layers: list[int] = field(default_factory=list)
     rule_state: RuleState | None = None
     solver: str = ""
     stopping: BestPass | None = None
-    limited: bool = False
+    reached_limit: bool = False
     n_passes: int = 0
     history: dict[str, list] = field(default_factory=dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = dict(state)
-        # joblib.dump writes a shared array once for each that shares it.
+        # joblib.dump writes a shared array once for each reference to it.
         _, self.network.par, self.network.W = hidden_layers(self.machines)
 
     def copy(self) -> Tuning:
@@ -103,7 +103,7 @@ class Tuning:
         return copy.deepcopy(self)
 
     def parameters(self, layers: list[int]) -> dict[str, Array]:
-        """All arrays that move when ``layers`` do."""
+        """All arrays that change when ``layers`` are trained."""
         found = self.network.parameters(layers)
         if self.generative_term is not None:
             found |= {
@@ -112,18 +112,18 @@ class Tuning:
         return found
 
     def convert_outputs(self, ratio: Array, shift: Array) -> None:
-        """Let the head give ``ratio`` times what it gave, plus ``shift``."""
+        """Multiply the outputs by ``ratio``, and add ``shift``, both (n_outputs,)."""
         network = self.network
         network.head *= ratio
         network.intercept *= ratio
         network.intercept += shift
         if self.rule_state is None:
             return
-        if ratio.min() < 1 / _GUESS or ratio.max() > _GUESS:
-            # The state of the rule comes from errors of another size.
+        if ratio.min() < 1 / _LARGEST_CHANGE or ratio.max() > _LARGEST_CHANGE:
+            # The optimiser state is that of losses of another size.
             self.rule_state, self.solver = None, ""
         else:
-            # For the other parameters that state fades faster than the scale moves.
+            # That of the other parameters decays faster than the scale changes.
             state = self.rule_state
             for joined, factor in ((state.first, ratio), (state.second, ratio**2)):
                 if joined is not None:
@@ -133,21 +133,21 @@ class Tuning:
 
     @property
     def stalled(self) -> bool:
-        """Whether early stopping ends the training here."""
+        """Whether early stopping ends the training."""
         return self.stopping is not None and self.stopping.stalled
 
-    def take_best(self) -> None:
-        """Go back to the parameters of the best pass, if early stopping has one."""
+    def restore_best(self) -> None:
+        """Restore the parameters of the best pass, with early stopping."""
         if self.stopping is not None:
-            own = self.parameters(list(range(len(self.network.W))))
+            parameters = self.parameters(list(range(len(self.network.W))))
             for name, x in self.stopping.parameters.items():
-                own[name][...] = x
+                parameters[name][...] = x
         self.stopping = None
 
     def record(
         self, settings: FineTuningSettings, loss: float, validation: TrainingRows | None
     ) -> dict[str, float]:
-        """The record of a pass, whose parameters are kept where they are the best so far."""
+        """The record of a pass; with ``validation`` rows it may become the best pass."""
         record = {"loss": loss}
         if validation is not None:
             outputs = all_outputs(self.network, validation.inputs)

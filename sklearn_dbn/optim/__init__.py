@@ -1,6 +1,6 @@
-"""How parameters move: update rules, learning-rate schedules, penalties, averaging."""
+"""Changes of parameters: update rules, learning-rate schedules, penalties, averaging."""
 
-from ._averaging import blend
+from ._averaging import moving_average
 from ._descent import Adam, Descent, Joined, Momentum, RuleState
 from ._penalties import DECAY_EVERY, LazyDecay, Sparsity
 from ._schedules import SCHEDULES
@@ -18,5 +18,5 @@ __all__ = [
     "MomentumAscent",
     "RuleState",
     "Sparsity",
-    "blend",
+    "moving_average",
 ]

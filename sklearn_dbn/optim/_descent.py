@@ -1,10 +1,10 @@
-"""Update rules of a descent on minibatches, over parameters of any shape.
+"""Update rules of a descent on minibatches, for parameters of any shape.
 
-``start(parameters)`` gives the state of a rule, and ``update(blocks, rate, state)`` moves the
-parameters, in place and against the gradient, which it overwrites. `Descent` makes the blocks.
+``start(parameters)`` gives the state of a rule, and ``update(segments, rate, state)`` changes
+the parameters in place, against the gradient, which it overwrites.
 
-The gradient comes multiplied by ``scale(rate, state)``. That is a pass over the derivative of
-the loss by the outputs, a few numbers a row, instead of one over all weights.
+The caller multiplies the gradient by ``scale(rate, state)``, through the derivative of the loss
+by the outputs: that is a few numbers for each row, instead of all weights.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ._momentum import accumulate
 
 Arrays = Mapping[str, Array]
 
-# Values that are moved together: they and all that they need stay in the cache of a core.
-_BLOCK = 1 << 15
-# Steps after which the lazily decayed sum of squares is scaled back.
+# Values that are updated together: they, their gradient and state fit into the cache of a core.
+_SEGMENT_SIZE = 1 << 15
+# Updates after which the lazily decayed sum of squares is rescaled.
 _RESCALE_EVERY = 200
 
 
 class Joined:
-    """Arrays that lie one after the other in a single one, ``values``.
+    """Arrays that are stored one after the other in a single one, ``values``.
 
     Parameters
     ----------
     like : mapping of arrays
-        Their names and shapes, and the dtype that they all have.
+        They give the names, the shapes and the dtype, which is the same for all.
     value : float
-        Of all elements at first.
+        Initial value of all elements.
     """
 
     def __init__(self, like: Arrays, value: float = 0.0):
@@ -54,7 +54,7 @@ class Joined:
 
 @dataclass
 class RuleState:
-    """The state of a rule over all parameters, and its number of steps."""
+    """The optimiser state of all parameters, and the number of updates."""
 
     first: Joined
     second: Joined | None = None
@@ -65,17 +65,17 @@ class RuleState:
         return list(self.first.shapes)
 
 
-class Block(NamedTuple):
-    """Values that are moved together, of one parameter or of several.
+class Segment(NamedTuple):
+    """Values of one parameter or of several that are updated together.
 
     Attributes
     ----------
     first, second : arrays of shape (n_values,)
-        The state of the rule for them; ``second`` is ``None`` where it has no use.
+        Their optimiser state; ``second`` is ``None`` if the rule has none.
     gradient : array of shape (n_values,)
     parts : list of tuple
-        Of each parameter: which of the values are its own, these values, and the factor on
-        their learning rate.
+        For each parameter: its slice of the segment, its values as a view of the parameter,
+        and the factor on their learning rate.
     """
 
     first: Array
@@ -85,10 +85,10 @@ class Block(NamedTuple):
 
 
 class Descent:
-    """A rule and the arrays that it moves.
+    """A rule and the parameters that it updates.
 
-    The gradients of all parameters lie in one array, as the state of the rule does: a small
-    parameter then costs few calls of its own.
+    The gradients of all parameters are in one array, and so is the optimiser state: small
+    parameters are updated together, with fewer calls.
 
     Parameters
     ----------
@@ -96,14 +96,13 @@ class Descent:
     parameters : dict of arrays
         Contiguous.
     factors : dict of float
-        On the learning rate of each.
+        Factors on the learning rate of each parameter.
     state : RuleState
-        Of these parameters.
 
     Attributes
     ----------
     gradient : dict of arrays
-        Where the gradient of each parameter is to be written.
+        The caller writes the gradient of each parameter here.
     """
 
     def __init__(
@@ -113,27 +112,28 @@ class Descent:
         joined = Joined(parameters)
         self.gradient = joined.views()
         columns = [x and x.values for x in (state.first, state.second, joined)]
-        self._blocks = []
-        for start in range(0, len(joined.values), _BLOCK):
-            block = [x if x is None else x[start : start + _BLOCK] for x in columns]
-            self._blocks.append(Block(*block, []))
+        self._segments = []
+        for start in range(0, len(joined.values), _SEGMENT_SIZE):
+            views = [x if x is None else x[start : start + _SEGMENT_SIZE] for x in columns]
+            self._segments.append(Segment(*views, []))
         begin = 0
         for name, x in parameters.items():
             end = begin + x.size
-            for i in range(begin // _BLOCK, -(-end // _BLOCK)):
-                start, stop = max(begin, i * _BLOCK), min(end, (i + 1) * _BLOCK)
-                part = slice(start - i * _BLOCK, stop - i * _BLOCK)
-                own = x.reshape(-1)[start - begin : stop - begin]
-                self._blocks[i].parts.append((part, own, factors[name]))
+            for i in range(begin // _SEGMENT_SIZE, -(-end // _SEGMENT_SIZE)):
+                first = i * _SEGMENT_SIZE
+                start, stop = max(begin, first), min(end, first + _SEGMENT_SIZE)
+                values = x.reshape(-1)[start - begin : stop - begin]
+                part = slice(start - first, stop - first)
+                self._segments[i].parts.append((part, values, factors[name]))
             begin = end
 
     def scale(self, rate: float) -> float:
-        """What the gradient of the next step is to be multiplied by."""
+        """The factor by which the caller multiplies the gradient of the next update."""
         return self.rule.scale(rate, self.state)
 
     def step(self, rate: float) -> None:
-        """Move the parameters."""
-        self.rule.update(self._blocks, rate, self.state)
+        """Update the parameters."""
+        self.rule.update(self._segments, rate, self.state)
 
 
 class Momentum:
@@ -153,9 +153,9 @@ class Momentum:
     def scale(self, rate: float, state: RuleState) -> float:
         return rate
 
-    def update(self, blocks: list[Block], rate: float, state: RuleState) -> None:
+    def update(self, segments: list[Segment], rate: float, state: RuleState) -> None:
         state.n_steps += 1
-        for u, _, g, parts in blocks:
+        for u, _, g, parts in segments:
             for part, _, factor in parts:
                 if factor != 1:
                     g[part] *= factor
@@ -167,10 +167,10 @@ class Momentum:
 class Adam:
     """Steps of about the learning rate (Kingma, Ba 2015, arXiv:1412.6980).
 
-    The sum of squares decays lazily: new gradients are multiplied by what the root of the old
-    sum would have been divided by, and the mean of gradients is kept on the same scale. So the
-    small number of the denominator can start that sum, and needs no pass of its own; see
-    docs/decisions/fine-tuning-step.md.
+    The sum of squares decays lazily: instead of the old sum times beta_2, update t has its
+    gradient times beta_2**(-t / 2), and the mean of gradients has the same scale. The sum
+    starts at epsilon**2 / (1 - beta_2), so that no update has to add epsilon to the
+    denominator; see docs/decisions/fine-tuning-step.md.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class Adam:
     def scale(self, rate: float, state: RuleState) -> float:
         return self.beta_2 ** (-0.5 * (state.n_steps % _RESCALE_EVERY + 1))
 
-    def update(self, blocks: list[Block], rate: float, state: RuleState) -> None:
+    def update(self, segments: list[Segment], rate: float, state: RuleState) -> None:
         if state.n_steps and not state.n_steps % _RESCALE_EVERY:
             down = self.beta_2**_RESCALE_EVERY
             state.first.values *= math.sqrt(down)
@@ -199,7 +199,7 @@ class Adam:
         unbiased_2 = (1 - self.beta_2) / (1 - self.beta_2**state.n_steps)
         decay = self.beta_1 / math.sqrt(self.beta_2)
         step = rate * unbiased_1 / math.sqrt(unbiased_2)
-        for m, v, g, parts in blocks:
+        for m, v, g, parts in segments:
             m *= decay
             m += g
             g *= g

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor on the learning rate after a share of the training."""
+"""Learning-rate schedules: a factor as a function of the progress t of the training, 0 to 1."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 def constant(progress: float) -> float:
-    """1 throughout."""
+    """1 for all t."""
     return 1.0
 
 
 def linear(progress: float) -> float:
-    """1 - t: from 1 to 0, the annealing that stochastic approximation asks for."""
+    """1 - t: falls to 0, as the convergence of a stochastic approximation requires."""
     return 1.0 - progress
 
 

@@ -1,8 +1,9 @@
-"""Update rules of machines: how a gradient moves the parameters.
+"""Update rules of machines.
 
 ``start(machine)`` gives the velocity of a rule with momentum; ``update(machine, ascent,
-velocity)`` moves the parameters in place, where ``ascent`` is the gradient times the step; and
-``shrink(machine, step)`` applies the L2 penalty, on the weights only, of steps of that length.
+velocity)`` changes the parameters in place, where ``ascent`` is the gradient times the learning
+rate; ``shrink(machine, step)`` applies the weight decay of updates whose learning rates sum to
+``step``.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ class Ascent:
         return None
 
     def update(self, machine: Machine, ascent: Machine, velocity: Machine | None) -> None:
-        moves = self.displacement(ascent, velocity)
-        for x, dx in zip(machine.arrays(), moves, strict=True):
+        for x, dx in zip(machine.arrays(), self.steps(ascent, velocity), strict=True):
             x += dx
         machine.project()
 
@@ -32,8 +32,8 @@ class Ascent:
             for W in machine.W:
                 W *= 1.0 - step * self.decay
 
-    def displacement(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
-        """How far each parameter moves."""
+    def steps(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
+        """The step of each parameter."""
         return ascent.arrays()
 
 
@@ -47,6 +47,6 @@ class MomentumAscent(Ascent):
     def start(self, machine: Machine) -> Machine:
         return machine.map(lambda x: namespace(x).zeros_like(x))
 
-    def displacement(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
+    def steps(self, ascent: Machine, velocity: Machine | None) -> list[Array]:
         pairs = zip(velocity.arrays(), ascent.arrays(), strict=True)
         return [accumulate(u, dx, self.momentum) for u, dx in pairs]

@@ -13,7 +13,7 @@ from .._array_api import Array, device, namespace, sum_of
 from .._blas import blas_threads
 from ..data import Gaps, Rows
 from ..machine import settle
-from ..optim import LazyDecay, blend
+from ..optim import LazyDecay, moving_average
 from ._convergence import Straightness
 from ._divergence import machine_diverged
 from ._driver import Diverged, Passes
@@ -103,7 +103,8 @@ class MachineLoop:
                     run.gaps.end_pass()
                 # The average is over a fixed share of the passes so far.
                 share = 1.0 / (1.0 + settings.averaging_fraction * run.n_passes)
-                old, run.average = run.average, blend(run.average, run.machine, share)
+                old = run.average
+                run.average = moving_average(old, run.machine, share)
                 record = record_of(run.average, recorded, n_sweeps)
                 if run.stopping is not None:
                     record["validation_log_likelihood"] = run.stopping.end_pass(old, run)

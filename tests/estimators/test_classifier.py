@@ -509,7 +509,7 @@ BAD = {
     "untied pull": (
         lambda c: c.set_params(generative_weight=1, tie_weights=False).fit(X, y),
         ValueError,
-        "generative_weight=1 draws tied weights",
+        "generative_weight=1 needs tied weights",
     ),
     "solver": (lambda c: c.set_params(solver="newton").fit(X, y), ValueError, "'solver'"),
     "rate": (

@@ -61,7 +61,7 @@ def test_centred_training_does_not_mind_which_bit_is_called_one(solver):
         network = make_network(gain=2.0)
         data, twin = make_examples(network), flipped(network)
         mirrored = dataclasses.replace(
-            data, inputs=Inputs(1 - data.inputs.X, data.inputs.above)
+            data, inputs=Inputs(1 - data.inputs.X, data.inputs.top_down)
         )
         run(Tuning(network, Stream(0), []), settings, data, 4)
         run(Tuning(twin, Stream(0), []), settings, mirrored, 4)
@@ -82,7 +82,7 @@ def test_inputs_rest_at_their_running_mean():
     run(Tuning(network, Stream(0), []), settings, data, 500)
     tape = network.forward(*data.inputs.take(slice(None)))
     received = {"W0": X**2, "W2": tape.means[1], "head": tape.means[2]}
-    received["A1"] = data.inputs.above[1]
+    received["A1"] = data.inputs.top_down[1]
     for name, x in received.items():
         mean = np.average(x, axis=0, weights=data.weight)
         np.testing.assert_allclose(network.input_means[name], mean, atol=0.01)
@@ -154,7 +154,7 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(eps, free):
     if free:
         # Fewer rows with a target than there are for what needs none.
         data = data.take(np.arange(4))
-        data.every = more.inputs, more.weight
+        data.all_rows = more.inputs, more.weight
     settings = make_settings(
         solver="sgd",
         momentum=0.0,
@@ -167,7 +167,7 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(eps, free):
     index = rng.permutation(n_rows)
     given = *data.inputs.take(index), data.target[index], data.weight[index]
     drawn = (rng.uniform(N_ROWS) * N_ROWS).astype(int) if free else index
-    v, heard = data.every[0].take(drawn) if free else data.inputs.take(drawn)
+    v, heard = data.all_rows[0].take(drawn) if free else data.inputs.take(drawn)
     share = (more.weight * n_rows / N_ROWS if free else data.weight)[drawn]
     rows, above, target, weight = presented(
         before, settings, given, (v, heard, share), copy.deepcopy(rng)
@@ -196,7 +196,7 @@ def test_weights_of_all_rows_have_the_dtype_of_the_targets(fraction):
     examples = training_rows_of(data.inputs, targets, np.arange(1.0, N_ROWS + 1), relative=True)
     if fraction:
         examples, _ = split_validation(examples, targets, fraction, Stream(0))
-    assert examples.weight.dtype == examples.every[1].dtype == np.float32
+    assert examples.weight.dtype == examples.all_rows[1].dtype == np.float32
 
 
 def test_rows_without_a_target_are_no_part_of_the_recorded_loss():
@@ -333,7 +333,7 @@ def test_without_rows_for_it_the_generative_gradient_is_zero(solver):
     network = make_network()
     tuning, data = make_pulled(network), make_examples(network)
     free = np.ones(N_ROWS)
-    data.every = data.inputs, free
+    data.all_rows = data.inputs, free
     settings = make_settings(
         solver=solver, momentum=0.5, batch_size=N_ROWS, generative_weight=1.0
     )
@@ -389,7 +389,7 @@ def test_the_best_pass_comes_back():
     )
     best = max((score, -loss) for score, loss in scores)
     assert tuning.stopping.value == best
-    tuning.take_best()
+    tuning.restore_best()
     assert tuning.record(settings, 0.0, data)["validation_loss"] == pytest.approx(-best[1])
 
 

@@ -9,7 +9,7 @@ from helpers.training import make_settings
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
-from sklearn_dbn.data._gaps import at_rest, redraw
+from sklearn_dbn.data._gaps import initial_states, redraw
 from sklearn_dbn.likelihood import (
     exact_log_partition,
     log_partition,
@@ -258,7 +258,7 @@ def test_missing_entries_are_filled_by_their_mean_field(kind):
     states = machine.means([0], machine.means(machine.odd, states))
     np.testing.assert_allclose(filled[missing], states[0][missing], atol=1e-2)
     rng = Stream(0)
-    drawn = at_rest(machine, len(v), rng)
+    drawn = initial_states(machine, len(v), rng)
     drawn[0] = np.where(missing, drawn[0], v)
     redrawn = redraw(machine, drawn, np.flatnonzero(missing), 3, rng)[0]
     np.testing.assert_array_equal(redrawn[~missing], v[~missing])

@@ -49,7 +49,7 @@ def test_momentum_adds_up_steps():
 
 @pytest.mark.parametrize("rule", [Adam(), Momentum(0.9)], ids=["adam", "momentum"])
 def test_each_parameter_moves_as_it_does_alone(rule):
-    """Small ones share a block, and large ones have several."""
+    """Small ones share a segment, and large ones have several."""
     rng = np.random.default_rng(0)
     shapes = {"W0": (300, 250), "b0": (250,), "W1": (250, 7), "b1": (7,)}
     factors = {"W0": 1.0, "b0": 0.3, "W1": 2.0, "b1": 1.0}

@@ -3,7 +3,7 @@ import pytest
 from helpers import exact
 
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.optim import SCHEDULES, Ascent, MomentumAscent, Sparsity, blend
+from sklearn_dbn.optim import SCHEDULES, Ascent, MomentumAscent, Sparsity, moving_average
 
 STEP = 0.05
 
@@ -116,11 +116,11 @@ def test_sparsity_push_is_the_slope_of_the_cross_entropy_in_the_field():
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
-def test_blend_is_the_weighted_mean_of_each_parameter(rate):
+def test_moving_average_is_the_weighted_mean_of_each_parameter(rate):
     first, second = make_pair()
     expected = first.map(lambda x, y: (1 - rate) * x + rate * y, second)
     before = first.copy()
-    assert_same(blend(first, second, rate), expected)
+    assert_same(moving_average(first, second, rate), expected)
     assert_same(first, before)
 
 
@@ -128,5 +128,5 @@ def test_blending_with_falling_rates_is_the_mean():
     machines = [exact.make_machine(("bernoulli",) * 2, (3, 2), seed=seed) for seed in range(4)]
     average = machines[0]
     for n, machine in enumerate(machines):
-        average = blend(average, machine, 1 / (n + 1))
+        average = moving_average(average, machine, 1 / (n + 1))
     np.testing.assert_allclose(average.W[0], np.mean([m.W[0] for m in machines], axis=0))

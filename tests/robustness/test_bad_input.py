@@ -303,7 +303,7 @@ def test_dates_are_named_in_use_too():
 
 @pytest.mark.parametrize("y", [DAYS, DAYS - DAYS[0], DAYS.dt.date.tolist(), DAYS.to_numpy()])
 def test_dates_are_no_targets(y):
-    with pytest.raises(ValueError, match="y has dates or durations, and targets are numbers"):
+    with pytest.raises(ValueError, match="y has dates or durations, not numbers"):
         DBNRegressor(RBM, n_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="sample_weight must hold a number for each row"):
         clone(RBM).fit(X, sample_weight=y)
