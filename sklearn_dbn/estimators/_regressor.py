@@ -40,7 +40,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     fine_tune : {"all", "head"}, int or sequence of float, default="all"
         Which hidden layers are trained beside the head: all, none of them ("head"), or the
-        last so many; or a factor on the learning rate for each layer, the first one first. A layer of factor 0 stays as it is to the bit.
+        last so many; or a factor on the learning rate for each layer, the first one first. A
+        layer of factor 0 stays as it is to the bit.
 
     solver : {"adam", "sgd", "lbfgs", "cg"}, default="adam"
         Minibatches with Adam [3]_ or with momentum; or L-BFGS or conjugate gradients of scipy
