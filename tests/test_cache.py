@@ -1,4 +1,4 @@
-"""Layers are trained once, and a cache is never believed without proof."""
+"""Layers are trained once, and an entry of a cache is used only after a check."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def test_a_search_trains_each_fold_once(dbn, count, backend, n_jobs):
     assert count() == 3 * (5 + 1)
 
 
-def test_a_search_finds_with_memory_what_it_finds_without(dbn):
+def test_a_search_with_memory_has_the_result_of_one_without(dbn):
     pipe = make_pipeline(dbn, LogisticRegression(max_iter=200))
     scores = []
     for memory in (dbn.memory, None):
@@ -103,7 +103,7 @@ def test_a_deeper_stack_trains_its_new_layers_alone(dbn, count):
         ({"rbm": [CountedRBM(n_iter=2), CountedRBM(n_iter=2), CountedRBM(n_iter=3)]}, 1),
     ],
 )
-def test_what_decides_a_layer_trains_it_and_those_above(dbn, count, change, n_trained):
+def test_a_changed_parameter_trains_its_layer_and_those_above(dbn, count, change, n_trained):
     dbn.fit(X)
     count()
     clone(dbn).set_params(**change).fit(X)
@@ -124,9 +124,9 @@ def test_other_rows_or_weights_train_again(dbn, count):
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
 def test_without_an_integer_seed_nothing_is_kept(dbn, count, tmp_path, random_state):
     for _ in range(2):
-        with pytest.warns(UserWarning, match="keeps nothing with random_state=") as said:
+        with pytest.warns(UserWarning, match="keeps nothing with random_state=") as caught:
             clone(dbn).set_params(random_state=random_state).fit(X)
-        assert sum("memory=" in str(w.message) for w in said) == 1
+        assert sum("memory=" in str(w.message) for w in caught) == 1
     assert count() == 6
     assert not (tmp_path / "cache").exists()
 
@@ -149,7 +149,7 @@ def test_a_kept_layer_is_the_trained_layer(dbn):
     assert np.array_equal(first.transform(X), plain.transform(X))
 
 
-def test_a_kept_layer_knows_nothing_of_the_template_it_was_trained_with(dbn, count, capsys):
+def test_a_cached_layer_does_not_depend_on_its_template(dbn, count, capsys):
     clone(dbn).set_params(rbm__verbose=1).fit(X)
     count()
     capsys.readouterr()
@@ -160,7 +160,7 @@ def test_a_kept_layer_knows_nothing_of_the_template_it_was_trained_with(dbn, cou
     assert capsys.readouterr().out == ""
 
 
-def test_a_kept_machine_knows_no_columns_of_another_fit(tmp_path):
+def test_a_cached_machine_has_no_columns_of_another_fit(tmp_path):
     pd = pytest.importorskip("pandas")
     rbm = RBMTransformer(4, n_iter=2, random_state=0, memory=tmp_path)
     old, new = (pd.DataFrame(X[:, :2], columns=list(names)) for names in ("ab", "cd"))
@@ -188,7 +188,7 @@ def test_what_training_did_not_make_is_not_kept(tmp_path, capsys):
         assert capsys.readouterr().out.count("pass") == n_passes
 
 
-def test_what_cannot_be_pickled_costs_a_warning(tmp_path, count):
+def test_what_cannot_be_pickled_gives_a_warning(tmp_path, count):
     with pytest.warns(RuntimeWarning, match=r"key could not be kept \(.*lock.*goes on"):
         result = remembered(str(tmp_path), "key", lambda progress: threading.Lock())
     assert result.acquire(blocking=False)
@@ -256,7 +256,7 @@ def test_a_fine_tuning_takes_no_precision_from_its_parameters():
     assert np.array_equal(clf.predict_proba(rows), other.predict_proba(rows))
 
 
-def test_a_folder_that_no_system_has_is_named(dbn):
+def test_an_invalid_folder_is_named(dbn):
     with pytest.raises(ValueError, match=r"^memory='a\\x00b' has a null character"):
         dbn.set_params(memory="a\0b").fit(X)
 
@@ -269,10 +269,10 @@ def test_memory_without_a_seed_warns_once_a_fit(seed, tmp_path):
         for tuned in (estimator, DBNClassifier(clone(estimator), n_iter=1)):
             generator = tuned if tuned is estimator else tuned.transformer
             generator.set_params(**asked)
-            with pytest.warns(UserWarning, match="memory= keeps nothing") as said:
+            with pytest.warns(UserWarning, match="memory= keeps nothing") as caught:
                 tuned.fit(X, y)
-            assert sum("memory=" in str(w.message) for w in said) == 1
-    # What goes on from what it was is never kept, and nobody expects it.
+            assert sum("memory=" in str(w.message) for w in caught) == 1
+    # A training that continues is never kept, and needs no warning.
     estimator.set_params(warm_start=True).fit(X)
     estimator.partial_fit(X)
     # The classifier hands its seed on.
@@ -297,9 +297,7 @@ def test_a_memory_object_serves_as_well_as_a_folder(dbn, count, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_those_that_want_the_same_layer_at_the_same_time_train_it_once(
-    count, tmp_path, backend
-):
+def test_processes_that_need_the_same_layer_at_once_train_it_once(count, tmp_path, backend):
     cache, meeting = str(tmp_path / "cache"), tmp_path / "meeting"
     meeting.mkdir()
     calls = [joblib.delayed(fit_together)(cache, X, str(meeting), 2) for _ in range(2)]
@@ -319,7 +317,7 @@ def test_a_worker_process_gets_the_bits_of_this_one(count):
     assert np.array_equal(worker[1], here)
 
 
-def test_a_killed_training_blocks_nobody(count, tmp_path):
+def test_a_killed_training_blocks_no_other(count, tmp_path):
     cache = str(tmp_path / "cache")
     # The second layer hangs, with the lock held, until the process is killed.
     code = (

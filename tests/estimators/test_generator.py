@@ -97,7 +97,7 @@ def test_free_energy_and_score_differ_by_the_partition_function(generator):
 
 
 @generators
-def test_bits_more_than_certain_are_not_believed(generator):
+def test_positive_log_likelihoods_of_bits_give_a_warning(generator):
     fitted = clone(generator).fit(DIGITS)
     # As if annealing had missed all but a small part.
     fitted._known["log_z"] = fitted.log_partition().value - 100
@@ -272,7 +272,7 @@ def test_the_features_of_a_row_with_gaps_are_its_mean_field(scale):
     X = gappy(DIGITS[:20] * scale)
     H = rbm.transform(X)
     v = np.where(np.isnan(X), rbm.inverse_transform(H), X)
-    # Filled in with what the features say, the rows have the same features.
+    # Filled in by their features, the rows have the same features.
     np.testing.assert_allclose(rbm.transform(v), H, atol=1e-3)
 
 
@@ -304,7 +304,7 @@ def test_filling_in_beats_the_column_means():
     assert loss(p) < 0.75 * loss(q)
 
 
-def test_training_makes_do_with_what_is_known():
+def test_training_on_gaps_is_better_than_on_column_means():
     X = (load_digits().data > 8).astype(float)
     train, test = X[:1200], X[1200:]
     holes = gappy(train, 0.4)
@@ -347,7 +347,7 @@ def test_a_reconstruction_goes_up_and_down(generator):
 
 
 @generators
-def test_what_cannot_be_drawn_is_said(generator):
+def test_impossible_draws_are_refused(generator):
     fitted = clone(generator).fit(DIGITS)
     with pytest.raises(ValueError, match="n_samples=2 with given= asks for two things"):
         fitted.sample(2, given=DIGITS)

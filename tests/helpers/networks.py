@@ -93,7 +93,7 @@ def run(tuning, settings, data, n_epochs, validation=None):
 
 
 def put_at_rest(network, seed=3):
-    """Somewhere; the mean of the rows is one such place."""
+    """Set the centres of all inputs, to random values."""
     rng = np.random.default_rng(seed)
     names = [name for name, x in network.parameters().items() if x.ndim == 2]
     network.rest = {name: rng.random(len(network.parameters()[name])) for name in names}

@@ -65,7 +65,7 @@ def test_a_stack_is_summed_out_from_its_top(bottom):
 
 
 @pytest.mark.parametrize("kind", ["bernoulli-bernoulli", "gaussian-bernoulli-bernoulli"])
-def test_no_row_depends_on_those_beside_it(kind):
+def test_no_row_depends_on_other_rows(kind):
     machine = exact.make_machine(*ALL[kind])
     v = drawn(machine, 1)
     v[::2] = drawn(machine, 0)[::2]

@@ -48,14 +48,14 @@ def separated(request):
     return rbm, shares((rng.random(means.shape) < means) * 1.0, PATTERNS) / len(means)
 
 
-def test_modes_have_their_masses_among_the_draws(separated):
+def test_draws_have_the_exact_share_of_each_mode(separated):
     rbm, masses = separated
     for seed in range(10):
         counts = shares(rbm.sample(2000, random_state=seed), PATTERNS)
         assert distance(counts, masses) < chi2.isf(1e-4, 7)
 
 
-def test_chains_of_the_training_do_not_have_them(separated):
+def test_chains_of_the_training_do_not_have_the_exact_shares(separated):
     rbm, masses = separated
     machine, chains = rbm._run.average, rbm._run.chains.states[0]
     start = [np.repeat(chains, 200, axis=0), None]

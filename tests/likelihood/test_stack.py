@@ -164,7 +164,7 @@ def test_stacks_whose_posterior_is_not_enumerated_integrate_to_one(stack):
 
 
 @stacks
-def test_a_row_gets_the_same_whatever_is_beside_it(stack):
+def test_the_weight_of_a_row_does_not_depend_on_other_rows(stack):
     machines = make_stack(stack)
     v = rows(machines[0], 9)
     together = log_weights(machines, v, 6, 0)

@@ -118,7 +118,7 @@ def test_the_machine_is_the_average_after_the_best_pass():
     assert stopped._run.stopping is None
 
 
-def test_nothing_is_stopped_that_still_rises():
+def test_a_training_that_still_improves_is_not_stopped():
     rbm = RBMTransformer(16, n_iter=4, early_stopping=True, random_state=0).fit(BITS)
     assert rbm.n_iter_ == 4
     assert np.argmax(rbm.history_[NAME]) == 3
@@ -135,7 +135,7 @@ def test_a_tenth_is_held_out_where_no_share_is_given():
     assert "free_energy_gap" in fitted[0].history_
 
 
-def test_rows_of_weight_zero_say_nothing():
+def test_rows_of_weight_zero_do_not_change_early_stopping():
     X, weight = BITS[:100].copy(), np.ones(100)
     weight[::2] = 0
     rbm = RBMTransformer(8, n_iter=3, early_stopping=True, random_state=0)
@@ -191,7 +191,7 @@ def test_a_joint_training_is_stopped_by_its_template():
 
 
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
-def test_a_stopped_training_is_whole_and_is_kept(kind, tmp_path, count):
+def test_a_stopped_training_is_complete_and_is_cached(kind, tmp_path, count):
     rbm = CountedRBM(**FEW, early_stopping=True, n_iter_no_change=3)
     asked = {"memory": str(tmp_path), "random_state": 0}
     if kind is not RBMTransformer:
@@ -209,7 +209,7 @@ def test_a_stopped_training_is_whole_and_is_kept(kind, tmp_path, count):
 
 
 class Stop(Callback):
-    """Stops after so many passes, or dies there."""
+    """Stops after a number of passes, or raises an error there."""
 
     def __init__(self, after, error=None):
         self.after, self.error, self.n = after, error, 0
@@ -259,7 +259,7 @@ def test_an_interrupted_training_keeps_its_best_pass():
     assert rbm._run.stopping is None
 
 
-def test_a_row_to_stop_by_is_needed():
+def test_early_stopping_needs_a_held_out_row():
     rbm = RBMTransformer(4, early_stopping=True, random_state=0)
     with pytest.raises(ValueError, match="early_stopping=True needs a row to train on"):
         rbm.fit(BITS[:1])
