@@ -118,14 +118,16 @@ class RowChecks:
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
         try:
-            X = validate_data(
-                self,
-                X,
-                accept_sparse="csr",
-                dtype=_wider(X, dtype),
-                reset=reset,
-                ensure_all_finite=False,
-            )
+            # What overflows in a conversion to float32 is refused below.
+            with np.errstate(over="ignore"):
+                X = validate_data(
+                    self,
+                    X,
+                    accept_sparse="csr",
+                    dtype=_wider(X, dtype),
+                    reset=reset,
+                    ensure_all_finite=False,
+                )
             X = _canonical(X)
             _check_finite(X, self)
             found = dates_in(given)
@@ -450,6 +452,6 @@ def _check_finite(X: Any, estimator: Any = None) -> None:
         except ValueError:
             where = _column(estimator, _first_column(X, np.isinf))
             raise ValueError(
-                f"Input X contains infinity in {where}: give a finite number, or NaN where the "
-                "value is missing."
+                f"Input X contains infinity or a value too large for {values.dtype} in "
+                f"{where}: scale that column, or give NaN where the value is missing."
             ) from None
