@@ -176,6 +176,7 @@ def test_rows_and_what_a_lower_machine_makes_of_them(unit, device_name, dtype):
         assert_agree(actual, expected, device_name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     ("names", "sizes"), exact.PAIRS, ids=["-".join(names) for names, _ in exact.PAIRS]

@@ -37,6 +37,7 @@ QUICK = {
 of_all = pytest.mark.parametrize("name", QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", exact.KINDS | exact.DEEP_KINDS)
 def test_draws_given_what_is_observed_have_the_distribution_of_the_model(kind):
     machine = exact.make_machine(*(exact.KINDS | exact.DEEP_KINDS)[kind])
@@ -64,6 +65,7 @@ def test_draws_given_what_is_observed_have_the_distribution_of_the_model(kind):
         assert chi2.sf(np.sum((counts - expected) ** 2 / expected), len(p) - 1) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_columns_with_gaps_keep_their_variance_and_their_correlations(name):
     samples = clone(ESTIMATORS[name]).fit(GAPPY).sample(2000, random_state=0)
@@ -79,6 +81,7 @@ def test_bits_that_are_mostly_missing_are_likelier_than_by_their_shares():
     assert rbm.score(X) > -6 * np.log(2) + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_training_on_few_observed_entries_stays_finite(kept, call, monkeypatch):

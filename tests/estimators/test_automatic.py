@@ -61,6 +61,7 @@ def test_the_rate_grows_with_the_batch_up_to_a_bound(kind, rows, expected):
     np.testing.assert_allclose(found, expected, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_attributes_of_a_generator_hold_the_automatic_values():
     rbm = RBMTransformer(8, random_state=0).fit(DIGITS / 16)
     assert (rbm.batch_size_, rbm.n_iter_, rbm.sparsity_target_) == (44, 50, 0.1)
@@ -111,6 +112,7 @@ def test_rows_without_another_one_have_no_distance(v):
     assert nearest_distance(v) == 0
 
 
+@pytest.mark.slow
 def test_attributes_of_a_network_hold_the_automatic_values():
     distance = nearest_distance(X)
     clf = DBNClassifier(FrozenEstimator(RBM), random_state=0).fit(X, y)

@@ -176,6 +176,7 @@ def test_teardown_comes_after_an_error_in_a_layer(call):
     assert not hasattr(dbn, "_callback_fit_ctx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_progress_nests_from_the_search_to_the_epoch(tmp_path, capsys, n_jobs):
     dbn = DBNTransformer(

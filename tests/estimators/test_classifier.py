@@ -162,6 +162,7 @@ def test_untied_weights_leave_the_generator_as_it_was():
     np.testing.assert_array_equal(clf.predict_proba(X), tied.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_the_generative_gradient_keeps_the_generator():
     B = (X > 0.5).astype(float)
     rbm = RBMTransformer(16, n_iter=20, random_state=0).fit(B)
@@ -232,6 +233,7 @@ def test_a_single_class_is_predicted():
     assert clf.predict_proba(X).shape == (len(X), 1)
 
 
+@pytest.mark.slow
 def test_several_labels_of_each_row():
     A, B = make_multilabel_classification(200, 12, n_classes=4, random_state=0)
     A = A / A.max()
@@ -264,6 +266,7 @@ def test_rows_without_a_label_train_the_generator_alone():
     assert not np.array_equal(pulled.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_rows_without_a_label_improve_the_classifier(seed):
     rng = np.random.default_rng(seed)

@@ -198,6 +198,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
         np.testing.assert_allclose(moved, 0.1 * dW, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["pcd", "cd", "tempering"])
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 @pytest.mark.parametrize("n_layers", [2, 3])
@@ -211,6 +212,7 @@ def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, pretrain, 
     assert gain[1] > gain[0] + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 def test_units_of_all_layers_vary(pretrain):
     rbm = RBMTransformer(n_iter=15, n_gibbs_steps=5)
@@ -234,6 +236,7 @@ def test_the_record_counts_the_idle_units_of_all_layers(dbm):
     assert fitted.set_params(warm_start=True).fit(X).history_["dead_units"][-1] >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_scores_come_to_the_exact_ones(n_layers, monkeypatch):
     dbm = steep_dbm(n_layers)
@@ -251,6 +254,7 @@ def test_scores_come_to_the_exact_ones(n_layers, monkeypatch):
     np.testing.assert_allclose(dbm.free_energy(v) + found.value, -log_p, atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_the_partition_function_by_annealing(n_layers):
     dbm = steep_dbm(n_layers)
@@ -264,6 +268,7 @@ def shares(rows, states):
     return codes[(states @ powers).astype(int)] / len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_samples_and_missing_entries_come_from_the_model(n_layers):
     dbm = steep_dbm(n_layers)
@@ -487,6 +492,7 @@ def test_units_are_selected_as_from_a_stack(dbm):
     np.testing.assert_allclose(sparse.toarray(), np.hstack([p, X]), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_inverse_transform_takes_any_selection_and_is_close_to_the_rows():
     rbm = RBMTransformer(n_iter=60)
     dbm = DBMTransformer((40, 30), rbm=rbm, pretrain="doubled", random_state=0).fit(X)
@@ -512,6 +518,7 @@ def test_sparse_rows_and_float32(dbm, visible):
     assert {x.dtype for x in arrays} == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_real_valued_layers_in_a_row_keep_a_distribution(visible):
     rng = np.random.default_rng(0)

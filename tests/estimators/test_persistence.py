@@ -99,6 +99,7 @@ def through_joblib(estimator):
     return joblib.load(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "load", [through_skops, through_pickle, through_joblib, copy.deepcopy, copy.copy]
 )
@@ -149,6 +150,7 @@ def test_with_memory_and_started_by_chunks(name, load, tmp_path):
     assert state(again) == state(estimator.partial_fit(X[40:], y[40:]))
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_with_the_bits_of_this_one(tmp_path):
     names = ["rbm", "dbn", "dbm", "centred", "pulled", "regressor"]
     estimators = {name: fitted(name) for name in names}

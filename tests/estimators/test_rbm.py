@@ -353,6 +353,7 @@ def test_a_last_batch_of_one_row_does_not_degrade_features():
     assert accuracy(reference.fit(DIGITS[:1301]).transform(DIGITS)) < scores[1301]
 
 
+@pytest.mark.slow
 def test_rows_one_by_one_are_as_good_as_batches():
     rows = DIGITS[:700]
     order = np.random.default_rng(0).permutation(np.tile(np.arange(700), 6))

@@ -279,6 +279,7 @@ def make_pulled(network):
     return Tuning(network, Stream(0), pull.machines, pull)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balanced", [False, True])
 def test_the_generative_term_adds_the_gradient_of_every_machine(balanced):
     network = make_network()

@@ -75,6 +75,7 @@ def test_every_attribute_of_a_drawn_display_is_documented(display):
     assert drawn == {entry.name for entry in ClassDoc(display)["Attributes"]}
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_only_for_a_plot():
     code = "import sys, sklearn_dbn.inspection; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -418,6 +419,7 @@ def test_seeds_fix_what_is_drawn(display):
     assert (drawn(0) != drawn(1)).any()
 
 
+@pytest.mark.slow
 @displays
 def test_real_valued_data_can_be_drawn(display):
     rbm = RBMTransformer(6, n_iter=2, random_state=0).fit(10 * DIGITS)

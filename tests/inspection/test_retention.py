@@ -45,6 +45,7 @@ def test_scores_are_those_of_the_two_generators():
     assert kept.after.log_likelihood < kept.before.log_likelihood
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "generator",
     [

@@ -77,6 +77,7 @@ def share_found(way, n_machines=N_MACHINES):
     return found / n_machines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [forward, reverse])
 def test_log_z_is_found_within_three_standard_errors(way):
     assert share_found(way) >= 0.98
@@ -177,6 +178,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_wrong_version_is_detected(mutant):
     assert share_found(MUTANTS[mutant], 60) < 0.9
@@ -217,6 +219,7 @@ def test_annealing_upwards_underestimates_and_downwards_overestimates(summed):
         assert sign * (log_z - values.mean()) > 4 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", exact.KINDS)
 @parities
 def test_float32_gives_weights_in_float64_near_those_of_float64(kind, summed):

@@ -39,6 +39,7 @@ def test_posteriors_of_several_modes_are_covered(scale):
     np.testing.assert_allclose(found.value, exact.log_p_of_known(machine, v), atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bottom", ["bernoulli", "gaussian"])
 def test_a_stack_is_summed_out_from_its_top(bottom):
     lower = exact.make_machine((bottom, "bernoulli"), (3, 3), scale=0.4)

@@ -430,7 +430,7 @@ def patterns(place, parameters, steps):
     for template in value if isinstance(value, list | tuple) else [value]:
         if isinstance(template, BaseEstimator):
             names |= {name.rpartition("__")[2] for name in template.get_params()}
-    return [rf"\b{name}(=|\[|' parameter| must| has)" for name in names]
+    return [rf"\b{name}(=|\[|' parameter| must| has| holds)" for name in names]
 
 
 def check(kind, case):

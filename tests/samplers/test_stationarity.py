@@ -179,6 +179,7 @@ def test_exact_draws_are_about_one_unit_away(kind):
     assert 0.6 < np.mean(start_again) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sweeps", [1, 4, 16])
 @pytest.mark.parametrize("kernel", [*KERNELS, *TRAINING_TEMPERING])
 @pytest.mark.parametrize("kind", [*KINDS, *DEEP_KINDS])
@@ -187,6 +188,7 @@ def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
     assert distance(kernel, machine, machine, n_sweeps) < THRESHOLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_chains_from_any_start_reach_the_exact_distribution(kind, kernel):
@@ -301,6 +303,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     ("kind", "mutant"),
@@ -342,6 +345,7 @@ class BlindToTheBiases(_tempering._Path):
         return super().log_weight([x if x is None else 0 * x for x in states], *args)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [SwappedTheWrongWay, BlindToTheBiases])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_swap_is_detected(kind, wrong, monkeypatch):
@@ -350,6 +354,7 @@ def test_a_wrong_swap_is_detected(kind, wrong, monkeypatch):
     assert distance(by_tempering, machine, machine, 16) > THRESHOLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 2])
 def test_a_swap_that_omits_a_layer_is_detected(left, monkeypatch):
     # The sweeps repair it, so what the last swap breaks has to be large.

@@ -189,6 +189,7 @@ def test_three_hidden_units_are_too_few_for_a_factor():
     assert factor_of(rows, 4).n_units == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [brightness, grey_brightness])
 def test_features_of_images_of_different_brightness_classify_the_patterns(images):
     X, y = images()
@@ -197,6 +198,7 @@ def test_features_of_images_of_different_brightness_classify_the_patterns(images
     assert rbm.fit(X).history_["redundant_units"][-1] < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretrain", [None, "doubled", "first_layer"])
 def test_features_of_deep_machines_classify_the_patterns(pretrain):
     X, y = brightness()
@@ -208,6 +210,7 @@ def test_features_of_deep_machines_classify_the_patterns(pretrain):
         assert score(dbn, LogisticRegression(), X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_features_of_spectra_with_different_baselines_predict_a_concentration():
     X, y = spectra()
     rbm = RBMTransformer(64, random_state=0)
@@ -246,6 +249,7 @@ def test_steps_on_few_real_columns_shrink_with_the_number_of_hidden_units():
     assert rates[2] == pytest.approx(rates[1] / 2)
 
 
+@pytest.mark.slow
 def test_many_hidden_units_on_few_real_columns_model_them():
     X = few_columns()
     normal = -0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.cov(X.T))[1]

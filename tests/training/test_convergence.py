@@ -35,6 +35,7 @@ def warnings_of(function, *args, **kwargs):
     return [str(w.message) for w in caught]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("X", "seed"), [(DIGITS, 0), (WINE, 1), (load_diabetes().data, 2), (load_iris().data, 0)]
 )
@@ -42,6 +43,7 @@ def test_defaults_converge(X, seed):
     assert warnings_of(RBMTransformer(random_state=seed).fit, X) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "n"), [({"n_iter": 3}, 3), ({"learning_rate": 1e-5, "n_iter": 20}, 20)]
 )
@@ -53,6 +55,7 @@ def test_few_passes_and_short_steps_do_not_converge(changes, n):
     )
 
 
+@pytest.mark.slow
 def test_the_warning_marks_machines_that_more_passes_improve():
     """Of the same data and parameters; the seeds differ in how soon iris is learnt."""
     X = load_iris().data
@@ -86,6 +89,7 @@ def test_the_warning_about_a_layer_names_its_number():
     ]
 
 
+@pytest.mark.slow
 def test_the_joint_training_is_judged_and_not_what_comes_before():
     rbm, before = RBMTransformer(n_iter=50), RBMTransformer(n_iter=3)
     dbm = DBMTransformer((16, 8), rbm=rbm, pretrain_rbm=before, random_state=0)
@@ -144,6 +148,7 @@ class DieAfter(StopAfter):
             raise RuntimeError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [2, 15, 16])
 def test_a_training_that_was_cut_short_is_judged_as_a_whole(tmp_path, after):
     for rate, n in ((1e-5, 1), ("auto", 0)):
@@ -209,6 +214,7 @@ def frozen():
     return FrozenEstimator(RBMTransformer(32, random_state=0).fit(WINE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

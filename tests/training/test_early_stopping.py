@@ -45,6 +45,7 @@ def moved(stopping, old, new):
     return stopping.log_likelihood()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_log_likelihood_is_that_of_what_is_known_of_the_rows(kind, missing, monkeypatch):
@@ -67,6 +68,7 @@ def test_the_scale_of_the_columns_counts_where_an_entry_is_known():
         assert difference == pytest.approx(2 * known)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     unit = UNITS[visible]
@@ -90,6 +92,7 @@ def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     assert np.ptp(expected) > 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_few_rows_are_better_modelled_by_the_machine_that_stopped(seed):
     X, others = BITS[:100], BITS[100:]
@@ -157,6 +160,7 @@ def test_training_goes_on_from_the_best_pass():
     assert np.isnan(rbm.history_[NAME][-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["bits", "real", "gaps"])
 @pytest.mark.parametrize("kind", [DBNTransformer, DBMTransformer])
 def test_stacks_record_a_likelihood_of_each_pass(kind, data):
@@ -190,6 +194,7 @@ def test_a_joint_training_is_stopped_by_its_template():
     assert dbm.n_iter_ == np.argmax(dbm.history_[NAME]) + 1 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
 def test_a_stopped_training_is_complete_and_is_cached(kind, tmp_path, count):
     rbm = CountedRBM(**FEW, early_stopping=True, n_iter_no_change=3)
