@@ -24,6 +24,13 @@ def short_message(error: BaseException) -> str:
     return _cut(str(error), _MESSAGE)
 
 
+def failed(name: str, value: Any, error: Exception) -> Exception:
+    """The error that ``value``, the parameter ``name``, raised on features and labels."""
+    kind = ValueError if isinstance(error, ValueError) else TypeError
+    text = f"{name}={shown(value)} failed on the features and y: {error}"
+    return kind(_cut(text, _MESSAGE))
+
+
 def _cut(text: str, size: int) -> str:
     if len(text) <= size:
         return text

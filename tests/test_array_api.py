@@ -72,7 +72,7 @@ def test_arrays_come_back_to_numpy(device_name, dtype):
     np.testing.assert_array_equal(back, x)
 
 
-def test_the_few_functions_of_our_own(device_name, dtype):
+def test_array_functions_agree_with_numpy(device_name, dtype):
     x = np.array([[-100.0, -1.0, 0.0], [0.5, 3.0, 100.0]], dtype=dtype)
     moved = move(x, device_name)
     assert namespace(moved) is not np
@@ -183,6 +183,7 @@ def test_rows_and_what_a_lower_machine_makes_of_them(unit, device_name, dtype):
         assert_agree(actual, expected, device_name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     ("names", "sizes"), exact.PAIRS, ids=["-".join(names) for names, _ in exact.PAIRS]

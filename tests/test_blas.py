@@ -65,7 +65,7 @@ def test_the_lowest_limit_holds_until_the_last_one_ends():
         assert n_threads() == {2}
 
 
-def test_threads_that_train_at_once_leave_what_was_set(own):
+def test_concurrent_trainings_restore_the_number_of_threads(own):
     def train():
         for _ in range(200):
             with blas_threads(20, SMALL):

@@ -28,7 +28,7 @@ def test_the_page_includes_the_source_and_the_contract():
         assert (DOCS / file).exists()
 
 
-def test_it_follows_from_the_sum_over_its_two_states(spin):
+def test_functions_follow_from_the_sum_over_two_states(spin):
     eps = 1e-6
     up, down = np.exp(FIELD), np.exp(-FIELD)
     np.testing.assert_allclose(spin.log_partition(FIELD, None), np.log(up + down).sum(axis=1))

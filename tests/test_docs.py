@@ -53,6 +53,7 @@ def folder(tmp_path, monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_blocks_of_a_page_print_what_is_shown(page, folder, capsys):
     scope = {"__name__": "__main__"}
@@ -70,7 +71,8 @@ def test_the_blocks_of_a_page_print_what_is_shown(page, folder, capsys):
     assert not printed, f"{page.name}: nothing shows what was printed: {printed}"
 
 
-def test_the_ten_lines_of_the_readme_run(folder, capsys, monkeypatch):
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs(folder, capsys, monkeypatch):
     (code,) = [text for kind, text, _ in blocks(ROOT / "README.md") if kind == "python"]
     # A few rows and passes; the figures beside it are from all rows and fifty passes.
     some = load_digits(return_X_y=True)

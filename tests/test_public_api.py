@@ -1,4 +1,4 @@
-"""What is public is complete, documented, and told in the HTML repr."""
+"""The public names are complete, documented, and described in the HTML repr."""
 
 import html
 import inspect
@@ -45,7 +45,7 @@ def test_every_parameter_is_documented_and_no_other(name):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_every_public_method_says_what_it_takes_and_gives(estimator):
+def test_every_public_method_documents_its_parameters_and_its_result(estimator):
     for name, method in inspect.getmembers(estimator, inspect.isfunction):
         if name.startswith("_") or not method.__module__.startswith("sklearn_dbn"):
             continue

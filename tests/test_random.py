@@ -5,7 +5,7 @@ from scipy.special import expit, logit
 from sklearn_dbn._random import Stream, layer_seed, seed_of
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-# Half of the distance between two probabilities that 16 bits can tell apart.
+# Half of the distance between two probabilities that differ in 16 bits.
 ROUNDING = 0.5 / 65536
 
 
@@ -44,7 +44,7 @@ def test_bernoulli_rounds_p_to_the_nearest_level(p, way, dtype):
     with np.errstate(divide="ignore"):
         argument = p if way == "bernoulli" else np.clip(logit(p), -100, 100)
     draw = getattr(stream, way)(np.full(65536, argument, dtype=dtype))
-    # float32 itself tells probabilities near 1 apart by 6e-8, a 256th of a level.
+    # float32 itself resolves probabilities near 1 to 6e-8, a 256th of a level.
     assert abs(draw.mean(dtype=np.float64) - p) <= ROUNDING * 1.01
 
 

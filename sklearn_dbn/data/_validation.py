@@ -30,6 +30,15 @@ from ._values import (
     weights_with_zeros,
 )
 
+# How scikit-learn and NumPy begin to speak of an array that has no rows or no columns, and of
+# one that is no table.
+_EMPTY = ("Found array with 0 ", "at least one array or dtype is required")
+_WRONG_SHAPE = (
+    "Expected 2D array",
+    "Expected a 2-dimensional container",
+    "Found array with dim",
+)
+
 
 class RowChecks:
     """Validation of `X` and `sample_weight`."""
@@ -108,19 +117,21 @@ class RowChecks:
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
         try:
-            X = validate_data(
-                self,
-                X,
-                accept_sparse="csr",
-                dtype=_wider(X, dtype),
-                reset=reset,
-                ensure_all_finite=False,
-            )
+            # What overflows in a conversion to float32 is refused below.
+            with np.errstate(over="ignore"):
+                X = validate_data(
+                    self,
+                    X,
+                    accept_sparse="csr",
+                    dtype=_wider(X, dtype),
+                    reset=reset,
+                    ensure_all_finite=False,
+                )
             X = _canonical(X)
-            _check_finite(X)
+            _check_finite(X, self)
+            found = dates_in(given)
         except (ValueError, TypeError) as error:
             raise self._error_about(given, error) from None
-        found = dates_in(given)
         if found is not None:
             raise ValueError(self._dates_message(*found))
         return X
@@ -132,10 +143,15 @@ class RowChecks:
                 "Complex data not supported: X must hold real numbers, for instance the "
                 "real and the imaginary parts in separate columns."
             )
-        if str(error).startswith("Found array with dim"):
+        if str(error).startswith(_WRONG_SHAPE):
+            return ValueError(_shape_message(np.shape(X), type(self).__name__))
+        if str(error).startswith(_EMPTY):
+            return ValueError(_empty_message(X, type(self).__name__))
+        repeated = _repeated_name(X)
+        if repeated is not None:
             return ValueError(
-                f"X has shape {shown(np.shape(X))}, and {type(self).__name__} takes a row for "
-                "each sample: flatten images with X.reshape(len(X), -1)."
+                f"X has more than one column with the name {shown(repeated)}: give each column "
+                "a name of its own."
             )
         found = dates_in(X)
         if found is not None:
@@ -147,6 +163,8 @@ class RowChecks:
                 f"X has the text {shown(text)} in {_column(self, column)}, and units take "
                 "numbers: encode that column, for instance with OneHotEncoder, or leave it out."
             )
+        if isinstance(X, str | bytes):
+            return ValueError(f"X must hold a row of numbers for each sample, got {shown(X)}.")
         short = short_message(error)
         if str(error) == short:
             return error
@@ -194,8 +212,13 @@ class RowChecks:
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
             )
         except (ValueError, TypeError) as error:
-            if "weight" in str(error):
+            if "sample_weight" in str(error):
                 raise
+            if "at least one non-zero" in str(error):
+                raise ValueError(
+                    "sample_weight must contain at least one non-zero number: give a row a "
+                    "positive weight."
+                ) from None
             raise ValueError(
                 f"sample_weight must hold a number for each row, got {shown(sample_weight)}."
             ) from error
@@ -327,6 +350,33 @@ def _text_in(X: Any) -> tuple[int, str] | None:
     return None
 
 
+def _shape_message(shape: tuple[int, ...], name: str) -> str:
+    """What is wrong with the shape of ``X``, which has not two dimensions."""
+    takes = f"X has shape {shown(shape)}, and {name} takes a row for each sample: "
+    if len(shape) > 2:
+        return takes + "flatten images with X.reshape(len(X), -1)."
+    if not shape:
+        return takes + "give a table of numbers."
+    # In the words that scikit-learn's checks of estimators look for.
+    return takes + "Reshape your data, by X.reshape(1, -1) if it is one row."
+
+
+def _empty_message(X: Any, name: str) -> str:
+    n_rows, n_columns = X.shape if hasattr(X, "shape") else np.shape(X)
+    kind, least = ("feature", "column") if n_rows else ("sample", "row")
+    # The beginning is that of scikit-learn, whose checks of estimators look for it.
+    return (
+        f"X has 0 {kind}(s) (shape=({n_rows}, {n_columns})) while a minimum of 1 is required "
+        f"by {name}: give at least one {least}."
+    )
+
+
+def _repeated_name(X: Any) -> Any:
+    """The first name that a frame has for two columns, or None."""
+    names = list(getattr(X, "columns", []))
+    return next((name for i, name in enumerate(names) if name in names[:i]), None)
+
+
 def _of_dask(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "dask"
 
@@ -381,7 +431,8 @@ def _checked(X: Any, dtype: Any) -> Any:
 def _wider(X: Any, dtype: Any) -> Any:
     """The dtypes that ``X`` may keep; float32 for float16."""
     dtypes = getattr(X, "dtypes", None)
-    kinds = set(dtypes) if dtypes is not None else {getattr(X, "dtype", None)}
+    # A series has one.
+    kinds = set(dtypes) if hasattr(dtypes, "__iter__") else {getattr(X, "dtype", None)}
     half = isinstance(dtype, tuple) and kinds == {np.dtype(np.float16)}
     return np.float32 if half else dtype
 
@@ -394,7 +445,14 @@ def _canonical(X: Any) -> Any:
     return X
 
 
-def _check_finite(X: Any) -> None:
+def _check_finite(X: Any, estimator: Any = None) -> None:
     # By blocks, since scikit-learn would copy some arrays.
     for values in blocks_of_values(X):
-        assert_all_finite(values, allow_nan=True, input_name="X")
+        try:
+            assert_all_finite(values, allow_nan=True)
+        except ValueError:
+            where = _column(estimator, _first_column(X, np.isinf))
+            raise ValueError(
+                f"Input X contains infinity or a value too large for {values.dtype} in "
+                f"{where}: scale that column, or give NaN where the value is missing."
+            ) from None

@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
-from .._messages import shown
+from .._messages import failed, shown
 from ..data import clipped, has_outside
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
@@ -109,7 +109,11 @@ class SelectingGenerator(Generator):
 
         def scores() -> list[np.ndarray]:
             if callable(self.unit_score):
-                score = self.unit_score(columns(), y)
+                H = columns()
+                try:
+                    score = self.unit_score(H, y)
+                except (ValueError, TypeError) as error:
+                    raise failed("unit_score", self.unit_score, error) from error
                 score = np.asarray(score[0] if isinstance(score, tuple) else score, dtype=float)
                 if score.shape != (sum(widths),):
                     raise ValueError(

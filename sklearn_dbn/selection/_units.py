@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .._messages import shown
+from .._messages import failed, shown
 
 
 def resolve_units(
@@ -59,7 +59,11 @@ def resolve_units(
                 f"units={shown(units)} is an estimator without get_support: pass a feature "
                 "selector, such as SelectKBest."
             )
-        selector = clone(units).fit(columns(), y)
+        H = columns()
+        try:
+            selector = clone(units).fit(H, y)
+        except (ValueError, TypeError) as error:
+            raise failed("units", units, error) from error
         selected = selector.get_support(indices=True)
         if not len(selected):
             raise ValueError(

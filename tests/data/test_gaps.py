@@ -37,13 +37,14 @@ QUICK = {
 of_all = pytest.mark.parametrize("name", QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", exact.KINDS | exact.DEEP_KINDS)
 def test_draws_given_what_is_observed_have_the_distribution_of_the_model(kind):
     machine = exact.make_machine(*(exact.KINDS | exact.DEEP_KINDS)[kind])
     n = 20_000
     v = exact.sample(machine, n, np.random.default_rng(0))[0]
     missing = np.random.default_rng(1).random(v.shape) < 0.6
-    # From observed entries of their own distribution, and starts that know nothing of them.
+    # From observed entries of their own distribution, and starts that are independent of them.
     rng = Stream(0)
     even = initial_states(machine, n, rng)
     even[0] = np.where(missing, even[0], v)
@@ -64,8 +65,9 @@ def test_draws_given_what_is_observed_have_the_distribution_of_the_model(kind):
         assert chi2.sf(np.sum((counts - expected) ** 2 / expected), len(p) - 1) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_columns_with_gaps_keep_their_spread_and_their_company(name):
+def test_columns_with_gaps_keep_their_variance_and_their_correlations(name):
     samples = clone(ESTIMATORS[name]).fit(GAPPY).sample(2000, random_state=0)
     np.testing.assert_allclose(samples.std(axis=0).mean(), COMMON.std(axis=0).mean(), rtol=0.07)
     above = np.triu_indices(6, 1)
@@ -79,6 +81,7 @@ def test_bits_that_are_mostly_missing_are_likelier_than_by_their_shares():
     assert rbm.score(X) > -6 * np.log(2) + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_training_on_few_observed_entries_stays_finite(kept, call, monkeypatch):
@@ -94,7 +97,7 @@ def test_training_on_few_observed_entries_stays_finite(kept, call, monkeypatch):
 
 
 @of_all
-def test_rows_that_do_not_count_change_no_bit_by_their_gaps(name):
+def test_gaps_in_rows_of_weight_zero_change_no_bit(name):
     weight = np.ones(100)
     weight[::10] = 0
     holes = COMMON[:100].copy()
@@ -107,7 +110,7 @@ def test_rows_that_do_not_count_change_no_bit_by_their_gaps(name):
 
 
 @of_all
-def test_a_fitted_estimator_keeps_nothing_of_the_size_of_its_rows(name):
+def test_a_fitted_estimator_holds_nothing_of_the_size_of_its_rows(name):
     fitted = clone(QUICK[name]).fit(GAPPY[:100])
     assert [run.gaps for run in fitted._runs] == [None] * len(fitted._runs)
 
@@ -159,7 +162,7 @@ def test_gaps_are_counted_row_by_row():
 
 
 def numbered(sample, visible="gaussian"):
-    """Rows whose first column says which they are, some of them with gaps in the others."""
+    """Rows whose first column is their number, some of them with gaps in the others."""
     X = np.tile(np.arange(60.0)[:, None] / 64, (1, 5))
     X[np.random.default_rng(0).random(X.shape) < 0.4] = np.nan
     X[:, 0], X[::4] = np.arange(60) / 64, np.arange(0, 60, 4)[:, None] / 64
@@ -170,7 +173,7 @@ def numbered(sample, visible="gaussian"):
 
 @pytest.mark.parametrize("sample", [True, False])
 @pytest.mark.parametrize("windows", [False, True])
-def test_draws_stay_with_their_rows_and_observed_entries_as_they_are(
+def test_draws_belong_to_their_rows_and_observed_entries_are_unchanged(
     windows, sample, monkeypatch
 ):
     if windows:
@@ -207,18 +210,18 @@ def test_columns_without_a_value_are_named_once(name, call):
     X.loc[1:, "c"] = np.nan
     weight = np.ones(60)
     weight[0] = 0
-    with pytest.warns(UserWarning, match="no observed value in column 'c', from") as told:
+    with pytest.warns(UserWarning, match="no observed value in column 'c', from") as caught:
         getattr(clone(QUICK[name]), call)(X, sample_weight=weight)
-    assert sum("no observed value" in str(w.message) for w in told) == 1
+    assert sum("no observed value" in str(w.message) for w in caught) == 1
     X.iloc[:, 0] = np.nan
-    with pytest.warns(UserWarning, match=r"column 'aaa.* and in 1 others") as told:
+    with pytest.warns(UserWarning, match=r"column 'aaa.* and in 1 others") as caught:
         getattr(clone(QUICK[name]), call)(X, sample_weight=weight)
-    assert len(str(told[0].message)) < 300
+    assert len(str(caught[0].message)) < 300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         rows = GAPPY[:60].copy()
         fitted = getattr(clone(QUICK[name]), call)(rows)
         rows[:, 1] = np.nan
-        # A chunk has no say about columns of which others had values.
+        # Columns that had values in earlier chunks give no warning.
         fitted.partial_fit(rows)

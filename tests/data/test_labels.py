@@ -26,7 +26,7 @@ def numbers(mark):
     return [*NUMBERS, mark]
 
 
-# Labels of which the last is none, the `unlabeled` that says so, and the dtype of the others.
+# Labels of which the last is none, the `unlabeled` that marks it, and the dtype of the others.
 ACCEPTED = {
     "list, -1": (text(-1), -1, object),
     "list, None": (text(None), "auto", object),
@@ -98,7 +98,7 @@ def test_the_last_row_has_no_label(kind):
         (sp.csr_array([[0, 0], [1, 1]]), -1),
     ],
 )
-def test_what_may_be_a_label_is_one(y, unlabeled):
+def test_valid_labels_are_accepted(y, unlabeled):
     labels, known = labels_of(y, unlabeled)
     assert known.all()
     np.testing.assert_array_equal(labels, y.toarray() if sp.issparse(y) else y)
@@ -123,7 +123,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_label_gets_a_sentence(kind):
+def test_an_invalid_label_is_refused_by_one_sentence(kind):
     y, unlabeled, match = REFUSED[kind]
     with pytest.raises(ValueError, match=match) as refused:
         labels_of(y, unlabeled)

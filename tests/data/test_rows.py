@@ -11,7 +11,7 @@ from sklearn_dbn.data import Moments, Rows
 from sklearn_dbn.data._values import is_binary
 from sklearn_dbn.units import UNITS
 
-# Rows of [0, 1] that say which row they are.
+# Rows of [0, 1] that hold their own number.
 X = np.arange(1, 24)[:, None] / 32 * np.ones(3)
 
 
@@ -213,7 +213,7 @@ def test_constant_columns_have_scale_one():
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
-def test_is_binary_knows_grey_levels(container):
+def test_grey_levels_are_not_binary(container):
     assert is_binary(container(np.eye(3)))
     assert not is_binary(container(np.eye(3) * 0.5))
 

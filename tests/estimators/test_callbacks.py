@@ -17,7 +17,7 @@ X, y = X[:60] / 16, y[:60]
 
 
 class Recorder:
-    """Writes down the tasks that begin and end."""
+    """Records the tasks that begin and end."""
 
     def __init__(self, stop=lambda context: False):
         self.events, self.stop = [], stop
@@ -99,7 +99,7 @@ def test_a_stack_is_a_task_with_a_tree_for_each_layer():
     assert recorder.events[-1] == "teardown"
 
 
-def test_a_callback_of_the_stack_alone_sees_the_layers():
+def test_a_callback_of_the_stack_alone_gets_the_layers():
     recorder = Recorder()
     DBNTransformer((5, 4), rbm=RBMTransformer(n_iter=2)).set_callbacks(recorder).fit(X)
     assert "begin layer 1 1" in recorder.events
@@ -107,7 +107,7 @@ def test_a_callback_of_the_stack_alone_sees_the_layers():
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
-def test_what_hooks_are_given_as_fitted_can_transform(call):
+def test_fitted_estimators_given_to_hooks_can_transform(call):
     seen = Fitted()
     getattr(RBMTransformer(4, n_iter=2).set_callbacks(seen), call)(X)
     assert seen.shapes == {"epoch": (60, 4), "fit": (60, 4)}
@@ -176,6 +176,7 @@ def test_teardown_comes_after_an_error_in_a_layer(call):
     assert not hasattr(dbn, "_callback_fit_ctx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_progress_nests_from_the_search_to_the_epoch(tmp_path, capsys, n_jobs):
     dbn = DBNTransformer(

@@ -1,4 +1,4 @@
-"""DBNClassifier: what it learns, what it leaves alone, and what it says of bad input."""
+"""DBNClassifier: what it learns, what it does not change, and its errors."""
 
 import copy
 
@@ -89,7 +89,7 @@ def test_the_augmented_network_starts_at_an_update_of_the_mean_field():
 
 @pytest.mark.parametrize("kind", FROZEN)
 @pytest.mark.parametrize("weight", [0.0, 0.01])
-def test_the_pretrained_generator_stays_and_the_tuned_one_is_whole(kind, weight):
+def test_the_pretrained_generator_is_unchanged_and_the_tuned_one_is_complete(kind, weight):
     generator = FROZEN[kind]
     before = [x.copy() for x in arrays_of(generator)]
     clf = classifier(generator, generative_weight=weight).fit(X, y)
@@ -107,7 +107,7 @@ def test_the_pretrained_generator_stays_and_the_tuned_one_is_whole(kind, weight)
         np.testing.assert_allclose(tuned.transform(X), clf.transform(X), atol=1e-8)
 
 
-def test_what_the_tuned_generator_says_can_be_trained_further():
+def test_the_tuned_generator_can_be_trained_further():
     clf = classifier().fit(X, y)
     tuned = clf.fine_tuned_transformer_
     features = tuned.transform(X)
@@ -162,6 +162,7 @@ def test_untied_weights_leave_the_generator_as_it_was():
     np.testing.assert_array_equal(clf.predict_proba(X), tied.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_the_generative_gradient_keeps_the_generator():
     B = (X > 0.5).astype(float)
     rbm = RBMTransformer(16, n_iter=20, random_state=0).fit(B)
@@ -202,7 +203,7 @@ def test_folds_and_settings_share_the_pretraining(tmp_path):
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
-def test_no_class_has_a_weight_that_is_none(weight):
+def test_invalid_class_weights_are_refused(weight):
     clf = DBNClassifier(RBM, class_weight={0: weight})
     with pytest.raises(ValueError, match=r"class_weight=.* finite weight that is not negative"):
         clf.fit(X, y)
@@ -232,6 +233,7 @@ def test_a_single_class_is_predicted():
     assert clf.predict_proba(X).shape == (len(X), 1)
 
 
+@pytest.mark.slow
 def test_several_labels_of_each_row():
     A, B = make_multilabel_classification(200, 12, n_classes=4, random_state=0)
     A = A / A.max()
@@ -264,8 +266,9 @@ def test_rows_without_a_label_train_the_generator_alone():
     assert not np.array_equal(pulled.predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_rows_without_a_label_tell_where_to_say_the_same(seed):
+def test_rows_without_a_label_improve_the_classifier(seed):
     rng = np.random.default_rng(seed)
     B = np.arange(300) % 2
     A = (B[:, None] == (np.arange(30) < 15)) ^ (rng.random((300, 30)) < 0.33)
@@ -308,19 +311,19 @@ def test_the_best_pass_on_the_validation_part_is_kept():
 
 
 @pytest.mark.parametrize("option", ["virtual_adversarial_eps", "generative_weight"])
-def test_rows_to_stop_by_teach_nothing_without_their_label_either(option):
+def test_held_out_rows_are_not_trained_on_without_their_label_either(option):
     few, some = X[:50], np.where(np.arange(50) < 40, y[:50] % 2, -1)
     settings = {"early_stopping": True, "validation_fraction": 0.25, "n_iter": 1}
     # An automatic length looks at all rows.
     settings |= {"virtual_adversarial_eps": 0, option: 0.3}
     clf = classifier(unlabeled=-1, batch_size=5, **settings)
     learned = clf.fit(few, some).predict_proba(X)
-    n_deaf = 0
+    n_unchanged = 0
     for i in range(40):
         moved = few.copy()
         moved[i] = 1 - moved[i]
-        n_deaf += np.array_equal(clf.fit(moved, some).predict_proba(X), learned)
-    assert n_deaf == 10
+        n_unchanged += np.array_equal(clf.fit(moved, some).predict_proba(X), learned)
+    assert n_unchanged == 10
 
 
 def test_features_follow_the_selection_of_the_transformer():
@@ -344,7 +347,7 @@ def test_warm_start_goes_on():
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_what_is_no_longer_centred_goes_on_as_if_it_had_never_been(solver):
+def test_training_continues_uncentred_after_centred_training(solver):
     clf = classifier(warm_start=True, centered=True, hidden_dropout=0.2).fit(X, y)
     twin = copy.deepcopy(clf)
     twin._tuning.network.input_means = {}
@@ -400,7 +403,7 @@ def test_callbacks_see_the_passes_and_may_stop():
         ]
 
 
-def test_it_says_what_it_does(capsys):
+def test_verbose_prints_the_passes(capsys):
     classifier(verbose=1, n_iter=2).fit(X, y)
     assert capsys.readouterr().out.count("[DBNClassifier] pass") == 2
 
@@ -533,7 +536,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_input_gets_one_sentence_and_changes_nothing(kind):
+def test_invalid_input_is_refused_by_one_sentence_and_changes_nothing(kind):
     call, error, match = BAD[kind]
     clf = classifier(n_iter=1).fit(X, y)
     fitted = {k: v for k, v in vars(clf).items() if k.endswith("_") or k.startswith("_")}

@@ -69,7 +69,7 @@ def small_dbm(n_layers, n_iter=60, **changes):
 
 
 def steep_dbm(n_layers):
-    """One whose layers hear much of one another."""
+    """One whose layers are strongly coupled."""
     dbm = small_dbm(n_layers)
     for W in dbm._machine.W[1:]:
         W[...] = 2.5 * np.sign(W)
@@ -126,7 +126,7 @@ def test_features_are_the_mean_field_of_both_neighbours(dbm, output):
     np.testing.assert_allclose(order[:, :5], dbm.select(layers=2).transform(X))
 
 
-def test_a_single_pass_hears_the_layer_below_twice(dbm):
+def test_a_single_pass_doubles_the_input_from_below(dbm):
     single = dbm.set_params(inference="single_pass").fit(X)
     W, b = single.weights_, single.intercepts_
     h = sigmoid(2 * X @ W[0] + b[1])
@@ -199,6 +199,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
         np.testing.assert_allclose(moved, 0.1 * dW, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["pcd", "cd", "tempering"])
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 @pytest.mark.parametrize("n_layers", [2, 3])
@@ -212,8 +213,9 @@ def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, pretrain, 
     assert gain[1] > gain[0] + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
-def test_units_of_all_layers_live(pretrain):
+def test_units_of_all_layers_vary(pretrain):
     rbm = RBMTransformer(n_iter=15, n_gibbs_steps=5)
     dbm = DBMTransformer((64, 48), rbm=rbm, layers="all", pretrain=pretrain, random_state=0)
     H = dbm.fit_transform(DIGITS)
@@ -235,6 +237,7 @@ def test_the_record_counts_the_idle_units_of_all_layers(dbm):
     assert fitted.set_params(warm_start=True).fit(X).history_["dead_units"][-1] >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_scores_come_to_the_exact_ones(n_layers, monkeypatch):
     dbm = steep_dbm(n_layers)
@@ -252,6 +255,7 @@ def test_scores_come_to_the_exact_ones(n_layers, monkeypatch):
     np.testing.assert_allclose(dbm.free_energy(v) + found.value, -log_p, atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_the_partition_function_by_annealing(n_layers):
     dbm = steep_dbm(n_layers)
@@ -265,6 +269,7 @@ def shares(rows, states):
     return codes[(states @ powers).astype(int)] / len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_samples_and_missing_entries_come_from_the_model(n_layers):
     dbm = steep_dbm(n_layers)
@@ -292,7 +297,7 @@ def test_the_features_of_a_row_with_gaps_are_its_mean_field(dbm):
     np.testing.assert_allclose(alone, H, atol=1e-10)
 
 
-def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, made):
+def test_pretraining_doubles_weights_and_halves_the_input_from_two_layers(dbm, made):
     fitted = dbm.set_params(
         rbm=RBMTransformer(n_iter=0), pretrain="doubled", pretrain_rbm=RBMTransformer(n_iter=3)
     ).fit(X)
@@ -316,7 +321,7 @@ def test_pretraining_doubles_weights_and_halves_what_two_layers_say(dbm, made):
     assert np.array_equal(fitted.weights_[0], machine.W[0])
 
 
-def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, made):
+def test_added_layers_leave_the_field_of_the_first_one_at_rest(dbm, made):
     before = RBMTransformer(n_iter=3, learning_rate=0.1, sparsity_target=None)
     dbm.set_params(rbm=RBMTransformer(n_iter=0), pretrain_rbm=before, pretrain="first_layer")
     dbm.fit(X)
@@ -337,7 +342,7 @@ def test_added_layers_leave_the_first_one_to_say_what_it_says_at_rest(dbm, made)
 
 @pytest.mark.parametrize("pretrain", ["first_layer", "doubled"])
 @pytest.mark.parametrize(("before", "after"), [("pcd", "pcd"), ("cd", "pcd"), ("pcd", "cd")])
-def test_chains_start_where_those_of_the_first_layer_are(pretrain, before, after):
+def test_chains_start_from_those_of_the_first_layer(pretrain, before, after):
     first = RBMTransformer(n_iter=1, sampler=before, n_chains=5)
     joint = RBMTransformer(n_iter=0, sampler=after, n_chains=12)
     dbm = DBMTransformer((7, 6, 5), rbm=joint, pretrain=pretrain, pretrain_rbm=first)
@@ -370,7 +375,7 @@ def test_partial_fit_goes_on_over_chunks(dbm):
     assert set(best) <= set(np.argsort(-variance)[:4])
 
 
-def test_a_pickled_machine_goes_on_as_if_it_had_stayed(dbm):
+def test_a_pickled_machine_continues_as_the_original_does(dbm):
     loaded = pickle.loads(pickle.dumps(dbm.fit(X)))
     assert np.array_equal(loaded.partial_fit(X).transform(X), dbm.partial_fit(X).transform(X))
 
@@ -426,7 +431,7 @@ def test_what_is_trained_before_is_part_of_the_key(dbm, made, tmp_path):
     assert len(made) == n_before
 
 
-def test_scores_forget_rows_of_long_ago(dbm):
+def test_scores_discount_old_rows(dbm):
     dbm.partial_fit(X)
     for _ in range(3):
         dbm.partial_fit(np.tile(X, (100, 1)))
@@ -487,6 +492,7 @@ def test_units_are_selected_as_from_a_stack(dbm):
     np.testing.assert_allclose(sparse.toarray(), np.hstack([p, X]), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_inverse_transform_takes_any_selection_and_is_close_to_the_rows():
     rbm = RBMTransformer(n_iter=60)
     dbm = DBMTransformer((40, 30), rbm=rbm, pretrain="doubled", random_state=0).fit(X)
@@ -512,6 +518,7 @@ def test_sparse_rows_and_float32(dbm, visible):
     assert {x.dtype for x in arrays} == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_real_valued_layers_in_a_row_keep_a_distribution(visible):
     rng = np.random.default_rng(0)
@@ -524,7 +531,7 @@ def test_real_valued_layers_in_a_row_keep_a_distribution(visible):
     assert np.isfinite(dbm.transform(rows)).all()
 
 
-def test_what_cannot_be_is_said(dbm):
+def test_impossible_parameters_are_refused(dbm):
     with pytest.raises(TypeError, match="rbm must be an RBMTransformer or None"):
         clone(dbm).set_params(rbm=[RBM, RBM]).fit(X)
     with pytest.raises(TypeError, match="pretrain_rbm must be an RBMTransformer or None"):

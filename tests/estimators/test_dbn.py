@@ -82,7 +82,7 @@ def test_layers_have_seeds_of_their_own(dbn):
     assert not np.allclose(first.components_, second.components_, atol=0.05)
 
 
-def test_a_layer_does_not_hear_of_those_above(dbn):
+def test_a_layer_does_not_depend_on_those_above(dbn):
     shallow = clone(dbn).set_params(hidden_layer_sizes=(7, 6)).fit(X)
     deep = dbn.fit(X)
     for a, b in zip(shallow.rbms_, deep.rbms_, strict=False):
@@ -90,7 +90,7 @@ def test_a_layer_does_not_hear_of_those_above(dbn):
 
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
-def test_the_units_of_a_layer_are_the_visible_type_of_the_next(dbn, hidden):
+def test_the_unit_type_of_a_layer_is_the_visible_type_of_the_next(dbn, hidden):
     dbn.set_params(rbm=clone(RBM).set_params(hidden=hidden)).fit(X * 2)
     assert [rbm.visible_type_ for rbm in dbn.rbms_] == ["gaussian", hidden, hidden]
     assert np.isfinite(dbn.transform(X)).all()
@@ -133,7 +133,7 @@ def test_information_is_the_mutual_information_of_unit_and_input(dbn):
     assert set(chosen) == set(np.argsort(-information)[:5])
 
 
-def test_units_by_score_function_and_by_selector_see_the_labels(dbn):
+def test_score_functions_and_selectors_get_the_labels(dbn):
     by_function = clone(dbn).set_params(units=4, unit_score=f_classif).fit(X, y)
     by_selector = clone(dbn).set_params(units=SelectKBest(f_classif, k=4)).fit(X, y)
     assert np.array_equal(by_function.transform(X), by_selector.transform(X))
@@ -144,7 +144,7 @@ def test_units_by_score_function_and_by_selector_see_the_labels(dbn):
     assert np.array_equal(view.transform(X), by_selector.transform(X))
 
 
-def test_names_speak_of_the_columns(dbn):
+def test_names_are_those_of_the_columns(dbn):
     frame = pd.DataFrame(X, columns=[f"p{j}" for j in range(64)])
     dbn.set_params(layers=[2, 0], units={2: [4, 0], 0: [1]}, passthrough=True)
     out = dbn.set_output(transform="pandas").fit_transform(frame)
@@ -250,7 +250,7 @@ def test_inverse_transform_takes_any_selection(dbn):
         assert back.shape == X.shape
         assert (0 <= back).all()
         assert (back <= 1).all()
-    # All units of the first layer say all there is to say, whatever stands above.
+    # With all units of the first layer given, the layers above change nothing.
     first = dbn.select(layers=0)
     np.testing.assert_allclose(
         dbn.inverse_transform(dbn.transform(X)), first.inverse_transform(first.transform(X))
@@ -272,7 +272,7 @@ def test_inverse_transform_goes_down_layer_by_layer(dbn):
 
 
 @pytest.mark.parametrize("layer", [0, 2])
-def test_units_that_were_left_out_are_taken_at_their_mean(dbn, layer):
+def test_units_that_were_not_selected_are_set_to_their_mean(dbn, layer):
     whole = dbn.fit(X).select(layers=layer)
     part = whole.select(units={layer: [4, 1]})
     H = np.tile(whole.transform(X).mean(axis=0), (len(X), 1))
@@ -332,7 +332,7 @@ def test_sparse_rows_give_what_dense_rows_give(dbn, visible):
         np.testing.assert_allclose(dense.transform(X), sparse.transform(X), atol=1e-9)
 
 
-def test_a_pickled_stack_goes_on_as_if_it_had_stayed(dbn):
+def test_a_pickled_stack_continues_as_the_original_does(dbn):
     loaded = pickle.loads(pickle.dumps(dbn.fit(X)))
     assert np.array_equal(loaded.partial_fit(X).transform(X), dbn.partial_fit(X).transform(X))
 
@@ -397,7 +397,7 @@ def test_training_parameters_may_change_between_chunks(dbn):
     assert np.abs(dbn.transform(X) - before).max() > 10 * moved
 
 
-def test_scores_forget_rows_of_long_ago():
+def test_scores_discount_old_rows():
     rng = np.random.default_rng(0)
     rbm = RBMTransformer(batch_size=2000)
     dbn = DBNTransformer((3,), rbm=rbm, units=1, random_state=0)
@@ -432,7 +432,7 @@ def test_float32_stays_float32(dbn):
 
 def test_weights_count_in_every_layer(dbn):
     weight = np.r_[np.ones(60), np.zeros(60)]
-    absurd = np.where(weight[:, None] > 0, X, 0.9)
-    first, second = (clone(dbn).fit(rows, sample_weight=weight) for rows in (X, absurd))
+    other = np.where(weight[:, None] > 0, X, 0.9)
+    first, second = (clone(dbn).fit(rows, sample_weight=weight) for rows in (X, other))
     for a, b in zip(first.rbms_, second.rbms_, strict=True):
         assert np.array_equal(a.components_, b.components_)

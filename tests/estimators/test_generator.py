@@ -77,6 +77,7 @@ def test_the_score_of_an_rbm_is_the_exact_log_likelihood(visible, hidden):
     assert rbm.log_partition().method == "exact"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_the_score_of_a_stack_comes_to_the_exact_one(n_layers, monkeypatch):
     stack = small_stack(n_layers)
@@ -97,7 +98,7 @@ def test_free_energy_and_score_differ_by_the_partition_function(generator):
 
 
 @generators
-def test_bits_more_than_certain_are_not_believed(generator):
+def test_positive_log_likelihoods_of_bits_give_a_warning(generator):
     fitted = clone(generator).fit(DIGITS)
     # As if annealing had missed all but a small part.
     fitted._estimates["log_z"] = fitted.log_partition().value - 100
@@ -141,6 +142,7 @@ def test_the_partition_function_is_found_once_for_a_training(generator, monkeypa
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 @generators
 def test_the_likelihood_chooses_parameters(generator):
     prefix = "" if isinstance(generator, RBMTransformer) else "rbm__"
@@ -167,6 +169,7 @@ def shares(rows, states):
 GIVEN = [np.nan, 1.0, np.nan, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 @pytest.mark.parametrize("call", ["sample", "impute"])
 def test_missing_entries_are_drawn_from_their_conditional_distribution(n_layers, call):
@@ -182,6 +185,7 @@ def test_missing_entries_are_drawn_from_their_conditional_distribution(n_layers,
     np.testing.assert_allclose(shares(drawn, v), p / p.sum(), atol=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_missing_entries_are_filled_with_their_conditional_mean(n_layers):
     fitted = steep_stack(n_layers)
@@ -203,6 +207,7 @@ def test_real_values_are_filled_in_from_the_others(visible):
     assert not error[[0, 2, 3]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_samples_come_from_the_model(n_layers):
     fitted = small_stack(n_layers)
@@ -272,7 +277,7 @@ def test_the_features_of_a_row_with_gaps_are_its_mean_field(scale):
     X = gappy(DIGITS[:20] * scale)
     H = rbm.transform(X)
     v = np.where(np.isnan(X), rbm.inverse_transform(H), X)
-    # Filled in with what the features say, the rows have the same features.
+    # Filled in by their features, the rows have the same features.
     np.testing.assert_allclose(rbm.transform(v), H, atol=1e-3)
 
 
@@ -304,7 +309,8 @@ def test_filling_in_beats_the_column_means():
     assert loss(p) < 0.75 * loss(q)
 
 
-def test_training_makes_do_with_what_is_known():
+@pytest.mark.slow
+def test_training_on_gaps_is_better_than_on_column_means():
     X = (load_digits().data > 8).astype(float)
     train, test = X[:1200], X[1200:]
     holes = gappy(train, 0.4)
@@ -315,6 +321,7 @@ def test_training_makes_do_with_what_is_known():
     assert known > filled + 0.3 * (complete - filled)
 
 
+@pytest.mark.slow
 @generators
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
@@ -347,7 +354,7 @@ def test_a_reconstruction_goes_up_and_down(generator):
 
 
 @generators
-def test_what_cannot_be_drawn_is_said(generator):
+def test_impossible_draws_are_refused(generator):
     fitted = clone(generator).fit(DIGITS)
     with pytest.raises(ValueError, match="n_samples=2 and given= cannot both be set"):
         fitted.sample(2, given=DIGITS)
@@ -395,6 +402,7 @@ def test_parameters_of_methods_are_validated(generator, call, wrong):
         getattr(fitted, call)(*given, **wrong)
 
 
+@pytest.mark.slow
 @generators
 def test_rows_with_gaps_are_scored_by_what_is_known(generator):
     fitted = clone(generator).fit(DIGITS)
@@ -419,6 +427,7 @@ def test_a_search_chooses_by_the_likelihood_of_what_is_known():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_densities_of_known_entries_are_per_unit_of_their_columns(kind, depth):
@@ -450,6 +459,7 @@ def correlated():
     return rng.normal(size=(150, 10)) @ rng.normal(size=(10, 10)) / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", MEASURED)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6, 1e9])
@@ -481,6 +491,7 @@ def test_float32_columns_far_from_zero_are_scored_as_those_near_it(offset, corre
     assert rbm.transform(X).std(axis=0).min() > 0.01
 
 
+@pytest.mark.slow
 @generators
 def test_blocks_of_rows_hold_little_at_once(generator, monkeypatch):
     fitted = clone(generator).fit(DIGITS)
@@ -497,6 +508,7 @@ def test_blocks_of_rows_hold_little_at_once(generator, monkeypatch):
         np.testing.assert_allclose(call(X), whole[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @generators
 @pytest.mark.parametrize("call", ["transform", "score_samples", "sample"])
 def test_memory_is_that_of_the_result_and_a_block(generator, call, monkeypatch):

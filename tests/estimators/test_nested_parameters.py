@@ -38,7 +38,7 @@ def test_a_deep_boltzmann_machine_keeps_its_own_default():
     assert (dbm.rbm.n_gibbs_steps, dbm.rbm.learning_rate) == (5, 0.02)
 
 
-def test_what_is_trained_before_takes_after_the_template_of_the_machine():
+def test_the_template_of_pretraining_has_the_parameters_of_the_machine():
     dbm = DBMTransformer().set_params(pretrain_rbm__n_iter=7, rbm__learning_rate=0.02)
     before = dbm.pretrain_rbm
     assert (before.n_iter, before.learning_rate, before.n_gibbs_steps) == (7, 0.02, 5)
@@ -49,7 +49,7 @@ def test_what_is_trained_before_takes_after_the_template_of_the_machine():
 
 
 @pytest.mark.parametrize("kind", TUNED)
-def test_names_reach_any_depth(kind):
+def test_names_set_parameters_at_any_depth(kind):
     tuned = kind().set_params(transformer__layers="all", transformer__rbm__n_iter=3)
     assert tuned.transformer.layers == "all"
     assert tuned.transformer.rbm.n_iter == 3
@@ -122,7 +122,7 @@ def test_a_search_over_one_template_of_a_sequence():
         (DBNRegressor(), "transformer__rbm__learning_rat"),
     ],
 )
-def test_a_name_that_is_none_is_refused_and_changes_nothing(estimator, name):
+def test_an_unknown_name_is_refused_and_changes_nothing(estimator, name):
     estimator = clone(estimator)
     before = dict(vars(estimator))
     with pytest.raises(ValueError, match=r"Invalid parameter .* for .*estimator .*Valid param"):

@@ -62,7 +62,7 @@ FORMS = {
         DBN, n_iter=2, generative_weight=0.1, top_down_input=False
     ),
 }
-# What is not of this package and skops asks about all the same.
+# Types of other packages that skops lists too.
 OF_OTHERS = {"sklearn.feature_selection._univariate_selection.f_classif"}
 
 
@@ -71,9 +71,9 @@ def fitted(name, rows=X):
 
 
 def answers(estimator, rows):
-    """All that can be asked of a fitted estimator, as arrays."""
-    asked = ("transform", "predict", "predict_proba", "score_samples")
-    found = [getattr(estimator, ask)(rows) for ask in asked if hasattr(estimator, ask)]
+    """Results of the methods of a fitted estimator, as arrays."""
+    methods = ("transform", "predict", "predict_proba", "score_samples")
+    found = [getattr(estimator, name)(rows) for name in methods if hasattr(estimator, name)]
     if hasattr(estimator, "sample"):
         found.append(estimator.sample(3, n_gibbs_steps=5, random_state=1))
     return [x.toarray() if sp.issparse(x) else x for x in found]
@@ -99,11 +99,12 @@ def through_joblib(estimator):
     return joblib.load(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "load", [through_skops, through_pickle, through_joblib, copy.deepcopy, copy.copy]
 )
 @pytest.mark.parametrize("name", FORMS)
-def test_what_comes_back_is_what_went(name, load):
+def test_a_saved_estimator_is_restored(name, load):
     estimator = fitted(name)
     again = load(estimator)
     assert type(again) is type(estimator)
@@ -116,7 +117,7 @@ def test_what_comes_back_is_what_went(name, load):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array, sp.csr_matrix])
 @pytest.mark.parametrize("name", ["rbm", "dbn", "dbm", "classifier", "regressor"])
-def test_rows_of_any_kind(name, form, dtype):
+def test_estimators_of_any_kind_of_rows_are_restored(name, form, dtype):
     rows = form(X.astype(dtype))
     estimator = fitted(name, rows)
     assert same(through_skops(estimator), estimator, rows)
@@ -149,6 +150,7 @@ def test_with_memory_and_started_by_chunks(name, load, tmp_path):
     assert state(again) == state(estimator.partial_fit(X[40:], y[40:]))
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_with_the_bits_of_this_one(tmp_path):
     names = ["rbm", "dbn", "dbm", "centred", "pulled", "regressor"]
     estimators = {name: fitted(name) for name in names}
@@ -183,14 +185,14 @@ def test_a_new_process_goes_on_with_the_bits_of_this_one(tmp_path):
 
 
 def test_the_list_of_trusted_types_is_exact():
-    asked = set()
+    untrusted = set()
     for name in FORMS:
-        asked |= set(skops.io.get_untrusted_types(data=skops.io.dumps(fitted(name))))
-    assert asked - OF_OTHERS == set(TRUSTED_TYPES)
+        untrusted |= set(skops.io.get_untrusted_types(data=skops.io.dumps(fitted(name))))
+    assert untrusted - OF_OTHERS == set(TRUSTED_TYPES)
     assert TRUSTED_TYPES == sorted(set(TRUSTED_TYPES))
 
 
-def test_nothing_is_loaded_that_is_not_trusted():
+def test_untrusted_types_are_not_loaded():
     data = skops.io.dumps(fitted("rbm"))
     less = [name for name in TRUSTED_TYPES if not name.endswith("Stream")]
     with pytest.raises(UntrustedTypesFoundException, match="Stream"):

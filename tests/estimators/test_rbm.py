@@ -162,7 +162,7 @@ def test_the_kind_of_units_stays_when_going_on(rbm, X):
         assert go_on(X).visible_type_ == "gaussian"
 
 
-def test_partial_fit_does_not_hear_of_the_schedule(rbm, X):
+def test_partial_fit_does_not_depend_on_the_schedule(rbm, X):
     fitted = [
         clone(rbm).set_params(learning_rate_schedule=schedule).partial_fit(X).components_
         for schedule in ("linear", "cosine", "constant")
@@ -177,7 +177,7 @@ def test_there_are_as_many_chains_as_were_asked_for(rbm, X, n_chains, expected):
     assert {len(x) for x in rbm._run.chains.states if x is not None} == {expected}
 
 
-def test_a_new_fit_forgets_the_last_one(rbm, X):
+def test_a_new_fit_does_not_depend_on_the_last_one(rbm, X):
     used = clone(rbm).fit(X * 30).partial_fit(X * 50).fit(X)
     fresh = clone(rbm).fit(X)
     assert np.array_equal(used.components_, fresh.components_)
@@ -185,13 +185,13 @@ def test_a_new_fit_forgets_the_last_one(rbm, X):
     assert (used.n_iter_, used.visible_type_) == (3, "bernoulli")
 
 
-def test_a_pickled_machine_goes_on_as_if_it_had_stayed(rbm, X):
+def test_a_pickled_machine_continues_as_the_original_does(rbm, X):
     rbm.fit(X)
     loaded = pickle.loads(pickle.dumps(rbm))
     assert np.array_equal(rbm.partial_fit(X).components_, loaded.partial_fit(X).components_)
 
 
-def test_partial_fit_leaves_what_it_was_given_alone(rbm, X):
+def test_partial_fit_does_not_change_earlier_attributes(rbm, X):
     rbm.fit(X)
     components, history = rbm.components_, rbm.history_
     before = components.copy(), len(history["weight_norm"])
@@ -200,15 +200,15 @@ def test_partial_fit_leaves_what_it_was_given_alone(rbm, X):
     assert len(history["weight_norm"]) == before[1]
 
 
-def test_rows_of_weight_zero_are_not_there(rbm, X):
+def test_rows_of_weight_zero_change_nothing(rbm, X):
     weight = np.ones(60)
     weight[40:] = 0
     weighted = clone(rbm).fit(X, sample_weight=weight)
     assert np.allclose(weighted._run.moments.mean, X[:40].mean(axis=0))
-    # Absurd rows of weight zero change nothing at all.
-    absurd = np.where(weight[:, None] > 0, X, 0.999)
+    # Other values in rows of weight zero change no bit.
+    other = np.where(weight[:, None] > 0, X, 0.999)
     assert np.array_equal(
-        weighted.components_, clone(rbm).fit(absurd, sample_weight=weight).components_
+        weighted.components_, clone(rbm).fit(other, sample_weight=weight).components_
     )
 
 
@@ -267,10 +267,10 @@ def test_one_row_at_least_is_trained_on(rbm, X, n_rows, fraction):
     assert ("free_energy_gap" in rbm.history_) == (n_rows > 1)
 
 
-def test_momentum_is_remembered_between_chunks(rbm, X):
+def test_momentum_is_kept_between_chunks(rbm, X):
     rbm.set_params(momentum=0.9).partial_fit(X)
     before = rbm._run.machine.W[0].copy()
-    # A step of next to nothing: what moves the weights is what they remember.
+    # A tiny step: what moves the weights is the momentum.
     rbm.set_params(learning_rate=1e-12).partial_fit(X[:1])
     assert np.linalg.norm(rbm._run.machine.W[0] - before) > 1e-4
 
@@ -298,7 +298,7 @@ def test_polars_output(rbm, X):
 
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize(
-    "awkward",
+    "unusual",
     [
         lambda X: np.zeros_like(X),
         lambda X: np.where(np.arange(64) < 32, 1.0, X),
@@ -324,8 +324,8 @@ def test_polars_output(rbm, X):
         "lists",
     ],
 )
-def test_awkward_data_just_works(rbm, X, visible, awkward):
-    X = awkward(X)
+def test_unusual_data_give_finite_features(rbm, X, visible, unusual):
+    X = unusual(X)
     for fitted in (clone(rbm).set_params(visible=visible).fit(X), clone(rbm).partial_fit(X)):
         H = fitted.transform(X)
         assert H.shape == (len(X), 8)
@@ -333,7 +333,7 @@ def test_awkward_data_just_works(rbm, X, visible, awkward):
         assert np.isfinite(fitted.inverse_transform(H)).all()
 
 
-def test_read_only_rows_are_only_read(rbm, X):
+def test_read_only_rows_are_accepted(rbm, X):
     X = X.copy()
     X.flags.writeable = False
     before = X.copy()
@@ -341,7 +341,7 @@ def test_read_only_rows_are_only_read(rbm, X):
     assert np.array_equal(X, before)
 
 
-def test_a_remainder_of_one_row_does_no_harm():
+def test_a_last_batch_of_one_row_does_not_degrade_features():
     """BernoulliRBM falls from 0.70 to chance when n_samples % batch_size is 1."""
     scores = {}
     for n in (1300, 1301):
@@ -349,10 +349,11 @@ def test_a_remainder_of_one_row_does_no_harm():
         scores[n] = accuracy(rbm.fit(DIGITS[:n]).transform(DIGITS))
     assert min(scores.values()) > 0.8
     assert abs(scores[1300] - scores[1301]) < 0.03
-    spoilt = BernoulliRBM(64, n_iter=15, batch_size=50, learning_rate=0.2, random_state=0)
-    assert accuracy(spoilt.fit(DIGITS[:1301]).transform(DIGITS)) < scores[1301]
+    reference = BernoulliRBM(64, n_iter=15, batch_size=50, learning_rate=0.2, random_state=0)
+    assert accuracy(reference.fit(DIGITS[:1301]).transform(DIGITS)) < scores[1301]
 
 
+@pytest.mark.slow
 def test_rows_one_by_one_are_as_good_as_batches():
     rows = DIGITS[:700]
     order = np.random.default_rng(0).permutation(np.tile(np.arange(700), 6))
@@ -396,7 +397,7 @@ def test_real_values_may_be_in_any_unit(train):
 
 @pytest.mark.parametrize("unit", [1.0, 1e3, 1e-3])
 @pytest.mark.parametrize("n_first", [1, 2])
-def test_a_small_first_chunk_does_not_spoil_real_valued_features(unit, n_first):
+def test_a_small_first_chunk_does_not_degrade_real_valued_features(unit, n_first):
     """Its columns have no scale yet, or a poor one, which later chunks have to put right."""
     X = np.random.default_rng(0).normal(size=(400, 3)) * unit + 5 * unit
     rbm = RBMTransformer(16, visible="gaussian", random_state=0)
@@ -437,7 +438,7 @@ def test_flipping_the_bits_changes_nothing_that_is_learnt():
     assert spread(centered=True) < 0.05
 
 
-def test_divergence_is_said_and_changes_nothing(X):
+def test_divergence_raises_an_error_and_changes_nothing(X):
     rbm = RBMTransformer(8, n_iter=3, random_state=0).fit(X)
     before = rbm.transform(X)
     rbm.set_params(learning_rate=1e30)

@@ -39,7 +39,7 @@ def test_several_targets_are_predicted_at_once():
     assert regressor().fit(X, y[:, None]).predict(X).shape == (len(y), 1)
 
 
-def test_a_deep_boltzmann_machine_hears_from_above():
+def test_a_deep_boltzmann_machine_gets_input_from_above():
     dbm = DBMTransformer((16, 8), rbm=RBM, random_state=0)
     model = DBNRegressor(dbm, n_iter=20, learning_rate=0.02, random_state=0)
     assert model.fit(X, y).score(X, y) > 0.3
@@ -64,8 +64,8 @@ def test_a_scale_that_moves_leaves_predictions_as_they_are(change):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_what_the_solver_remembers_is_converted_with_the_head(solver):
-    """A velocity carries on in the units of the user; Adam's is a ratio, which stays."""
+def test_the_memory_of_the_solver_is_converted_with_the_head(solver):
+    """A velocity is converted to the new units; Adam's is a ratio, which stays."""
     ratio, shift = np.array([0.7, 1.6]), np.array([0.1, -0.2])
     Y = np.column_stack([y, y**2])
     tuning = regressor(solver=solver, n_iter=1).fit(X, Y)._tuning
@@ -88,8 +88,8 @@ def test_what_the_solver_remembers_is_converted_with_the_head(solver):
 
 
 @pytest.mark.parametrize("first", [slice(0, 1), slice(0, 100)], ids=["one row", "constant"])
-def test_a_scale_that_was_guessed_is_no_burden(first):
-    """The first chunk says nothing of the scale, and the network learns all the same."""
+def test_a_provisional_scale_is_replaced(first):
+    """The first chunk is constant and gives no scale, and the network still learns."""
     target = 1e-4 * y + 7
     target[first] = 7
     model = regressor(learning_rate=0.01).partial_fit(X[first], target[first])
@@ -101,7 +101,7 @@ def test_a_scale_that_was_guessed_is_no_burden(first):
 
 
 @pytest.mark.parametrize("unit", [1e-290, 1e290])
-def test_any_unit_may_follow_a_chunk_without_a_scale(unit):
+def test_any_scale_may_follow_a_chunk_of_constant_targets(unit):
     rows, target = X.astype(np.float32), np.where(np.arange(len(y)) < 100, 0, unit * y)
     model = DBNRegressor(RBMTransformer(4, n_iter=1, random_state=0), random_state=0)
     for part in (slice(0, 100), slice(100, 300)):
@@ -134,7 +134,7 @@ def test_early_stopping_scores_minus_the_loss():
         (lambda m: m.set_params(learning_rate=1e9, solver="sgd").fit(X, y), "diverged"),
     ],
 )
-def test_bad_input_changes_nothing(call, match):
+def test_invalid_input_changes_nothing(call, match):
     model = regressor(n_iter=2).fit(X, y)
     predicted = model.predict(X)
     with pytest.raises(ValueError, match=match):

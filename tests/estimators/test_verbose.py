@@ -61,7 +61,7 @@ def lines(capsys):
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_each_pass_has_a_line_that_says_of_what(kind, capsys):
+def test_each_pass_has_a_line_that_names_its_training(kind, capsys):
     model, expected = CASES[kind]
     model.fit(X, y)
     assert lines(capsys) == expected
@@ -72,8 +72,8 @@ def test_each_pass_has_a_line_that_says_of_what(kind, capsys):
 def test_chunks_have_a_line_for_each_layer(capsys):
     DBNTransformer((4, 3), rbm=RBM, verbose=1).partial_fit(X).partial_fit(X)
     DBMTransformer((4, 3), rbm=RBM, verbose=1).partial_fit(X)
-    said = [f"layer {layer}, pass {n}" for n in (1, 2) for layer in (0, 1)]
-    assert lines(capsys) == of("DBNTransformer", said) + of("DBMTransformer", ["pass 1"])
+    expected = [f"layer {layer}, pass {n}" for n in (1, 2) for layer in (0, 1)]
+    assert lines(capsys) == of("DBNTransformer", expected) + of("DBMTransformer", ["pass 1"])
 
 
 @pytest.mark.parametrize("kind", [DBNTransformer, DBMTransformer])

@@ -107,19 +107,19 @@ BEFORE = {}
 def test_what_a_row_of_weight_0_holds_changes_nothing(name, method, rows, targets):
     if (name, method) not in BEFORE:
         BEFORE[name, method] = facts(fitted(name, method, X, Y[name], WEIGHT))
-    absurd, y = X.copy(), Y[name].copy()
-    absurd[NOTHING] = rows
+    changed, y = X.copy(), Y[name].copy()
+    changed[NOTHING] = rows
     y[NOTHING] = targets if name == "regressor" else targets > 0
-    found = facts(fitted(name, method, absurd, y, WEIGHT))
+    found = facts(fitted(name, method, changed, y, WEIGHT))
     for x, other in zip(BEFORE[name, method], found, strict=True):
         np.testing.assert_array_equal(x, other)
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_rows_of_weight_0_are_rows_left_out(name, method):
-    absurd, y = X.copy(), Y[name].copy()
-    absurd[NOTHING], y[NOTHING] = 1 - X[NOTHING], 1
-    some = facts(fitted(name, method, absurd, y, WEIGHT))
+    changed, y = X.copy(), Y[name].copy()
+    changed[NOTHING], y[NOTHING] = 1 - X[NOTHING], 1
+    some = facts(fitted(name, method, changed, y, WEIGHT))
     without = facts(fitted(name, method, X[COUNTING], Y[name][COUNTING], WEIGHT[COUNTING]))
     for x, other in zip(some, without, strict=True):
         np.testing.assert_allclose(x, other, rtol=1e-6, atol=1e-9)
@@ -136,7 +136,7 @@ class Recorded:
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", ["dbn", "dbm", "pretrained", "classifier", "regressor"])
 @pytest.mark.parametrize("kind", [list, np.asarray, pd.Series, pl.Series])
-def test_scores_of_units_see_the_rows_that_count(name, method, kind):
+def test_scores_of_units_get_the_rows_of_positive_weight(name, method, kind):
     model = clone(ESTIMATORS[name])
     if (name, method) == ("pretrained", "partial_fit"):
         return
@@ -154,15 +154,15 @@ def test_scores_of_units_see_the_rows_that_count(name, method, kind):
     np.testing.assert_allclose(score.H, features)
 
 
-def test_a_head_without_input_says_the_weighted_share_of_each_class():
+def test_a_head_without_input_predicts_the_weighted_share_of_each_class():
     weight = np.where(LABELS, 3.0, 1.0)
     rbm = RBMTransformer(2, n_iter=1, random_state=0).fit(X)
     model = DBNClassifier(FrozenEstimator(rbm), n_iter=0, random_state=0)
-    said = model.fit(X, LABELS, sample_weight=weight).predict_proba(X)[0, 1]
+    predicted = model.fit(X, LABELS, sample_weight=weight).predict_proba(X)[0, 1]
     # Weights have mean 1: 18 rows of 24 on, and one of each class beside them.
-    assert said == pytest.approx(19 / 26)
+    assert predicted == pytest.approx(19 / 26)
     by_class = clone(model).set_params(class_weight={0: 1, 1: 3}).fit(X, LABELS)
-    np.testing.assert_allclose(by_class.predict_proba(X)[0, 1], said)
+    np.testing.assert_allclose(by_class.predict_proba(X)[0, 1], predicted)
     balanced = clone(model).set_params(class_weight="balanced").fit(X, LABELS, weight)
     assert balanced.predict_proba(X)[0, 1] == pytest.approx(0.5)
     of_labels = clone(model).fit(X, np.column_stack([LABELS, 1 - LABELS]), weight)

@@ -47,7 +47,7 @@ def flipped(network):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_centred_training_does_not_mind_which_bit_is_called_one(solver):
+def test_centred_training_is_invariant_to_flipping_the_bits(solver):
     regular = {
         "dropout": 0.3,
         "hidden_dropout": 0.2,
@@ -89,7 +89,7 @@ def test_inputs_rest_at_their_running_mean():
     assert np.abs((X - X**2).mean(axis=0)).max() > 0.1
 
 
-def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
+def test_the_loss_of_adversarial_rows_rises_by_the_gradient_norm_times_the_length():
     length, losses = 1e-3, []
     for eps in (0.0, length):
         network = make_network()
@@ -108,9 +108,11 @@ def test_adversarial_rows_lose_what_their_gradient_and_the_length_say():
 
 @pytest.mark.parametrize("augmented", [False, True])
 @pytest.mark.parametrize(
-    ("loss", "said"), [(Softmax(), softmax), (Logistic(), expit), (Squared(), np.array)]
+    ("loss", "predicted"), [(Softmax(), softmax), (Logistic(), expit), (Squared(), np.array)]
 )
-def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, said, augmented):
+def test_with_one_output_the_virtual_adversarial_direction_is_the_gradient(
+    loss, predicted, augmented
+):
     network = make_network(augmented)
     # Of two classes and of one label alike one number counts.
     network.head = network.head[:, : 2 if isinstance(loss, Softmax) else 1].copy()
@@ -120,7 +122,7 @@ def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, sai
     moved, target = virtual_adversarial_rows(network, settings, v, above, Stream(0))
     tape = network.forward(v, above)
     options = {"axis": 1} if isinstance(loss, Softmax) else {}
-    np.testing.assert_allclose(target, said(tape.outputs, **options))
+    np.testing.assert_allclose(target, predicted(tape.outputs, **options))
     delta = np.ones_like(tape.outputs)
     delta[:, 1:] = -1
     slope = network.input_gradient(tape, delta)
@@ -129,15 +131,15 @@ def test_a_network_that_says_one_number_wavers_most_along_its_gradient(loss, sai
     np.testing.assert_allclose(np.linalg.norm(moved - v, axis=1), 1e-4)
 
 
-def test_a_wavering_row_diverges_more_than_one_moved_at_random():
+def test_virtual_adversarial_rows_diverge_more_than_rows_moved_at_random():
     network, loss, rng = make_network(), Softmax(), Stream(0)
     v, above = make_examples(network).inputs.take(slice(None))
     length = 1.0
     settings = make_settings(virtual_adversarial_eps=length)
-    moved, said = virtual_adversarial_rows(network, settings, v, above, rng)
+    moved, target = virtual_adversarial_rows(network, settings, v, above, rng)
 
     def divergence(rows):
-        return loss(network.outputs(rows, above), said)[0].sum()
+        return loss(network.outputs(rows, above), target)[0].sum()
 
     there = divergence(moved)
     assert there > divergence(2 * v - moved)
@@ -167,13 +169,13 @@ def test_a_step_goes_down_the_loss_of_rows_moved_and_unmoved(eps, free):
     index = rng.permutation(n_rows)
     given = *data.inputs.take(index), data.target[index], data.weight[index]
     drawn = (rng.uniform(N_ROWS) * N_ROWS).astype(int) if free else index
-    v, heard = data.all_rows[0].take(drawn) if free else data.inputs.take(drawn)
+    v, above_drawn = data.all_rows[0].take(drawn) if free else data.inputs.take(drawn)
     share = (more.weight * n_rows / N_ROWS if free else data.weight)[drawn]
     rows, above, target, weight = presented(
-        before, settings, given, (v, heard, share), copy.deepcopy(rng)
+        before, settings, given, (v, above_drawn, share), copy.deepcopy(rng)
     )
     for i in (0, 1):
-        np.testing.assert_array_equal(above[i], np.concatenate([given[1][i], heard[i]]))
+        np.testing.assert_array_equal(above[i], np.concatenate([given[1][i], above_drawn[i]]))
     run(Tuning(network, Stream(0), []), settings, data, 1)
 
     def value():
@@ -277,8 +279,9 @@ def make_pulled(network):
     return Tuning(network, Stream(0), pull.machines, pull)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balanced", [False, True])
-def test_the_pull_is_the_generative_gradient_of_every_machine(balanced):
+def test_the_generative_term_adds_the_gradient_of_every_machine(balanced):
     network = make_network()
     pull, draws = make_pull(network), 4000
     v = (np.random.default_rng(0).random((N_ROWS, SIZES[0])) < 0.5).astype(float)
@@ -307,7 +310,7 @@ def test_the_pull_is_the_generative_gradient_of_every_machine(balanced):
     assert np.abs(total["W2"]).max() > 0.01
 
 
-def test_a_pull_is_the_same_where_inputs_rest_at_its_offsets():
+def test_the_generative_gradient_is_the_same_with_its_offsets_as_centres():
     steps = []
     for centered in (False, True):
         network = make_network()
@@ -315,7 +318,7 @@ def test_a_pull_is_the_same_where_inputs_rest_at_its_offsets():
         if centered:
             halves = {f"W{i}": np.full(SIZES[i], 0.5) for i in LAYERS}
             tuning.network.input_means = halves | {"head": np.full(SIZES[-1], 0.5)}
-        # No other gradient: the network is told what it says.
+        # No other gradient: the targets are the outputs of the network.
         outputs = network.outputs(*data.inputs.take(slice(None)))
         data.target = softmax(outputs, axis=1)
         settings = make_settings(
@@ -342,13 +345,13 @@ def test_without_rows_for_it_the_generative_gradient_is_zero(solver):
     before = tuning.rule_state.first.views()["a0"].copy()
     free[:] = 0
     next(epochs)
-    # What the rule remembers fades.
+    # The memory of the rule decays.
     left = 0.9 / np.sqrt(0.999) if solver == "adam" else 0.5
     np.testing.assert_allclose(tuning.rule_state.first.views()["a0"], left * before)
     assert before.any()
 
 
-def test_a_pull_moves_the_arrays_that_the_network_uses():
+def test_the_generative_gradient_updates_the_arrays_of_the_network():
     network = make_network()
     tuning = make_pulled(network)
     settings = make_settings(generative_weight=0.1)
@@ -361,7 +364,7 @@ def test_a_pull_moves_the_arrays_that_the_network_uses():
     )
 
 
-def test_a_copy_goes_on_as_its_original_would():
+def test_a_copy_continues_as_its_original_does():
     network = make_network()
     data, settings = make_examples(network), make_settings(hidden_dropout=0.5)
     layers = zip(network.units, network.par, network.W, strict=True)
@@ -378,7 +381,7 @@ def test_a_copy_goes_on_as_its_original_would():
     assert tuning.history == copied.history
 
 
-def test_the_best_pass_comes_back():
+def test_the_best_pass_is_restored():
     network = make_network()
     data = make_examples(network)
     settings = make_settings(learning_rate=0.5)
@@ -393,7 +396,7 @@ def test_the_best_pass_comes_back():
     assert tuning.record(settings, 0.0, data)["validation_loss"] == pytest.approx(-best[1])
 
 
-def test_settings_are_told_from_each_other():
+def test_settings_give_the_trained_layers_and_the_rule():
     assert make_settings(factors=(0.0, 2.0, 0.0)).layers == [1]
     assert isinstance(make_settings(solver="sgd").rule, Momentum)
     assert dataclasses.replace(make_settings(), solver="adam").rule.beta_1 == 0.9

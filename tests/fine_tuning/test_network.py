@@ -45,7 +45,7 @@ def test_the_gradient_under_dropout_is_that_of_the_thinned_network(augmented, ga
 
 
 @pytest.mark.parametrize(("augmented", "gain"), [(True, 1.0), (False, 2.0)])
-def test_the_centred_gradient_is_that_with_what_inputs_at_rest_say_held_fixed(augmented, gain):
+def test_the_centred_gradient_is_that_at_a_fixed_output_for_inputs_at_rest(augmented, gain):
     network, loss = make_network(augmented, gain), Softmax()
     data = make_examples(network)
     put_at_rest(network)

@@ -31,7 +31,7 @@ def test_chunks_give_the_moments_of_all_rows_in_any_unit(chunks, unit):
 
 
 @given(ROWS, ROWS)
-def test_a_change_of_scale_is_no_change_of_values(first, second):
+def test_a_change_of_scale_leaves_the_values(first, second):
     old = scale_of(first)
     new = old.merged(scale_of(second))
     ratio, shift = old.change(new)

@@ -12,7 +12,7 @@ FOLDER = "SKLEARN_DBN_COUNTED"
 
 
 class CountedRBM(RBMTransformer):
-    """An RBM that writes down each training of its own."""
+    """An RBM that leaves a file for each training of its own."""
 
     def _fit_rows(self, *args, **kwargs):
         Path(os.environ[FOLDER], uuid.uuid4().hex).touch()
@@ -20,7 +20,7 @@ class CountedRBM(RBMTransformer):
 
 
 def fit_stack(cache, X):
-    """Train a stack on ``cache``, in whatever process this is called."""
+    """Train a stack with ``cache``, in the process that calls this."""
     from sklearn_dbn import DBNTransformer
 
     rbm = CountedRBM(n_iter=20)
@@ -28,7 +28,7 @@ def fit_stack(cache, X):
 
 
 class SlowRBM(CountedRBM):
-    """An RBM whose training takes long enough for another process to want it too."""
+    """An RBM whose training takes half a second, so that another process has to wait for it."""
 
     def _fit_rows(self, *args, **kwargs):
         made = super()._fit_rows(*args, **kwargs)
@@ -50,7 +50,7 @@ def fit_together(cache, X, meeting, n_processes):
 
 
 class KillsItsWorker(CountedRBM):
-    """An RBM that kills the process of its third small training, if the fuse is there."""
+    """An RBM that kills its process in its third small training, if the file "fuse" exists."""
 
     def _fit_rows(self, *args, **kwargs):
         made = super()._fit_rows(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Trainings to be cut short, in processes of their own, and all that they leave."""
+"""Trainings to be interrupted, in processes of their own, and the state that they leave."""
 
 import dataclasses
 import hashlib
@@ -43,7 +43,7 @@ ESTIMATORS = {
 
 
 def state(estimator):
-    """All that the training left: parameters, averages, chains, random numbers, history."""
+    """A hash of what a training leaves: parameters, averages, chains, random state, history."""
     found = hashlib.sha256()
 
     def take(x):
@@ -75,14 +75,14 @@ def fit(name, cache):
     return state(estimator.set_params(memory=cache).fit(X))
 
 
-def fit_and_tell(name, cache, connection):
-    """`fit`, with a word before and the result after."""
+def fit_and_send(name, cache, connection):
+    """`fit`, with a message before it and the result after it."""
     connection.send("begins")
     connection.send(fit(name, cache))
 
 
-class TellsOfPasses(Callback):
-    """Says when estimators of a class have made five passes."""
+class SendsAfterFivePasses(Callback):
+    """Sends a message when estimators of a class have made five passes."""
 
     def __init__(self, kind, connection):
         self.kind, self.connection, self.n_passes = kind, connection, 0
@@ -94,9 +94,9 @@ class TellsOfPasses(Callback):
 
 
 def fit_until_interrupted(estimator, connection):
-    """Fit until SIGINT comes; what was said then, how many passes are kept, and their state."""
+    """Fit until SIGINT; sends the message of the interrupt, the number of passes, the state."""
     connection.send("begins")
     try:
-        estimator.set_callbacks(TellsOfPasses(type(estimator), connection)).fit(X, y)
+        estimator.set_callbacks(SendsAfterFivePasses(type(estimator), connection)).fit(X, y)
     except KeyboardInterrupt as stop:
         connection.send((str(stop), estimator.n_iter_, state(estimator)))

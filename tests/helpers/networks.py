@@ -102,7 +102,7 @@ def passes(tuning, settings, data, n_passes):
 
 
 def put_at_rest(network, seed=3):
-    """Somewhere; the mean of the rows is one such place."""
+    """Set the centres of all inputs, to random values."""
     rng = np.random.default_rng(seed)
     names = [name for name, x in network.parameters().items() if x.ndim == 2]
     network.input_means = {name: rng.random(len(network.parameters()[name])) for name in names}

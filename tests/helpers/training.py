@@ -1,4 +1,4 @@
-"""Settings of the training loop for small machines, and what a training takes."""
+"""Settings of the training loop, a fixed sampler, a callback, and the memory of a call."""
 
 import tracemalloc
 
@@ -45,7 +45,7 @@ def train(run, rows, settings, n_passes, recorded):
 
 
 class FixedChains:
-    """A sampler whose chains stand still."""
+    """A sampler whose chains do not move."""
 
     persistent = True
 
@@ -79,7 +79,7 @@ class Callback:
 
 
 def peak_of(function):
-    """Bytes that a call holds at most, beside what was there before."""
+    """The largest number of bytes that a call allocates at one time."""
     tracemalloc.start()
     try:
         function()

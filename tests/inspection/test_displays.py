@@ -1,4 +1,4 @@
-"""Displays hold what the estimator gives, and draw all of it where they are told to."""
+"""Displays hold what the estimator gives, and draw all of it on the axes given."""
 
 import inspect
 import subprocess
@@ -49,7 +49,7 @@ def tile(image, row, column, height, width):
     return sheet[top : top + height, left : left + width]
 
 
-def complaint(error):
+def message_of(error):
     """The message of an error, which is one sentence."""
     message = str(error.value)
     assert message.endswith(".")
@@ -75,13 +75,14 @@ def test_every_attribute_of_a_drawn_display_is_documented(display):
     assert drawn == {entry.name for entry in ClassDoc(display)["Attributes"]}
 
 
-def test_matplotlib_is_imported_for_a_plot_alone():
+@pytest.mark.slow
+def test_matplotlib_is_imported_only_for_a_plot():
     code = "import sys, sklearn_dbn.inspection; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @displays
-def test_without_matplotlib_the_error_says_so(display, monkeypatch):
+def test_without_matplotlib_the_error_names_it(display, monkeypatch):
     drawn = display.from_estimator(RBM)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=rf"{display.__name__}.from_estimator draws with"):
@@ -142,7 +143,7 @@ def test_without_columns_a_grid_is_about_as_high_as_wide():
     assert display.image_.get_array().shape == (3 * 9 - 1, 4 * 9 - 1)
 
 
-def test_keywords_reach_the_picture():
+def test_keywords_are_passed_to_imshow():
     display = SamplesDisplay.from_estimator(RBM, n_samples=4, im_kw={"cmap": "bone"})
     assert display.image_.get_cmap().name == "bone"
 
@@ -150,7 +151,7 @@ def test_keywords_reach_the_picture():
 def test_oblong_images_need_a_shape():
     with pytest.raises(ValueError, match="image_shape=None") as error:
         SamplesDisplay.from_estimator(OBLONG)
-    assert "15 features" in complaint(error)
+    assert "15 features" in message_of(error)
     display = SamplesDisplay.from_estimator(OBLONG, image_shape=(3, 5), n_samples=1)
     assert_array_equal(tile(display.image_, 0, 0, 3, 5), display.samples.reshape(3, 5))
 
@@ -160,14 +161,14 @@ def test_oblong_images_need_a_shape():
 def test_a_wrong_image_shape_is_named(display, image_shape):
     with pytest.raises(ValueError, match="image_shape=") as error:
         display.from_estimator(OBLONG, image_shape=image_shape)
-    assert repr(image_shape) in complaint(error)
+    assert repr(image_shape) in message_of(error)
 
 
 @pytest.mark.parametrize("wrong", [{"n_samples": 0}, {"n_samples": 2.5}, {"n_columns": 0}])
 def test_a_wrong_number_of_samples_or_columns_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))) as error:
         SamplesDisplay.from_estimator(RBM, **wrong)
-    complaint(error)
+    message_of(error)
 
 
 def test_filters_are_weights_projected_to_the_input():
@@ -201,14 +202,14 @@ def test_units_are_shown_in_the_order_given(units, index):
 def test_units_that_are_not_there_are_named(units):
     with pytest.raises(ValueError, match="units=") as error:
         FiltersDisplay.from_estimator(DBN, units=units)
-    assert "12 units of layer 0" in complaint(error)
+    assert "12 units of layer 0" in message_of(error)
 
 
 @pytest.mark.parametrize("layer", [3, -4, 1.0, True, None])
 def test_a_layer_that_is_not_there_is_named(layer):
     with pytest.raises(ValueError, match=f"layer={layer}") as error:
         FiltersDisplay.from_estimator(DBN, layer=layer)
-    assert "0 to 2" in complaint(error)
+    assert "0 to 2" in message_of(error)
 
 
 def test_each_filter_has_its_own_scale_about_zero():
@@ -260,7 +261,7 @@ def test_nan_in_the_history_is_a_gap():
     assert line.get_marker() == "."
 
 
-def test_a_layer_draws_what_it_recorded_and_no_more():
+def test_a_layer_has_lines_only_for_what_it_recorded():
     history = [{"a": [1.0, 2.0]}, {"a": [2.0], "b_c": [3.0]}]
     display = HistoryDisplay(history).plot(line_kw={"ls": "--"})
     assert [len(lines) for lines in display.lines_] == [2, 1]
@@ -284,17 +285,17 @@ def test_quantities_are_chosen_and_ordered():
     for wrong in (["loss"], "weight", []):
         with pytest.raises(ValueError, match="quantities=") as error:
             HistoryDisplay.from_estimator(DBN, quantities=wrong)
-        assert "weight_norm" in complaint(error)
+        assert "weight_norm" in message_of(error)
 
 
 def test_a_history_without_passes_is_refused():
     untrained = clone(RBM).set_params(n_iter=0).fit(DIGITS)
     with pytest.raises(ValueError, match="history") as error:
         HistoryDisplay.from_estimator(untrained)
-    complaint(error)
+    message_of(error)
 
 
-def test_panels_take_the_place_of_one_axes():
+def test_panels_replace_a_single_axes():
     figure, (ax, other) = plt.subplots(1, 2)
     display = HistoryDisplay.from_estimator(RBM, ax=ax)
     assert figure.axes == [ax, other, *display.axes_]
@@ -324,14 +325,14 @@ def test_axes_that_cannot_hold_the_panels_are_refused():
     figure, axes = plt.subplots(1, 3)
     with pytest.raises(ValueError, match="ax holds 3 axes for 2 panels") as error:
         ChainsDisplay.from_estimator(RBM, sweeps=(0, 2), ax=axes)
-    complaint(error)
+    message_of(error)
     free = figure.add_axes((0, 0, 0.1, 0.1))
     with pytest.raises(ValueError, match="in no grid of subplots"):
         ChainsDisplay.from_estimator(RBM, sweeps=(0, 2), ax=free)
 
 
 @fitted
-def test_chains_run_on_from_one_snapshot_to_the_next(estimator):
+def test_chains_continue_from_one_snapshot_to_the_next(estimator):
     def images(sweeps):
         display = ChainsDisplay.from_estimator(
             estimator, n_chains=4, sweeps=sweeps, random_state=3
@@ -400,13 +401,13 @@ def test_chains_that_never_move_stay_correlated():
 def test_wrong_sweeps_are_named(sweeps):
     with pytest.raises(ValueError, match="sweeps=") as error:
         ChainsDisplay.from_estimator(RBM, sweeps=sweeps)
-    complaint(error)
+    message_of(error)
 
 
 def test_a_wrong_number_of_chains_is_named():
     with pytest.raises(ValueError, match="n_chains=0") as error:
         ChainsDisplay.from_estimator(RBM, n_chains=0)
-    complaint(error)
+    message_of(error)
 
 
 @pytest.mark.parametrize("display", [SamplesDisplay, ChainsDisplay])
@@ -418,6 +419,7 @@ def test_seeds_fix_what_is_drawn(display):
     assert (drawn(0) != drawn(1)).any()
 
 
+@pytest.mark.slow
 @displays
 def test_real_valued_data_can_be_drawn(display):
     rbm = RBMTransformer(6, n_iter=2, random_state=0).fit(10 * DIGITS)

@@ -25,7 +25,7 @@ def close():
     plt.close("all")
 
 
-def test_it_is_what_the_two_generators_say_of_themselves():
+def test_scores_are_those_of_the_two_generators():
     kept = generative_retention(TUNED, X, n_samples=4)
     generators = {"before": TUNED.transformer_, "after": TUNED.fine_tuned_transformer_}
     for name, generator in generators.items():
@@ -45,6 +45,7 @@ def test_it_is_what_the_two_generators_say_of_themselves():
     assert kept.after.log_likelihood < kept.before.log_likelihood
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "generator",
     [
@@ -52,7 +53,7 @@ def test_it_is_what_the_two_generators_say_of_themselves():
         DBMTransformer((24, 8), rbm=RBMTransformer(n_iter=3), random_state=0),
     ],
 )
-def test_both_ways_of_annealing_are_told(generator):
+def test_both_directions_of_annealing_are_reported(generator):
     tuned = DBNClassifier(generator, n_iter=2, random_state=0).fit(X, y)
     kept = generative_retention(tuned, sp.csr_array(X), n_samples=2, n_gibbs_steps=5)
     for part in kept.values():
@@ -61,7 +62,7 @@ def test_both_ways_of_annealing_are_told(generator):
         assert part.log_likelihood == pytest.approx((part.forward + part.reverse) / 2, abs=1e-9)
 
 
-def test_untied_weights_cost_nothing():
+def test_untied_weights_lose_no_likelihood():
     model = DBNClassifier(RBM, n_iter=2, tie_weights=False, random_state=0).fit(X, y)
     kept = generative_retention(model, X)
     assert kept.after.log_likelihood == kept.before.log_likelihood
@@ -80,7 +81,7 @@ def test_the_display_shows_both():
     assert again.figure_ is ax.figure
 
 
-def test_what_cannot_be_shown_is_said_at_once():
+def test_a_wrong_image_shape_and_an_unfitted_network_are_refused():
     with pytest.raises(ValueError, match=r"image_shape=\(5, 5\) does not fit"):
         RetentionDisplay.from_estimator(TUNED, X, image_shape=(5, 5))
     with pytest.raises(NotFittedError):
@@ -93,7 +94,7 @@ def test_every_attribute_of_the_display_is_documented():
     assert drawn == {entry.name for entry in ClassDoc(RetentionDisplay)["Attributes"]}
 
 
-def test_without_matplotlib_the_display_says_so(monkeypatch):
+def test_without_matplotlib_the_display_raises_an_error(monkeypatch):
     display = RetentionDisplay(generative_retention(TUNED, X, n_samples=2))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"RetentionDisplay\.plot draws with"):

@@ -77,6 +77,7 @@ def share_found(way, n_machines=N_MACHINES):
     return found / n_machines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [forward, reverse])
 def test_log_z_is_found_within_three_standard_errors(way):
     assert share_found(way) >= 0.98
@@ -171,8 +172,9 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_wrong_version_is_found_out(mutant):
+def test_a_wrong_version_is_detected(mutant):
     assert share_found(MUTANTS[mutant], 60) < 0.9
 
 
@@ -193,7 +195,7 @@ def test_weights_are_unbiased_with_few_temperatures(names, summed):
 
 
 @parities
-def test_the_way_up_gives_too_little_and_the_way_down_too_much(summed):
+def test_annealing_upwards_underestimates_and_downwards_overestimates(summed):
     machine = exact.make_machine(("bernoulli", "bernoulli"), (4, 3), scale=1.0)
     log_z = exact.log_Z(machine)
     start = log_partition_of_base(machine, machine.par)
@@ -211,6 +213,7 @@ def test_the_way_up_gives_too_little_and_the_way_down_too_much(summed):
         assert sign * (log_z - values.mean()) > 4 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", exact.KINDS)
 @parities
 def test_float32_gives_weights_in_float64_near_those_of_float64(kind, summed):
@@ -317,7 +320,7 @@ def test_temperatures_are_placed_so_that_the_weights_spread_as_asked():
         assert len(betas) > 50
 
 
-def test_chains_that_lag_behind_get_more_temperatures():
+def test_chains_that_do_not_equilibrate_get_more_temperatures():
     """Neighbouring steps then have errors of one sign, more than their sum of squares."""
     machine = exact.make_machine(("bernoulli", "bernoulli"), (16, 12), scale=0.0)
     machine.W[0][:], machine.par[0][:], machine.par[1][:] = 0.5, -3.0, -4.0

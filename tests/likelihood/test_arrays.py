@@ -42,6 +42,7 @@ def test_exact_sum(kind, device_name, dtype):
     assert moved == pytest.approx(plain, rel=1e-12)
 
 
+@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize("summed", ["odd", "even"])
 def test_annealing_both_ways(kind, summed, device_name, dtype):
@@ -71,6 +72,7 @@ def test_annealing_both_ways(kind, summed, device_name, dtype):
     np.testing.assert_allclose(moved, plain, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @kinds
 def test_placed_temperatures_and_the_result(kind, device_name, dtype):
     machine = exact.make_machine(*exact.KINDS[kind], dtype=dtype)

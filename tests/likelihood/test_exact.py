@@ -38,7 +38,7 @@ def test_the_sum_is_that_of_brute_force_in_blocks_of_any_size(kind, dtype, block
 
 
 @kinds
-def test_the_machine_stays_as_it_was(kind):
+def test_the_machine_is_unchanged(kind):
     machine = exact.make_machine(*KINDS[kind])
     before = machine.copy()
     exact_log_partition(machine)

@@ -39,6 +39,7 @@ def test_posteriors_of_several_modes_are_covered(scale):
     np.testing.assert_allclose(found.value, exact.log_p_of_known(machine, v), atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bottom", ["bernoulli", "gaussian"])
 def test_a_stack_is_summed_out_from_its_top(bottom):
     lower = exact.make_machine((bottom, "bernoulli"), (3, 3), scale=0.4)
@@ -65,7 +66,7 @@ def test_a_stack_is_summed_out_from_its_top(bottom):
 
 
 @pytest.mark.parametrize("kind", ["bernoulli-bernoulli", "gaussian-bernoulli-bernoulli"])
-def test_no_row_depends_on_those_beside_it(kind):
+def test_no_row_depends_on_other_rows(kind):
     machine = exact.make_machine(*ALL[kind])
     v = drawn(machine, 1)
     v[::2] = drawn(machine, 0)[::2]

@@ -1,4 +1,4 @@
-"""Which way ``log_partition`` takes, and what it says of the result."""
+"""The method that ``log_partition`` takes, and its warnings."""
 
 import warnings
 
@@ -36,7 +36,7 @@ def test_small_machines_are_summed(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_ways_agree_and_the_interval_covers_the_truth(kind):
+def test_both_directions_agree_and_the_interval_covers_the_exact_value(kind):
     machine = exact.make_machine(*KINDS[kind])
     rng = Stream(0)
     result = log_partition(machine, method="ais", rng=rng, states=states_of(machine))
@@ -54,6 +54,21 @@ def test_both_ways_agree_and_the_interval_covers_the_truth(kind):
     assert result.interval[0] < exact.log_Z(machine) < result.interval[1]
 
 
+def test_two_estimates_are_averaged_and_their_errors_added_in_quadrature(monkeypatch):
+    # Weights of mean 1 and standard deviation 0.2, and the same around the factor e^2.
+    noise = np.log(np.tile([0.8, 1.2], 50))
+    weights = iter([noise, noise - 2])
+    monkeypatch.setattr(_partition, "anneal", lambda *args: next(weights))
+    machine = exact.make_machine(BINARY, (5, 4), scale=0.0)
+    options = {"method": "ais", "rng": Stream(0), "states": states_of(machine), "betas": 5}
+    with pytest.warns(RuntimeWarning, match="on the way up"):
+        result = log_partition(machine, **options)
+    # Without weights the base has the partition function of the machine.
+    assert result.value == pytest.approx(exact.log_Z(machine) + 1)
+    assert result.forward.standard_error == pytest.approx(0.02, rel=0.01)
+    assert result.standard_error == pytest.approx(0.02 / 2**0.5, rel=0.01)
+
+
 def test_from_twenty_one_units_on_auto_anneals_and_exact_still_sums():
     small = exact.make_machine(BINARY, (22, 20), scale=0.2)
     large = exact.make_machine(BINARY, (21, 21), scale=0.2)
@@ -66,7 +81,7 @@ def test_from_twenty_one_units_on_auto_anneals_and_exact_still_sums():
     assert result.interval[0] < summed.value < result.interval[1]
 
 
-def test_without_states_there_is_only_the_way_up():
+def test_without_states_annealing_runs_upwards_only():
     machine = exact.make_machine(BINARY, (5, 4))
     result = log_partition(machine, method="ais", rng=Stream(0), betas=30)
     assert result.reverse is None
@@ -105,7 +120,7 @@ def two_wells(depth, tilt):
     return machine
 
 
-def test_ways_that_disagree_are_told_and_covered_by_the_interval():
+def test_directions_that_disagree_give_a_warning_and_the_interval_covers_both():
     machine, states = two_wells(1.5, 3), [np.ones((100, 8)), None]
     with pytest.warns(RuntimeWarning, match=r"way up .* way down.* more temperatures"):
         result = log_partition(machine, method="ais", rng=Stream(0), states=states, betas=30)
@@ -163,7 +178,7 @@ def test_states_are_swept_before_they_are_used():
     assert abs(swept.value - log_z) < 3 * swept.standard_error
 
 
-def test_ways_that_agree_are_passed_over_in_silence():
+def test_directions_that_agree_give_no_warning():
     machine = exact.make_machine(BINARY, (5, 4))
     for seed in range(20):
         with warnings.catch_warnings():
@@ -196,7 +211,7 @@ def test_equal_seeds_give_equal_results():
         ({"betas": [[0, 1]]}, "betas must rise from 0 to 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(given, message):
+def test_invalid_arguments_are_refused(given, message):
     machine = exact.make_machine(BINARY, (5, 4))
     with pytest.raises(ValueError, match=message):
         log_partition(machine, **{"method": "ais", "rng": Stream(0)} | given)

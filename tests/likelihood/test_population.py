@@ -48,14 +48,16 @@ def separated(request):
     return rbm, shares((rng.random(means.shape) < means) * 1.0, PATTERNS) / len(means)
 
 
-def test_modes_have_their_masses_among_the_draws(separated):
+@pytest.mark.slow
+def test_draws_have_the_exact_share_of_each_mode(separated):
     rbm, masses = separated
     for seed in range(10):
         counts = shares(rbm.sample(2000, random_state=seed), PATTERNS)
         assert distance(counts, masses) < chi2.isf(1e-4, 7)
 
 
-def test_chains_of_the_training_do_not_have_them(separated):
+@pytest.mark.slow
+def test_chains_of_the_training_do_not_have_the_exact_shares(separated):
     rbm, masses = separated
     machine, chains = rbm._run.average, rbm._run.chains.states[0]
     start = [np.repeat(chains, 200, axis=0), None]
@@ -63,6 +65,7 @@ def test_chains_of_the_training_do_not_have_them(separated):
     assert distance(shares(drawn, PATTERNS), masses) > chi2.isf(1e-4, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", {**exact.KINDS, **exact.DEEP_KINDS})
 def test_draws_of_any_machine_have_its_moments(kind):
     machine = exact.make_machine(*{**exact.KINDS, **exact.DEEP_KINDS}[kind])
@@ -74,6 +77,7 @@ def test_draws_of_any_machine_have_its_moments(kind):
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(known.T), atol=0.15, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_a_single_row_is_weighted_too():
     machine = exact.make_machine(("bernoulli", "bernoulli"), (4, 3), scale=1.5)
     base = base_rates(machine)
@@ -89,6 +93,7 @@ def test_without_a_step_the_base_is_drawn():
     np.testing.assert_allclose(v.mean(axis=0), [0.2, 0.4, 0.6, 0.8], atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "deep",
     [

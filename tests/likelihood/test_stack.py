@@ -126,6 +126,7 @@ def test_proposals_follow_q(stack):
         np.testing.assert_array_less(np.abs(share - q), 5 * np.sqrt(q / len(x)) + 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", ENUMERABLE)
 def test_estimate_and_bound_tend_to_their_expectations(stack):
     machines = make_stack(stack)
@@ -143,6 +144,7 @@ def test_estimate_and_bound_tend_to_their_expectations(stack):
         assert np.all(result.standard_error < 0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", ["deep on top", "deep alone", "gaussian between"])
 def test_stacks_whose_posterior_is_not_enumerated_integrate_to_one(stack):
     """Over all rows the estimates add up to one, and they are exact for a machine alone."""
@@ -164,7 +166,7 @@ def test_stacks_whose_posterior_is_not_enumerated_integrate_to_one(stack):
 
 
 @stacks
-def test_a_row_gets_the_same_whatever_is_beside_it(stack):
+def test_the_weight_of_a_row_does_not_depend_on_other_rows(stack):
     machines = make_stack(stack)
     v = rows(machines[0], 9)
     together = log_weights(machines, v, 6, 0)

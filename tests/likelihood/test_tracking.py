@@ -52,7 +52,7 @@ def test_weighted_chains_are_draws_of_the_last_machine(kind):
     np.testing.assert_allclose(mean, rows.mean(axis=0), atol=0.05)
 
 
-def test_a_short_way_is_one_step_and_a_long_one_is_cut():
+def test_a_small_change_takes_one_step_and_a_large_one_several():
     near, far = (exact.make_machine(*exact.DEEP, scale=scale) for scale in (0.01, 30.0))
     n_steps = []
     for machine in (near, far):

@@ -174,7 +174,7 @@ def test_flipping_the_data_flips_the_centred_update_and_not_the_plain_one(kind):
 
 
 @pytest.mark.parametrize("layer", [1, 2])
-def test_flipping_hidden_type_flips_the_centred_update(layer):
+def test_flipping_hidden_units_flips_the_centred_update(layer):
     machine, v = machine_and_data("-".join(exact.DEEP[0]))
     twin = flip(machine, layer)
     states, weight = phases(machine, v)
@@ -217,7 +217,7 @@ def preconditioned(machine, states, weight, offsets):
 
 
 @kinds
-def test_a_preconditioned_step_still_climbs_with_the_same_step_of_the_weights(kind):
+def test_a_preconditioned_step_is_uphill_and_leaves_the_step_of_the_weights(kind):
     machine, v = machine_and_data(kind)
     states, weight = phases(machine, v)
     slope = flatten(exact.gradient(machine, states, weight, zero_offsets(machine)))

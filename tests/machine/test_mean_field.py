@@ -48,7 +48,7 @@ def test_with_one_hidden_layer_it_is_the_posterior_and_takes_no_sweep(names):
 
 
 @deep
-def test_each_mean_is_what_its_neighbours_make_of_it(kind):
+def test_each_mean_is_the_conditional_mean_given_its_neighbours(kind):
     machine, v = machine_and_rows(kind)
     found = mean_field(machine, v, 1e-10, 5000)
     means = found.means(machine)
@@ -60,7 +60,7 @@ def test_each_mean_is_what_its_neighbours_make_of_it(kind):
 
 
 @deep
-def test_damping_changes_the_way_and_not_the_end(kind):
+def test_damping_changes_the_path_and_not_the_result(kind):
     machine, v = machine_and_rows(kind)
     plain, damped = (mean_field(machine, v, 1e-9, 5000, damping=d) for d in (0.0, 0.7))
     for x, y in zip(plain.fields[1:], damped.fields[1:], strict=True):
@@ -69,7 +69,7 @@ def test_damping_changes_the_way_and_not_the_end(kind):
     assert (damped.residual <= 1e-9).all()
 
 
-def test_the_first_pass_hears_twice_what_comes_from_below_but_for_the_top():
+def test_the_first_pass_doubles_the_input_from_below_except_at_the_top():
     machine, v = machine_and_rows(THREE)
     (b1, b2, b3), (W0, W1, W2) = (par[0] for par in machine.par[1:]), machine.W
 
@@ -96,7 +96,7 @@ def test_a_row_does_not_depend_on_its_batch(kind):
             np.testing.assert_allclose(x[0], y[i], atol=1e-12)
 
 
-def test_rows_that_have_arrived_are_not_swept_again(monkeypatch):
+def test_converged_rows_are_not_swept_again(monkeypatch):
     machine, v = machine_and_rows(TWO, 40, scale=1.0)
     n_rows = []
     original = type(machine).field
@@ -122,7 +122,7 @@ def test_many_rows_pass_through_a_working_set(monkeypatch):
         np.testing.assert_allclose(x, y, atol=1e-12)
 
 
-def test_sweeps_that_do_not_suffice_are_told_by_the_residual():
+def test_the_residual_shows_that_sweeps_did_not_suffice():
     machine, v = machine_and_rows(TWO, scale=1.5)
     found = mean_field(machine, v, 1e-12, 2)
     assert (found.n_sweeps == 2).all()
@@ -161,7 +161,7 @@ def test_the_bound_is_the_energy_and_the_entropy_of_independent_units(kind):
     )
 
 
-def test_layers_that_do_not_hear_one_another_have_the_exact_posterior():
+def test_layers_without_couplings_have_the_exact_posterior():
     machine, v = machine_and_rows(THREE)
     machine.W[1][...] = machine.W[2][...] = 0
     energy = free_energy_bound(machine, *settle(machine, v, 1))

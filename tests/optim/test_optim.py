@@ -2,10 +2,7 @@ import numpy as np
 import pytest
 from helpers import exact
 
-from sklearn_dbn.machine import Machine
 from sklearn_dbn.optim import SCHEDULES, Ascent, MomentumAscent, Sparsity, moving_average
-
-STEP = 0.05
 
 
 def make_pair():
@@ -16,6 +13,16 @@ def make_pair():
 
 def scaled(machine, factor):
     return machine.map(lambda x: factor * x)
+
+
+def filled(value):
+    """A machine whose parameters all have one value."""
+    return make_pair()[0].map(lambda x: np.full_like(x, value))
+
+
+def assert_filled(machine, value):
+    for x in machine.arrays():
+        np.testing.assert_allclose(x, value, rtol=1e-14)
 
 
 def assert_same(first, second):
@@ -55,29 +62,33 @@ def test_ascent_adds_the_step():
 
 @pytest.mark.parametrize("make_rule", [Ascent, lambda decay: MomentumAscent(0.9, decay)])
 def test_decay_shrinks_the_weights_and_no_bias(make_rule):
-    machine, _ = make_pair()
-    nothing = scaled(machine, 0.0)
-    expected = Machine(machine.units, machine.par, [W * (1 - STEP * 0.3) for W in machine.W])
-    expected = expected.copy()
-    rule = make_rule(0.3)
-    rule.update(machine, nothing, rule.start(machine))
-    rule.shrink(machine, STEP)
-    assert_same(machine, expected)
+    machine, rule = filled(2.0), make_rule(0.3)
+    rule.update(machine, filled(0.0), rule.start(machine))
+    rule.shrink(machine, 0.5)
+    # 15 % less.
+    np.testing.assert_allclose(machine.W[0], 1.7)
+    for par in machine.par:
+        np.testing.assert_array_equal(par, 2.0)
+
+
+def test_decay_in_small_steps_is_exponential():
+    machine, rule = filled(2.0), Ascent(0.3)
+    for _ in range(4000):
+        rule.shrink(machine, 5e-4)
+    # The solution of dW/dt = -0.3 W after a time of 2.
+    np.testing.assert_allclose(machine.W[0], 2 * np.exp(-0.6), rtol=1e-4)
 
 
 def test_momentum_sums_the_steps_geometrically():
-    machine, ascent = make_pair()
-    rule = MomentumAscent(0.8)
-    memory, factors = rule.start(machine), [1.0, -0.5, 2.0]
-    velocity, expected = scaled(machine, 0.0), machine.copy()
-    for factor in factors:
-        rule.update(machine, scaled(ascent, factor), memory)
-        velocity = velocity.map(lambda u, dx, f=factor: 0.8 * u + f * dx, ascent)
-        expected = expected.map(lambda x, u: x + u, velocity)
-        assert_same(machine, expected)
+    machine, rule = filled(0.0), MomentumAscent(0.8)
+    memory = rule.start(machine)
+    # Velocities of 1, 0.8 - 0.5 and 0.24 + 2, and their sums.
+    for step, position in [(1.0, 1.0), (-0.5, 1.3), (2.0, 3.54)]:
+        rule.update(machine, filled(step), memory)
+        assert_filled(machine, position)
 
 
-def test_momentum_of_nine_tenths_moves_ten_times_as_far_as_none():
+def test_momentum_of_nine_tenths_moves_ten_times_as_far():
     machine, ascent = make_pair()
     start, rule = machine.copy(), MomentumAscent(0.9)
     ascent = scaled(ascent, 1e-3)
@@ -115,16 +126,21 @@ def test_sparsity_push_is_the_slope_of_the_cross_entropy_in_the_field():
     np.testing.assert_allclose(Sparsity(target, cost).penalty_step(q), -slope, atol=1e-8)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
-def test_moving_average_is_the_weighted_mean_of_each_parameter(rate):
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, 2.0), (0.25, 3.0), (1.0, 6.0)])
+def test_moving_average_is_the_weighted_mean_of_each_parameter(rate, expected):
+    first = filled(2.0)
+    assert_filled(moving_average(first, filled(6.0), rate), expected)
+    assert_filled(first, 2.0)
+
+
+def test_moving_average_of_two_machines_lies_on_the_line_between_them():
     first, second = make_pair()
-    expected = first.map(lambda x, y: (1 - rate) * x + rate * y, second)
-    before = first.copy()
-    assert_same(moving_average(first, second, rate), expected)
-    assert_same(first, before)
+    assert_same(moving_average(first, second, 0.0), first)
+    assert_same(moving_average(first, second, 1.0), second)
+    assert_same(moving_average(first, second, 0.25), moving_average(second, first, 0.75))
 
 
-def test_blending_with_falling_rates_is_the_mean():
+def test_moving_average_with_falling_rates_is_the_mean():
     machines = [exact.make_machine(("bernoulli",) * 2, (3, 2), seed=seed) for seed in range(4)]
     average = machines[0]
     for n, machine in enumerate(machines):

@@ -1,4 +1,4 @@
-"""Bad input gets one sentence that says what to do, and leaves a fitted estimator as it was."""
+"""Invalid input gives an error with a remedy, and leaves a fitted estimator unchanged."""
 
 import datetime
 import subprocess
@@ -59,7 +59,7 @@ def unchanged(fitted, call, error, match):
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "transform"])
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
 @pytest.mark.parametrize("kind", BAD_ROWS)
-def test_rows_that_cannot_be_used(estimator, method, kind):
+def test_invalid_rows_are_refused(estimator, method, kind):
     rows, error, match = BAD_ROWS[kind]
     fitted = clone(estimator).fit(X)
     unchanged(fitted, lambda: getattr(fitted, method)(rows), error, match)
@@ -67,7 +67,7 @@ def test_rows_that_cannot_be_used(estimator, method, kind):
 
 @pytest.mark.parametrize("method", ["partial_fit", "transform"])
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
-def test_columns_of_another_number_or_order(estimator, method):
+def test_columns_of_another_number_or_order_are_refused(estimator, method):
     fitted = clone(estimator).fit(X)
     call = getattr(fitted, method)
     unchanged(fitted, lambda: call(X[list("edcba")]), ValueError, "feature names")
@@ -78,7 +78,7 @@ def test_columns_of_another_number_or_order(estimator, method):
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_values_that_bernoulli_units_cannot_take(method):
+def test_values_outside_the_range_of_bernoulli_units_are_refused(method):
     message = "outside \\[0, 1\\] in column 'c'.*visible='bernoulli'.*MinMaxScaler"
     rbm = clone(RBM).set_params(visible="bernoulli").fit(X)
     unchanged(rbm, lambda: getattr(rbm, method)(with_value(1.5)), ValueError, message)
@@ -89,7 +89,7 @@ def test_values_that_bernoulli_units_cannot_take(method):
         clone(rbm).fit(with_value(7).to_numpy())
 
 
-def test_later_chunks_outside_the_range_of_the_first():
+def test_later_chunks_outside_the_range_of_the_first_are_refused():
     rbm = clone(RBM).partial_fit(X)
     unchanged(
         rbm, lambda: rbm.partial_fit(with_value(2)), ValueError, "'auto' gave bernoulli units"
@@ -106,13 +106,13 @@ def test_later_chunks_outside_the_range_of_the_first():
     ],
 )
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
-def test_weights_that_are_none(estimator, weight, match):
+def test_invalid_weights_are_refused(estimator, weight, match):
     fitted = clone(estimator).fit(X)
     unchanged(fitted, lambda: fitted.fit(X, sample_weight=weight), ValueError, match)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_stack_that_diverges_says_which_learning_rate_to_try(method):
+def test_the_error_of_a_diverged_stack_recommends_a_learning_rate(method):
     template = RBMTransformer(n_iter=1, learning_rate=1e30)
     fresh = clone(DBN).set_params(rbm=template)
     with pytest.raises(ValueError, match=r"learning_rate=1e\+30 diverged.*try learning_rate="):
@@ -159,7 +159,7 @@ SELECTIONS = {
 
 @pytest.mark.parametrize("kind", SELECTIONS)
 @pytest.mark.filterwarnings("ignore:k=0")
-def test_selections_that_do_not_fit(kind):
+def test_invalid_selections_are_refused(kind):
     selection, error, match = SELECTIONS[kind]
     y = np.arange(30) % 2
     fitted = clone(DBN).fit(X, y)
@@ -183,7 +183,7 @@ def test_a_score_function_gives_one_score_for_each_unit():
 @pytest.mark.parametrize(
     "choice", [{"unit_score": f_classif, "units": 2}, {"units": SelectKBest(k=2)}]
 )
-def test_labels_are_asked_for_where_they_decide(choice):
+def test_labels_are_required_where_a_selection_needs_them(choice):
     fitted = clone(DBN).fit(X).set_params(**choice)
     unchanged(fitted, lambda: fitted.fit(X), ValueError, "\\by\\b")
 
@@ -206,7 +206,7 @@ def test_labels_are_asked_for_where_they_decide(choice):
         ({"memory": 3}, ValueError, "'memory' parameter"),
     ],
 )
-def test_stacks_that_cannot_be_trained(parameters, error, match):
+def test_invalid_parameters_of_a_stack_are_refused(parameters, error, match):
     fitted = clone(DBN).fit(X).set_params(**parameters)
     unchanged(fitted, lambda: fitted.fit(X), error, match)
 
@@ -216,19 +216,19 @@ def test_a_frozen_network_is_not_trained_further():
     unchanged(dbn, lambda: dbn.partial_fit(X), ValueError, "partial_fit would train the frozen")
 
 
-def test_a_frozen_network_has_columns_of_its_own():
+def test_a_frozen_network_refuses_other_columns():
     dbn = DBNTransformer(pretrained=FrozenEstimator(clone(DBN).fit(X)))
     with pytest.raises(ValueError, match="feature names"):
         dbn.fit(X[list("abcd")])
 
 
-def test_another_number_of_units_cannot_go_on():
+def test_another_number_of_units_is_refused_when_training_continues():
     rbm = clone(RBM).fit(X).set_params(n_components=5)
     unchanged(rbm, lambda: rbm.partial_fit(X), ValueError, "n_components=5, but .* 4 hidden")
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_other_layer_sizes_cannot_go_on(method):
+def test_other_layer_sizes_are_refused_when_training_continues(method):
     dbn = clone(DBN).set_params(warm_start=True).fit(X).set_params(hidden_layer_sizes=(5, 3))
     unchanged(dbn, lambda: getattr(dbn, method)(X), ValueError, "hidden_layer_sizes")
 
@@ -245,7 +245,7 @@ def test_real_valued_units_have_no_sparsity():
 
 
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
-def test_features_of_another_width_do_not_go_back(estimator):
+def test_inverse_transform_refuses_features_of_another_width(estimator):
     fitted = clone(estimator).fit(X)
     with pytest.raises(ValueError, match=r"X has 2 columns, but transform gives [34]"):
         fitted.inverse_transform(np.zeros((1, 2)))
@@ -254,14 +254,14 @@ def test_features_of_another_width_do_not_go_back(estimator):
 
 
 @pytest.mark.parametrize("bounds", [(0, None), (2, 1), (1, 4)])
-def test_layer_subsets_of_no_size(bounds):
+def test_layer_subsets_refuses_invalid_sizes(bounds):
     with pytest.raises(ValueError, match="1 <= min_size <= max_size <= n_layers"):
         layer_subsets(3, min_size=bounds[0], max_size=bounds[1])
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("side", ["visible", "hidden"])
-def test_other_units_cannot_go_on(method, side):
+def test_another_unit_type_is_refused_when_training_continues(method, side):
     rbm = clone(RBM).set_params(warm_start=True).fit(X).set_params(**{side: "gaussian"})
     unchanged(rbm, lambda: getattr(rbm, method)(X), ValueError, f"{side}='gaussian'")
 
@@ -294,7 +294,7 @@ def test_columns_of_dates_are_named(kind, method):
         getattr(clone(RBM), method)(rows)
 
 
-def test_dates_are_named_in_use_too():
+def test_dates_are_named_by_transform_and_score_too():
     fitted = clone(DBN).fit(X)
     rows = X.assign(c=DAYS)
     unchanged(fitted, lambda: fitted.transform(rows), ValueError, "X has dates in column 'c'")
@@ -302,7 +302,7 @@ def test_dates_are_named_in_use_too():
 
 
 @pytest.mark.parametrize("y", [DAYS, DAYS - DAYS[0], DAYS.dt.date.tolist(), DAYS.to_numpy()])
-def test_dates_are_no_targets(y):
+def test_dates_are_refused_as_targets_and_weights(y):
     with pytest.raises(ValueError, match="y has dates or durations, not numbers"):
         DBNRegressor(RBM, n_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="sample_weight must hold a number for each row"):
@@ -310,7 +310,7 @@ def test_dates_are_no_targets(y):
 
 
 @pytest.mark.parametrize("make", [np.asarray, list], ids=["array", "list"])
-def test_images_are_flattened_by_their_owner(make):
+def test_images_are_refused_and_the_message_shows_how_to_flatten_them(make):
     images = rng.random((6, 4, 4))
     message = r"X has shape \(6, 4, 4\).*RBMTransformer.*X.reshape\(len\(X\), -1\)"
     with pytest.raises(ValueError, match=message):
@@ -409,7 +409,7 @@ exec({SUBCLASS!r}, module.__dict__)
 
 
 @pytest.mark.parametrize("code", [SUBCLASS, NOTEBOOK], ids=["standard input", "notebook"])
-def test_a_class_without_a_file_has_a_dir_and_a_picture(code):
+def test_a_class_without_a_source_file_has_a_dir_and_an_html_repr(code):
     ran = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True)
     assert ran.stdout == "fine\n", ran.stderr
 

@@ -58,25 +58,25 @@ def disk(tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def said_while(call):
-    with warnings.catch_warnings(record=True) as said:
+def with_messages(call):
+    with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", ConvergenceWarning)
         result = call()
-    return result, [str(warning.message) for warning in said]
+    return result, [str(warning.message) for warning in messages]
 
 
-def test_a_full_disk_costs_a_warning_and_what_it_holds_is_used(disk, count):
+def test_a_full_disk_gives_a_warning_and_its_entries_are_used(disk, count):
     folder, remount = disk
     right = clone(DBN).fit(X).transform(X)
     assert count() == 2
     for _ in range(2):
         dbn = clone(DBN).set_params(memory=folder)
-        fitted, said = said_while(lambda dbn=dbn: dbn.fit(X))
+        fitted, messages = with_messages(lambda dbn=dbn: dbn.fit(X))
         assert np.array_equal(fitted.transform(X), right)
         assert count() == 2
-        assert any("could not be saved" in s and "No space left" in s for s in said)
-        assert all("In the memory= folder" in s for s in said)
+        assert any("could not be saved" in s and "No space left" in s for s in messages)
+        assert all("In the memory= folder" in s for s in messages)
     remount("size=10m")
     for n_trained in (2, 0):
         with warnings.catch_warnings():
@@ -93,13 +93,13 @@ def test_what_was_kept_before_the_disk_was_full_is_not_trained_again(disk, count
     room = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     (folder / "filler").write_bytes(bytes(room))
     deeper = clone(dbn).set_params(hidden_layer_sizes=(6, 5))
-    _, said = said_while(lambda: deeper.fit(X))
+    _, messages = with_messages(lambda: deeper.fit(X))
     assert count() == 1
-    assert any("No space left" in s for s in said)
+    assert any("No space left" in s for s in messages)
     assert np.array_equal(deeper.transform(X), clone(DBN).fit(X).transform(X))
 
 
-def test_a_folder_that_may_only_be_read_is_read(disk, count):
+def test_entries_of_a_read_only_folder_are_used(disk, count):
     folder, remount = disk
     remount("size=10m")
     dbn = clone(DBN).set_params(memory=folder)
@@ -110,9 +110,9 @@ def test_a_folder_that_may_only_be_read_is_read(disk, count):
         warnings.simplefilter("error", RuntimeWarning)
         assert np.array_equal(clone(dbn).fit(X).transform(X), right)
     assert count() == 0
-    other, said = said_while(lambda: clone(dbn).fit(X[::-1]))
+    other, messages = with_messages(lambda: clone(dbn).fit(X[::-1]))
     assert count() == 2
-    assert any("could not be saved" in s and "Read-only" in s for s in said)
+    assert any("could not be saved" in s and "Read-only" in s for s in messages)
     assert np.array_equal(other.transform(X), clone(DBN).fit(X[::-1]).transform(X))
 
 
@@ -130,10 +130,10 @@ def test_a_folder_without_permission_stops_no_training(tmp_path):
         "    os.setuid(65534)\n"
         "rbm = RBMTransformer(3, n_iter=2, random_state=0)\n"
         "right = rbm.fit(X).transform(X)\n"
-        "with warnings.catch_warnings(record=True) as said:\n"
+        "with warnings.catch_warnings(record=True) as messages:\n"
         "    warnings.simplefilter('always')\n"
         "    found = rbm.set_params(memory=sys.argv[1]).fit(X).transform(X)\n"
-        "assert any('Permission denied' in str(w.message) for w in said), said\n"
+        "assert any('Permission denied' in str(w.message) for w in messages), messages\n"
         "assert np.array_equal(found, right)\n"
     )
     # Every folder on the way to this one has to let others pass.
@@ -142,7 +142,7 @@ def test_a_folder_without_permission_stops_no_training(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=120)
 
 
-def test_two_versions_on_one_folder_train_their_own_and_keep_the_other(tmp_path):
+def test_two_versions_on_one_folder_train_their_own_and_leave_those_of_the_other(tmp_path):
     package = Path(sklearn_dbn.__file__).parent
     for version in ("0.0.1", "0.0.2"):
         copy = tmp_path / version / "sklearn_dbn"
@@ -206,7 +206,7 @@ def test_a_search_whose_worker_was_killed_goes_on(tmp_path, count):
     assert np.array_equal(again.predict(X), serial.predict(X))
 
 
-def test_a_finished_fine_tuning_is_not_made_again(tmp_path, capsys):
+def test_a_finished_fine_tuning_is_not_repeated(tmp_path, capsys):
     dbn = DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=2), memory=str(tmp_path))
     clf = DBNClassifier(dbn, n_iter=3, verbose=1, random_state=0, generative_weight=0.1)
     first = clone(clf).fit(X, y)
@@ -226,8 +226,8 @@ def test_a_finished_fine_tuning_is_not_made_again(tmp_path, capsys):
     [{"damping": 0.5, "max_mean_field_steps": 3}, {"inference": "single_pass"}, {"tol": 1.0}],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_fine_tuning_goes_on_from_its_own_generator_alone(change, tmp_path):
-    """The layers of a machine hear from above what its mean field says, and that can change."""
+def test_a_fine_tuning_continues_only_from_its_own_generator(change, tmp_path):
+    """The layers of a machine get the means of its mean field from above, which can change."""
     dbm = DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=20), random_state=0)
     dbm.set_params(memory=str(tmp_path)).fit(X)
     clf = DBNClassifier(FrozenEstimator(dbm), n_iter=6, random_state=0)
@@ -253,7 +253,7 @@ class Raises(Callback):
                 raise RuntimeError("no")
 
 
-def test_a_callback_that_raises_leaves_a_fine_tuning_to_go_on_with(tmp_path, capsys):
+def test_a_fine_tuning_continues_after_a_callback_raised(tmp_path, capsys):
     dbn = DBNTransformer((6, 5), rbm=RBMTransformer(n_iter=2), memory=str(tmp_path))
     clf = DBNClassifier(dbn, n_iter=6, verbose=1, random_state=0).fit(X[:50], y[:50])
     before = clf.predict_proba(X)
@@ -262,15 +262,17 @@ def test_a_callback_that_raises_leaves_a_fine_tuning_to_go_on_with(tmp_path, cap
     assert np.array_equal(clf.predict_proba(X), before)
     capsys.readouterr()
     clf.set_callbacks().fit(X, y)
-    said = [s for s in capsys.readouterr().out.splitlines() if s.startswith("[DBNClassifier]")]
-    assert said[0] == "[DBNClassifier] resumes after pass 4, where it was interrupted"
-    assert len(said) == 1 + 2
+    messages = [
+        s for s in capsys.readouterr().out.splitlines() if s.startswith("[DBNClassifier]")
+    ]
+    assert messages[0] == "[DBNClassifier] resumes after pass 4, where it was interrupted"
+    assert len(messages) == 1 + 2
     dbn.set_params(memory=None)
     assert state(clf) == state(clone(clf).set_params(transformer=dbn).fit(X, y))
 
 
 class Stops(Callback):
-    """The user presses a key at the begin of some task."""
+    """Raises KeyboardInterrupt at the begin of a task."""
 
     def __init__(self, name, n_tasks=1):
         self.name, self.n_tasks = name, n_tasks
@@ -295,10 +297,12 @@ RBM = RBMTransformer(6, n_iter=3)
         (DBNClassifier(RBM, solver="cg"), "pretraining", "DBNClassifier .* while its"),
     ],
 )
-def test_an_interrupt_with_nothing_to_keep_says_so(estimator, task, message, count):
+def test_an_interrupt_with_nothing_to_keep_leaves_the_estimator_unchanged(
+    estimator, task, message, count
+):
     estimator = clone(estimator).set_params(random_state=0)
     if task == "pretraining":
-        # Of the two passes that its transformer made nobody knows.
+        # The two passes of its transformer are lost with it.
         estimator.set_callbacks(Stops("epoch", 3))
     else:
         estimator.set_callbacks(Stops(task))
@@ -316,7 +320,7 @@ def test_a_stack_keeps_its_whole_layers(count):
     assert np.array_equal(dbn.transform(X), whole.transform(X))
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path, count):
+def test_the_message_of_an_interrupt_shows_how_to_continue(tmp_path, count):
     dbn = clone(DBN).set_params(layers=0, memory=tmp_path / "cache")
     with pytest.raises(KeyboardInterrupt, match="the same fit continues from there"):
         dbn.set_callbacks(Stops("epoch", 4)).fit(X)
@@ -336,7 +340,7 @@ def test_an_entry_that_cannot_be_unpickled_is_trained_again(tmp_path, monkeypatc
         assert CacheFolder(tmp_path).read("key") is None
 
 
-def test_where_there_was_room_for_the_progress_alone_it_stays(tmp_path, monkeypatch):
+def test_progress_is_kept_where_the_result_does_not_fit_on_the_disk(tmp_path, monkeypatch):
     def train(progress):
         progress.save(types.SimpleNamespace(x=1), now=True)
         return 2
@@ -376,7 +380,7 @@ def test_a_process_forked_in_between_does_not_hold_the_lock(tmp_path):
         child.join()
 
 
-def test_a_file_system_without_locks_is_no_reason_to_fail(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_stops_no_training(tmp_path, monkeypatch):
     def refuse(file, how):
         raise OSError("no locks available")
 
@@ -385,17 +389,17 @@ def test_a_file_system_without_locks_is_no_reason_to_fail(tmp_path, monkeypatch)
     assert remembered(str(tmp_path), "key", lambda progress: 4) == 3
 
 
-def test_windows_is_asked_until_it_gives_the_lock(tmp_path, monkeypatch):
-    asked = []
+def test_the_lock_of_windows_is_requested_again_until_it_is_granted(tmp_path, monkeypatch):
+    calls = []
 
     def locking(file, how, n_bytes):
-        asked.append(how)
-        if len(asked) < 3:
+        calls.append(how)
+        if len(calls) < 3:
             raise OSError("somebody has it")
 
     windows = types.SimpleNamespace(locking=locking, LK_NBLCK="lock", LK_UNLCK="unlock")
     monkeypatch.setattr(_locks, "fcntl", None)
     monkeypatch.setattr(_locks, "msvcrt", windows, raising=False)
     with CacheFolder(tmp_path).lock("key"):
-        assert asked == ["lock"] * 3
-    assert asked == [*["lock"] * 3, "unlock"]
+        assert calls == ["lock"] * 3
+    assert calls == [*["lock"] * 3, "unlock"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.interrupted import ESTIMATORS, X, fit_and_tell, fit_until_interrupted, state, y
+from helpers.interrupted import ESTIMATORS, X, fit_and_send, fit_until_interrupted, state, y
 from helpers.training import Callback
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -23,14 +23,14 @@ from sklearn_dbn._cache import CacheFolder, Checkpoint
 
 @pytest.fixture
 def begin(monkeypatch):
-    """Start a function of helpers.interrupted in another process; give it when it begins."""
+    """Start a function of helpers.interrupted in another process; return when it begins."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("this system has no way to start a process in milliseconds")
     here = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     monkeypatch.setenv("PYTHONPATH", here)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    # Imports are made once, so that what is killed is in its training and not in these; and
-    # nobody imports pytest.
+    # Imports are made once, so that a process is killed in its training and not in these; and
+    # no process imports pytest.
     main = sys.modules["__main__"]
     monkeypatch.setattr(main, "__spec__", None)
     monkeypatch.delattr(main, "__file__", raising=False)
@@ -38,32 +38,32 @@ def begin(monkeypatch):
     context.set_forkserver_preload(["helpers.interrupted"])
 
     def begin(function, *arguments):
-        told, tells = context.Pipe(duplex=False)
-        process = context.Process(target=function, args=(*arguments, tells))
+        received, sender = context.Pipe(duplex=False)
+        process = context.Process(target=function, args=(*arguments, sender))
         process.start()
-        tells.close()
-        assert told.recv() == "begins"
-        return process, told
+        sender.close()
+        assert received.recv() == "begins"
+        return process, received
 
     return begin
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_path, begin):
-    _, told = begin(fit_and_tell, name, None)
+def test_repeated_kills_do_not_change_the_result(name, tmp_path, begin):
+    _, received = begin(fit_and_send, name, None)
     began = time.monotonic()
-    whole = told.recv()
+    whole = received.recv()
     took = time.monotonic() - began
     rng, n_killed, n_ended, stopped_at = np.random.default_rng(0), 0, 0, set()
     while n_killed < 20:
         cache = tmp_path / f"{n_ended}"
-        process, told = begin(fit_and_tell, name, str(cache))
+        process, received = begin(fit_and_send, name, str(cache))
         time.sleep(rng.random() * took / 5)
         process.kill()
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
         try:
-            assert told.recv() == whole
+            assert received.recv() == whole
         except EOFError:
             n_killed += 1
             parts = [path for path in cache.rglob("*.part*") if path.suffix != ".new"]
@@ -74,19 +74,19 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(name, tmp_pat
     # It was killed at several places of its training, and went on from where it was. How many
     # there are depends on what else the machine does.
     assert len(stopped_at) > 4
-    _, told = begin(fit_and_tell, name, str(cache))
-    assert told.recv() == whole
+    _, received = begin(fit_and_send, name, str(cache))
+    assert received.recv() == whole
     left = [path.name for path in cache.rglob("*") if path.suffix not in ("", ".lock")]
     assert not left
 
 
-def last_of(told):
-    """What another process said last."""
+def last_of(received):
+    """The last message of another process."""
     while True:
         try:
-            said = told.recv()
+            message = received.recv()
         except EOFError:
-            return said
+            return message
 
 
 INTERRUPTED = {
@@ -106,19 +106,21 @@ INTERRUPTED = {
 
 
 @pytest.mark.parametrize("name", INTERRUPTED)
-def test_an_interrupt_at_any_moment_keeps_the_last_whole_pass_and_says_so(name, begin):
+def test_an_interrupt_at_any_time_keeps_the_last_whole_pass_and_the_message_names_it(
+    name, begin
+):
     estimator = clone(INTERRUPTED[name]).set_params(random_state=0)
     for wait in (0.0, 0.0123):
-        process, told = begin(fit_until_interrupted, estimator)
-        assert told.recv() == "in the middle"
+        process, received = begin(fit_until_interrupted, estimator)
+        assert received.recv() == "in the middle"
         time.sleep(wait)
         os.kill(process.pid, signal.SIGINT)
-        said, n_passes, found = last_of(told)
+        message, n_passes, found = last_of(received)
         process.join()
         assert re.match(
-            rf"{type(estimator).__name__} was interrupted, and keeps .*passes", said
+            rf"{type(estimator).__name__} was interrupted, and keeps .*passes", message
         )
-        assert f" {n_passes} " in said
+        assert f" {n_passes} " in message
         key = "rbm__n_iter" if name == "dbm" else "n_iter"
         whole = clone(estimator).set_params(**{key: n_passes})
         assert found == state(whole.fit(X, y))
@@ -138,21 +140,21 @@ class Cut(Callback):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("no")])
-def test_what_was_done_before_is_not_done_again(error, tmp_path, capsys):
+def test_completed_passes_are_not_repeated(error, tmp_path, capsys):
     rbm = RBMTransformer(12, n_iter=9, random_state=0, memory=tmp_path, verbose=1)
     whole = clone(rbm).set_params(memory=None).fit(X)
     with pytest.raises((KeyboardInterrupt, RuntimeError)):
         clone(rbm).set_callbacks(Cut(error, 5)).fit(X)
     capsys.readouterr()
     again = clone(rbm).fit(X)
-    said = capsys.readouterr().out.splitlines()
-    assert "resumes after pass 5" in said[0]
-    assert len(said) == 1 + 4
+    lines = capsys.readouterr().out.splitlines()
+    assert "resumes after pass 5" in lines[0]
+    assert len(lines) == 1 + 4
     assert state(again) == state(whole)
 
 
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
-def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
+def test_a_keyboard_interrupt_keeps_the_last_whole_pass(kind):
     settings = {"n_iter": 9, "learning_rate_schedule": "constant"}
     if kind is RBMTransformer:
         estimator = RBMTransformer(12, random_state=0, **settings)
@@ -166,7 +168,7 @@ def test_the_user_may_stop_and_keeps_the_last_whole_pass(kind):
     assert np.array_equal(stopped.transform(X), part.fit(X).transform(X))
 
 
-def test_the_user_may_stop_a_fine_tuning():
+def test_a_keyboard_interrupt_stops_a_fine_tuning():
     clf = clone(ESTIMATORS["pulled"]).set_params(
         random_state=0, n_iter=9, learning_rate_schedule="constant"
     )
@@ -181,7 +183,7 @@ def test_the_user_may_stop_a_fine_tuning():
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
-def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
+def test_a_keyboard_interrupt_stops_a_full_batch_solver(solver, monkeypatch):
     settings = {"solver": solver, "n_iter": 9, "label_smoothing": 0, "random_state": 0}
     clf = DBNClassifier(RBMTransformer(12, n_iter=3), **settings)
     part = clone(clf).set_params(n_iter=4).fit(X, y)
@@ -209,7 +211,7 @@ def test_the_user_may_stop_a_full_batch_solver(solver, monkeypatch):
     assert np.array_equal(clf.predict_proba(X), part.predict_proba(X))
 
 
-def test_in_the_middle_of_a_pass_it_goes_back_to_the_last_whole_one(monkeypatch):
+def test_an_interrupt_within_a_pass_restores_the_last_whole_one(monkeypatch):
     rbm = RBMTransformer(12, n_iter=9, learning_rate_schedule="constant", random_state=0)
     whole, n_steps = clone(rbm).set_params(n_iter=3).fit(X), 0
     original = np.tanh
@@ -269,7 +271,7 @@ def test_progress_is_a_sealed_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_takes_nothing_stops_no_training(tmp_path):
+def test_a_folder_that_cannot_be_written_stops_no_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
     rbm = RBMTransformer(12, n_iter=3, random_state=0)
     with pytest.warns(RuntimeWarning, match="could not be saved"):
@@ -282,10 +284,10 @@ def test_a_full_disk_stops_no_training(tmp_path):
     code = (
         "import resource, sys, warnings, helpers.interrupted as t\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))\n"
-        "with warnings.catch_warnings(record=True) as said:\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    found = t.fit('dbm', sys.argv[1])\n"
-        "assert any('could not be saved' in str(w.message) for w in said), said\n"
+        "assert any('could not be saved' in str(w.message) for w in caught), caught\n"
         "assert found == t.fit('dbm', None)\n"
     )
     here = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
@@ -296,7 +298,7 @@ def test_a_full_disk_stops_no_training(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
-def test_two_versions_share_a_folder_and_take_nothing_from_one_another(tmp_path, monkeypatch):
+def test_two_versions_that_share_a_folder_do_not_share_progress(tmp_path, monkeypatch):
     rbm = RBMTransformer(12, n_iter=3, random_state=0, memory=tmp_path, verbose=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)

@@ -1,4 +1,4 @@
-"""Many fits leave no memory behind, and many threads ask one estimator."""
+"""Many fits leave no memory behind, and many threads use one estimator."""
 
 import gc
 import os
@@ -68,7 +68,7 @@ def test_hundreds_of_fits_leave_memory_flat(name, tmp_path):
     pytest.fail(f"bytes and objects left by each hundred fits: {leaves}")
 
 
-def asked(estimator):
+def questions_for(estimator):
     """Questions to a fitted estimator, each of which has one answer."""
     rows = X[:20]
     questions = [lambda: estimator.transform(rows)]
@@ -94,12 +94,12 @@ def asked(estimator):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_eight_threads_get_what_one_gets(name):
+def test_eight_threads_get_the_results_of_one(name):
     estimator = clone(ESTIMATORS[name]).set_params(random_state=0).fit(X, y)
-    alone = [question() for question in asked(estimator)]
+    alone = [question() for question in questions_for(estimator)]
     # The partition function is not yet known when all of them want it.
     estimator = clone(estimator).fit(X, y)
-    questions, barrier = asked(estimator), Barrier(8)
+    questions, barrier = questions_for(estimator), Barrier(8)
 
     def ask(first):
         barrier.wait(timeout=60)

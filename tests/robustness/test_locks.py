@@ -1,4 +1,4 @@
-"""One training at a time under one key, and nobody waits for ever or in silence."""
+"""One training at a time under one key; a wait ends, and a long one gives a warning."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
 
 
 def fork(function):
-    """The number of a forked process that calls the function, and tells its result."""
+    """The number of a forked process that calls the function, and how to read its result."""
     read, write = os.pipe()
     with warnings.catch_warnings():
         # Python warns of forks where there are threads.
@@ -37,10 +37,10 @@ def fork(function):
     os.close(write)
 
     def result():
-        with open(read) as told:
-            said = told.read()
+        with open(read) as reading:
+            result = reading.read()
         os.waitpid(child, 0)
-        return said
+        return result
 
     return child, result
 
@@ -73,16 +73,16 @@ def impatient(monkeypatch):
 @forks
 def test_a_child_of_a_killed_training_holds_no_lock(tmp_path, impatient):
     path = tmp_path / "key.lock"
-    asks, told = os.pipe()
+    reading, writing = os.pipe()
 
     def train():
         with hold(path):
             child, _ = fork(lambda: time.sleep(60))
-            os.write(told, str(child).encode())
+            os.write(writing, str(child).encode())
             time.sleep(60)
 
     trainer, _ = fork(train)
-    orphan = int(os.read(asks, 20))
+    orphan = int(os.read(reading, 20))
     try:
         assert not free(path)
         os.kill(trainer, signal.SIGKILL)
@@ -91,8 +91,8 @@ def test_a_child_of_a_killed_training_holds_no_lock(tmp_path, impatient):
         assert free(path)
     finally:
         os.kill(orphan, signal.SIGKILL)
-        os.close(asks)
-        os.close(told)
+        os.close(reading)
+        os.close(writing)
 
 
 @forks
@@ -103,7 +103,7 @@ def test_a_child_that_leaves_the_training_does_not_end_the_lock(tmp_path, impati
 
         def leave():
             with hold(path) as held:
-                # This thread trains here too, for all that it knows.
+                # The child has a copy of the record that this process trains here.
                 assert not held
             training.__exit__(None, None, None)
             return "left"
@@ -126,7 +126,7 @@ def test_a_child_whose_parent_trains_elsewhere_takes_its_own_lock(tmp_path):
 
 
 @pytest.mark.parametrize("context", ["thread", "process"])
-def test_who_waits_says_so_once_and_for_what(tmp_path, impatient, context):
+def test_a_wait_for_a_lock_gives_one_warning_that_names_it(tmp_path, impatient, context):
     if context == "process" and not hasattr(os, "fork"):
         pytest.skip("has no fork")
     path = tmp_path / "key.lock"
@@ -144,7 +144,7 @@ def test_who_waits_says_so_once_and_for_what(tmp_path, impatient, context):
     else:
         _, ended = fork(train)
     assert taken.wait(60)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         timer = threading.Timer(0.3, release.set)
         timer.start()
@@ -153,12 +153,12 @@ def test_who_waits_says_so_once_and_for_what(tmp_path, impatient, context):
             assert held
     ended()
     timer.join()
-    assert len(said) == 1
-    assert str(tmp_path) in str(said[0].message)
-    assert "waits" in str(said[0].message)
+    assert len(caught) == 1
+    assert str(tmp_path) in str(caught[0].message)
+    assert "waits" in str(caught[0].message)
 
 
-def test_who_waits_for_a_short_time_says_nothing(tmp_path):
+def test_a_short_wait_for_a_lock_gives_no_warning(tmp_path):
     path, taken = tmp_path / "key.lock", threading.Event()
 
     def train():
@@ -186,7 +186,7 @@ class FitsTheSame(Callback):
 
 
 @pytest.mark.parametrize("estimator", [RBM, DBNTransformer((4,), rbm=RBM, random_state=0)])
-def test_a_callback_that_fits_the_same_trains_for_itself(estimator, tmp_path):
+def test_a_callback_that_fits_the_same_layer_trains_it_without_a_deadlock(estimator, tmp_path):
     estimator = clone(estimator).set_params(memory=tmp_path)
     right = clone(estimator).set_params(memory=None).fit(X).transform(X)
     callback = FitsTheSame(estimator)

@@ -104,7 +104,7 @@ def chunk(model):
     sparse=st.booleans(),
 )
 @pytest.mark.parametrize("name", [*GENERATORS, *TUNED])
-def test_what_rounding_left_outside_is_on_the_edge_in_every_method(name, seed, dtype, sparse):
+def test_values_outside_by_rounding_are_clipped_in_every_method(name, seed, dtype, sparse):
     by = np.random.default_rng(seed).uniform(0, 0.9 * ROUNDING, (12, 4))
     model = (GENERATORS | TUNED)[name]
     rows = (GREY + np.where(GREY == 1, by, 0) - np.where(GREY == 0, by, 0)).astype(dtype)
@@ -116,7 +116,7 @@ def test_what_rounding_left_outside_is_on_the_edge_in_every_method(name, seed, d
 
 
 @pytest.mark.parametrize("tuned", TUNED)
-def test_a_network_on_a_frozen_generator_takes_them_too(tuned):
+def test_a_network_on_a_frozen_generator_clips_rounding_errors_too(tuned):
     rows = np.where(GREY == 1, 1 + 5e-7, GREY)
     frozen = FrozenEstimator(clone(TUNED[tuned].transformer).fit(GREY))
     fitted, expected = (
@@ -159,7 +159,7 @@ def test_folds_that_were_scaled_have_units_of_one_type(scale, shift, seed, dtype
 
 @pytest.mark.parametrize(("end", "units"), [(1 + 2e-6, "gaussian"), (-2e-6, "gaussian")])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_more_than_rounding_makes_real_numbers(end, units, dtype):
+def test_the_unit_type_depends_on_more_than_rounding(end, units, dtype):
     assert clone(RBM).fit(beyond(end).astype(dtype)).visible_type_ == units
 
 
@@ -187,13 +187,13 @@ def test_methods_warn_once_of_rows_out_of_range(name):
     rows = np.clip(beyond(1.25, 3), 0, 1.25)
     rows[7, 3] = -40
     for use in uses_of(fitted).values():
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             use(fitted, GREY)
-            quiet = {str(x.message) for x in said}
-            del said[:]
+            earlier = {str(x.message) for x in caught}
+            del caught[:]
             use(fitted, rows)
-        new = [x for x in said if str(x.message) not in quiet]
+        new = [x for x in caught if str(x.message) not in earlier]
         # `select` and the features of what it gives are two calls.
         assert len(new) == 1 + (use is USES["select"])
         assert all(x.category is UserWarning for x in new)
@@ -201,7 +201,7 @@ def test_methods_warn_once_of_rows_out_of_range(name):
 
 
 @pytest.mark.parametrize("name", ["DBN", "DBM"])
-def test_a_score_of_units_sees_what_the_units_see(name):
+def test_a_score_of_units_gets_the_clipped_rows(name):
     seen = []
 
     def score(H, y):
@@ -227,7 +227,7 @@ def test_a_row_does_not_depend_on_what_is_wrong_with_others():
 
 
 @generators
-def test_rows_of_weight_zero_decide_nothing(name):
+def test_rows_of_weight_zero_do_not_decide_the_unit_type(name):
     weight = np.ones(14)
     weight[[0, 13]] = 0
     binary = GREY.round()
@@ -274,7 +274,7 @@ def test_upper_layers_have_no_range():
     cut=st.integers(1, 8),
     sparse=st.booleans(),
 )
-def test_moments_know_the_range_of_what_counts(X, weight, cut, sparse):
+def test_moments_record_the_range_of_rows_with_positive_weight(X, weight, cut, sparse):
     make = sp.csr_array if sparse else np.asarray
     parts = [Moments(2), Moments(2)]
     for moments, rows in zip(parts, (slice(cut), slice(cut, None)), strict=True):

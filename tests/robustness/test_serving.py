@@ -31,7 +31,7 @@ ESTIMATORS = {
 
 
 def answers(estimator, rows=X):
-    """What a fitted estimator says of some rows."""
+    """Results of a fitted estimator on some rows."""
     return [
         getattr(estimator, name)(*([] if name == "get_feature_names_out" else [rows]))
         for name in questions(estimator)
@@ -39,7 +39,7 @@ def answers(estimator, rows=X):
 
 
 def questions(estimator):
-    """The methods that are asked."""
+    """The methods that are called."""
     names = ["transform", "get_feature_names_out", "predict", "predict_proba"]
     names += ["score_samples", "reconstruct"]
     return [name for name in names if hasattr(estimator, name)]
@@ -50,7 +50,7 @@ def same(one, two):
 
 
 class Asks(Callback):
-    """Asks the estimator that is being fitted, at the begin and the end of every task."""
+    """Calls the estimator that is being fitted, at the begin and the end of every task."""
 
     def __init__(self, estimator):
         self.estimator, self.found = estimator, []
@@ -65,7 +65,7 @@ class Asks(Callback):
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_until_a_fit_has_ended_there_is_the_old_one(name, call):
+def test_until_a_fit_ends_results_are_those_of_the_old_one(name, call):
     estimator = clone(ESTIMATORS[name]).set_params(random_state=0).fit(X, y)
     old, asks = answers(estimator), Asks(estimator)
     getattr(estimator.set_callbacks(asks), call)(OTHER, y)
@@ -75,7 +75,7 @@ def test_until_a_fit_has_ended_there_is_the_old_one(name, call):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_what_is_asked_during_an_answer_is_one_fit(name, monkeypatch):
+def test_a_result_during_a_refit_is_that_of_one_fit(name, monkeypatch):
     """A fit that ends in the middle of an answer has no part in it."""
     estimator = clone(ESTIMATORS[name]).set_params(random_state=0).fit(X, y)
     old = answers(estimator)
@@ -100,7 +100,7 @@ def test_what_is_asked_during_an_answer_is_one_fit(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["rbm", "dbn", "classifier"])
-def test_a_thread_that_asks_all_the_time_gets_the_one_fit_or_the_other(name):
+def test_a_thread_gets_results_of_one_fit_or_the_other(name):
     estimator = clone(ESTIMATORS[name]).set_params(random_state=0)
     right = [clone(estimator).fit(rows, y).transform(X) for rows in (X, OTHER)]
     estimator.fit(X, y)
@@ -125,7 +125,7 @@ def test_a_thread_that_asks_all_the_time_gets_the_one_fit_or_the_other(name):
 
 
 class Names(Callback):
-    """Takes down the names that a fitted estimator knows."""
+    """Records the column names of a fitted estimator."""
 
     def __init__(self, kind):
         self.kind, self.found = kind, []
@@ -137,7 +137,7 @@ class Names(Callback):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_callbacks_see_the_columns_of_the_fit_that_they_are_in(name):
+def test_callbacks_get_the_columns_of_their_own_fit(name):
     estimator = clone(ESTIMATORS[name]).set_params(random_state=0)
     for columns in ("abcdef", "ghijkl", None):
         rows = X if columns is None else pd.DataFrame(X, columns=list(columns))

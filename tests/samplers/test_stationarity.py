@@ -181,6 +181,7 @@ def test_exact_draws_are_about_one_unit_away(kind):
     assert 0.6 < np.mean(start_again) < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sweeps", [1, 4, 16])
 @pytest.mark.parametrize("kernel", [*KERNELS, *TRAINING_TEMPERING])
 @pytest.mark.parametrize("kind", [*KINDS, *DEEP_KINDS])
@@ -189,9 +190,10 @@ def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
     assert distance(kernel, machine, machine, n_sweeps) < THRESHOLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_chains_from_anywhere_reach_the_exact_distribution(kind, kernel):
+def test_chains_from_any_start_reach_the_exact_distribution(kind, kernel):
     sizes, _ = KINDS[kind]
     machine = exact.make_machine(kind.split("-"), sizes, scale=0.3)
     far = [np.ones_like(x) if x is not None else None for x in start(machine, N_CHAINS)]
@@ -299,6 +301,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
     ("kind", "mutant"),
@@ -309,7 +312,7 @@ MUTANTS = {
         if MUTANTS[mutant] is not noisier or "gaussian" in kind
     ],
 )
-def test_a_wrong_kernel_is_found_out(kind, kernel, mutant):
+def test_a_wrong_kernel_is_detected(kind, kernel, mutant):
     machine = make_machine(kind)
     assert distance(KERNELS[kernel], machine, MUTANTS[mutant](machine), 16) > THRESHOLD
 
@@ -342,16 +345,18 @@ class BlindToTheBiases(_tempering._Path):
         return super().log_weight([x if x is None else 0 * x for x in states], *args)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [SwappedTheWrongWay, BlindToTheBiases])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_wrong_swap_is_found_out(kind, wrong, monkeypatch):
+def test_a_wrong_swap_is_detected(kind, wrong, monkeypatch):
     machine = make_machine(kind)
     monkeypatch.setattr(_tempering, "_Path", wrong)
     assert distance(by_tempering, machine, machine, 16) > THRESHOLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 2])
-def test_a_layer_that_is_left_behind_in_a_swap_is_found_out(left, monkeypatch):
+def test_a_swap_that_omits_a_layer_is_detected(left, monkeypatch):
     # The sweeps repair it, so what the last swap breaks has to be large.
     machine = exact.make_machine(("bernoulli",) * 3, (2, 3, 2), scale=3.0)
     assert distance(by_tempering, machine, machine, 16) < THRESHOLD

@@ -65,7 +65,7 @@ def test_chains_that_swap_find_the_other_mode_and_others_do_not(n_sweeps):
 
 
 @kinds
-def test_as_many_swaps_are_accepted_as_exact_draws_call_for(kind):
+def test_the_swap_rate_is_that_of_exact_draws(kind):
     names, sizes = exact.KINDS[kind]
     machine, n_chains = exact.make_machine(names, sizes), 20_000
     means = [np.full(n, 0.3) for n in sizes]
@@ -138,7 +138,8 @@ def test_float32_stays_float32(kind):
 
 @pytest.mark.parametrize("names", [names for names, _ in exact.PAIRS], ids="-".join)
 def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
-    X = (np.random.default_rng(0).uniform(size=(40, 3)) < [0.2, 0.5, 0.9]).astype(float)
+    # Columns with means of 0.25, 0.5 and 0.75.
+    X = (np.arange(40)[:, None] % 4 < [1, 2, 3]).astype(float)
     units = tuple(UNITS[name] for name in names)
     settings = make_settings(sampler=ParallelTempering(), learning_rate=1e-9, batch_size=40)
     rows = Rows(X, np.ones(40), units[0])
@@ -150,8 +151,12 @@ def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     v = rows.means(rows.index)
     states = run.machine.means([1], [v, None])
+    # They move by a hundredth of the way to the means of the data.
+    if names[0] == "bernoulli":
+        moved = run.chains.base_means[0]
+        np.testing.assert_allclose(moved, [0.4975, 0.5, 0.5025], atol=1e-6)
     for mean, old, x in zip(run.chains.base_means, before, states, strict=True):
-        np.testing.assert_allclose(mean, 0.99 * old + 0.01 * x.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(100 * (mean - old), x.mean(axis=0) - old, atol=1e-4)
 
 
 def test_the_history_has_a_swap_rate_for_each_pass(rbm, X):
@@ -194,7 +199,7 @@ def test_a_pickle_and_a_copy_go_on_as_the_original_does(rbm, X):
     assert again.history_ == expected.history_
 
 
-def test_a_copy_holds_all_and_shares_nothing(rbm, X):
+def test_a_copy_is_complete_and_shares_no_memory(rbm, X):
     chains = rbm.fit(X)._run.chains
     copied = rbm._run.copy().chains
     pairs = [(chains.hotter[i], copied.hotter[i]) for i in range(2)]
@@ -214,7 +219,7 @@ def test_the_number_of_temperatures_can_change_on_the_way(rbm, X, change):
     n_hotter = 5 * (change["n_temperatures"] - 1)
     assert {len(x) for x in rbm._run.chains.hotter.states} == {n_hotter}
     assert {len(x) for x in rbm._run.chains.states} == {5}
-    # Other chains than those of the model have no part in what it dreams of.
+    # Samples come from the chains of the model alone.
     assert rbm.sample(3, random_state=0).shape == (3, X.shape[1])
 
 

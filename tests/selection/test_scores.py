@@ -65,7 +65,7 @@ def test_weights_count_as_repetitions_do():
     np.testing.assert_allclose(weighted.sums, repeated.sums)
 
 
-def test_what_is_forgotten_counts_less():
+def test_forgotten_rows_count_less():
     statistics, par = UnitStatistics(1), np.zeros((1, 1))
     statistics.add(Bernoulli(), par, logit(np.full((8, 1), 0.2)), np.ones(8))
     statistics.scale(0.25)

@@ -52,7 +52,7 @@ def layers_and_units(draw):
 
 
 @given(layers_and_units())
-def test_columns_names_and_indices_tell_of_the_same_units(choice):
+def test_columns_names_and_indices_are_of_the_same_units(choice):
     layers, units, meant = choice
     view = DBN.select(layers=layers, units=units)
     columns = [ENDS[layer] + j for layer in layers for j in meant[layer]]
@@ -67,7 +67,7 @@ def test_columns_names_and_indices_tell_of_the_same_units(choice):
     st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=13, max_size=13),
     st.one_of(st.integers(1, 13), st.floats(0.01, 1)),
 )
-def test_no_unit_left_out_is_better_than_one_that_is_in(scores, spec):
+def test_no_unselected_unit_scores_higher_than_a_selected_one(scores, spec):
     scores = np.array(scores)
     chosen, _ = resolve_units(spec, (2, 0), SIZES, lambda: [scores[:6], scores[6:]], None)
     index = np.concatenate([chosen[0], 6 + chosen[1]])

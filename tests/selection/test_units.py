@@ -65,7 +65,7 @@ def test_a_mask_is_the_indices_of_its_true_entries(mask):
     assert np.array_equal(by_mask[0], by_index[0])
 
 
-def test_scores_are_not_asked_for_where_they_decide_nothing():
+def test_scores_are_not_computed_where_they_decide_nothing():
     def no_scores():
         raise AssertionError
 

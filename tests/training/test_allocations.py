@@ -66,6 +66,7 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
     assert np.dtype(np.float64) not in dtypes
 
 
+@pytest.mark.slow
 def test_sparse_rows_are_made_dense_a_minibatch_at_a_time():
     X = sp.random_array((4000, 20_000), density=0.01, format="csr", rng=0, dtype=np.float32)
     X.data[:] = 1

@@ -24,11 +24,11 @@ from sklearn_dbn.units import UNITS
 
 DIGITS = load_digits().data / 16
 WINE, KIND = load_wine(return_X_y=True)
-SAYS = "has not converged after"
+NOT_CONVERGED = "has not converged after"
 
 
-def told(function, *args, **kwargs):
-    """What a call warns of."""
+def warnings_of(function, *args, **kwargs):
+    """Messages of the warnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function(*args, **kwargs)
@@ -36,63 +36,67 @@ def told(function, *args, **kwargs):
     return [str(w.message) for w in caught]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("X", "seed"), [(DIGITS, 0), (WINE, 1), (load_diabetes().data, 2), (load_iris().data, 0)]
 )
 def test_defaults_converge(X, seed):
-    assert told(RBMTransformer(random_state=seed).fit, X) == []
+    assert warnings_of(RBMTransformer(random_state=seed).fit, X) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "n"), [({"n_iter": 3}, 3), ({"learning_rate": 1e-5, "n_iter": 20}, 20)]
 )
-def test_few_passes_and_short_steps_do_not(changes, n):
-    (said,) = told(RBMTransformer(**changes, random_state=0).fit, DIGITS)
-    assert said == (
+def test_few_passes_and_short_steps_do_not_converge(changes, n):
+    (message,) = warnings_of(RBMTransformer(**changes, random_state=0).fit, DIGITS)
+    assert message == (
         f"The training has not converged after {n} passes, as its weights still move in one "
         "direction: raise n_iter or learning_rate."
     )
 
 
-def test_a_machine_that_more_passes_would_improve_is_told_apart():
+@pytest.mark.slow
+def test_the_warning_marks_machines_that_more_passes_improve():
     """Of the same data and parameters; the seeds differ in how soon iris is learnt."""
     X = load_iris().data
     for seed in (5, 6):
         rbm = RBMTransformer(random_state=seed)
-        warned = len(told(rbm.fit, X)) == 1
+        warned = len(warnings_of(rbm.fit, X)) == 1
         longer = RBMTransformer(n_iter=200, random_state=seed).fit(X)
         assert warned == (longer.score(X) > rbm.score(X) + 5)
 
 
 @pytest.mark.parametrize("n_iter", [1, 2, 3, 5])
-def test_any_number_of_passes_is_judged(n_iter):
+def test_convergence_is_judged_for_any_number_of_passes(n_iter):
     rbm = RBMTransformer(16, n_iter=n_iter, learning_rate=1e-4, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=SAYS):
+    with pytest.warns(ConvergenceWarning, match=NOT_CONVERGED):
         rbm.fit(WINE)
 
 
 def test_single_chunks_are_not_judged():
     rbm = RBMTransformer(16, learning_rate=1e-5, random_state=0)
-    assert told(rbm.partial_fit, WINE) == []
-    assert told(DBNTransformer((4,), rbm=rbm, random_state=0).partial_fit, WINE) == []
-    assert told(DBMTransformer((4, 3), rbm=rbm, random_state=0).partial_fit, WINE) == []
-    assert told(RBMTransformer(4, n_iter=0, random_state=0).fit, WINE) == []
+    assert warnings_of(rbm.partial_fit, WINE) == []
+    assert warnings_of(DBNTransformer((4,), rbm=rbm, random_state=0).partial_fit, WINE) == []
+    assert warnings_of(DBMTransformer((4, 3), rbm=rbm, random_state=0).partial_fit, WINE) == []
+    assert warnings_of(RBMTransformer(4, n_iter=0, random_state=0).fit, WINE) == []
 
 
-def test_each_layer_of_a_stack_says_its_number():
+def test_the_warning_about_a_layer_names_its_number():
     rbm = RBMTransformer(n_iter=3)
-    said = told(DBNTransformer((16, 8), rbm=rbm, random_state=0).fit, DIGITS)
-    assert [message[:47] for message in said] == [
+    messages = warnings_of(DBNTransformer((16, 8), rbm=rbm, random_state=0).fit, DIGITS)
+    assert [message[:47] for message in messages] == [
         f"The training of layer {i} has not converged after" for i in (0, 1)
     ]
 
 
+@pytest.mark.slow
 def test_the_joint_training_is_judged_and_not_what_comes_before():
     rbm, before = RBMTransformer(n_iter=50), RBMTransformer(n_iter=3)
     dbm = DBMTransformer((16, 8), rbm=rbm, pretrain_rbm=before, random_state=0)
-    assert told(dbm.fit, DIGITS[:500]) == []
-    (said,) = told(clone(dbm).set_params(rbm__n_iter=3).fit, DIGITS[:500])
-    assert said.startswith("The training has not converged after 3 passes")
+    assert warnings_of(dbm.fit, DIGITS[:500]) == []
+    (message,) = warnings_of(clone(dbm).set_params(rbm__n_iter=3).fit, DIGITS[:500])
+    assert message.startswith("The training has not converged after 3 passes")
 
 
 class StopAfter(Callback):
@@ -104,9 +108,9 @@ class StopAfter(Callback):
         return self.n == 0
 
 
-def test_what_was_stopped_is_not_judged():
+def test_a_stopped_training_is_not_judged():
     rbm = RBMTransformer(8, learning_rate=1e-5, n_iter=4, random_state=0)
-    assert told(rbm.set_callbacks(StopAfter(2)).fit, DIGITS) == []
+    assert warnings_of(rbm.set_callbacks(StopAfter(2)).fit, DIGITS) == []
     # It rises and falls by chance alone.
     rbm = RBMTransformer(
         8,
@@ -116,27 +120,27 @@ def test_what_was_stopped_is_not_judged():
         n_iter_no_change=1,
         random_state=0,
     )
-    assert told(rbm.fit, DIGITS[:100]) == []
+    assert warnings_of(rbm.fit, DIGITS[:100]) == []
     assert rbm.n_iter_ < 40
     classifier = DBNClassifier(
         FrozenEstimator(RBMTransformer(8, n_iter=1, random_state=0).fit(WINE)),
         n_iter=4,
         random_state=0,
     )
-    assert told(clone(classifier).set_callbacks(StopAfter(2)).fit, WINE, KIND) == []
-    assert len(told(classifier.fit, WINE, KIND)) == 1
+    assert warnings_of(clone(classifier).set_callbacks(StopAfter(2)).fit, WINE, KIND) == []
+    assert len(warnings_of(classifier.fit, WINE, KIND)) == 1
 
 
 def test_going_on_is_judged_by_the_passes_of_the_last_fit():
     rbm = RBMTransformer(16, n_iter=3, warm_start=True, random_state=0)
-    assert len(told(rbm.fit, WINE)) == 1
-    assert told(rbm.set_params(n_iter=100).fit, WINE) == []
+    assert len(warnings_of(rbm.fit, WINE)) == 1
+    assert warnings_of(rbm.set_params(n_iter=100).fit, WINE) == []
 
 
 def test_a_machine_from_memory_is_not_judged_again(tmp_path):
     rbm = RBMTransformer(8, n_iter=3, memory=str(tmp_path), random_state=0)
-    assert len(told(clone(rbm).fit, WINE)) == 1
-    assert told(clone(rbm).fit, WINE) == []
+    assert len(warnings_of(clone(rbm).fit, WINE)) == 1
+    assert warnings_of(clone(rbm).fit, WINE) == []
 
 
 class DieAfter(StopAfter):
@@ -145,15 +149,16 @@ class DieAfter(StopAfter):
             raise RuntimeError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [2, 15, 16])
 def test_a_training_that_was_cut_short_is_judged_as_a_whole(tmp_path, after):
     for rate, n in ((1e-5, 1), ("auto", 0)):
         rbm = RBMTransformer(64, n_iter=30, learning_rate=rate, random_state=0)
-        assert len(told(clone(rbm).fit, WINE)) == n
+        assert len(warnings_of(clone(rbm).fit, WINE)) == n
         rbm.set_params(memory=str(tmp_path))
         with pytest.raises(RuntimeError):
             clone(rbm).set_callbacks(DieAfter(after)).fit(WINE)
-        assert len(told(rbm.fit, WINE)) == n
+        assert len(warnings_of(rbm.fit, WINE)) == n
         assert rbm._run.straightness is None
 
 
@@ -173,7 +178,7 @@ def moves_straight(points, n_steps=10):
     return straightness.moves_straight(before, n_steps)
 
 
-def test_a_straight_way_goes_on_and_one_that_comes_back_does_not():
+def test_weights_on_a_straight_path_have_not_converged_and_weights_that_return_have():
     straight = [(i, 0) for i in range(11)]
     back = [(i, 0) for i in range(6)] + [(5 + i % 2, i % 3) for i in range(1, 6)]
     assert moves_straight(straight)
@@ -212,6 +217,7 @@ def frozen():
     return FrozenEstimator(RBMTransformer(32, random_state=0).fit(WINE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -227,18 +233,18 @@ def frozen():
     ],
 )
 def test_fine_tunings_are_judged_by_their_loss(frozen, changes, expected):
-    said = told(DBNClassifier(frozen, **changes, random_state=0).fit, WINE, KIND)
+    messages = warnings_of(DBNClassifier(frozen, **changes, random_state=0).fit, WINE, KIND)
     if expected is None:
-        assert said == []
+        assert messages == []
     else:
-        (message,) = said
+        (message,) = messages
         assert message.startswith("The fine-tuning has not converged after")
         assert expected in message
 
 
 def test_regressors_are_judged_too(frozen):
     y = WINE[:, 0]
-    assert told(DBNRegressor(frozen, random_state=0).fit, WINE, y) == []
-    assert len(told(DBNRegressor(frozen, n_iter=2, random_state=0).fit, WINE, y)) == 1
+    assert warnings_of(DBNRegressor(frozen, random_state=0).fit, WINE, y) == []
+    assert len(warnings_of(DBNRegressor(frozen, n_iter=2, random_state=0).fit, WINE, y)) == 1
     chunk = DBNRegressor(frozen, random_state=0)
-    assert told(chunk.partial_fit, WINE, y) == []
+    assert warnings_of(chunk.partial_fit, WINE, y) == []

@@ -119,7 +119,7 @@ def test_the_cause_is_named(kind):
 
 
 @pytest.mark.parametrize("rate", ["auto", 1e-9])
-def test_weights_next_to_nothing_are_no_reason_to_diverge(rate):
+def test_tiny_sample_weights_do_not_diverge(rate):
     weight = np.where(HEAVY > 1, 1, 1e-44)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)

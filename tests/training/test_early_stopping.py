@@ -46,6 +46,7 @@ def moved(stopping, old, new):
     return stopping.log_likelihood()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_log_likelihood_is_that_of_what_is_known_of_the_rows(kind, missing, monkeypatch):
@@ -68,6 +69,7 @@ def test_the_scale_of_the_columns_counts_where_an_entry_is_known():
         assert difference == pytest.approx(2 * known)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     unit = UNITS[visible]
@@ -91,6 +93,7 @@ def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     assert np.ptp(expected) > 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_few_rows_are_better_modelled_by_the_machine_that_stopped(seed):
     X, others = BITS[:100], BITS[100:]
@@ -119,7 +122,7 @@ def test_the_machine_is_the_average_after_the_best_pass():
     assert stopped._run.stopping is None
 
 
-def test_nothing_is_stopped_that_still_rises():
+def test_a_training_that_still_improves_is_not_stopped():
     rbm = RBMTransformer(16, n_iter=4, early_stopping=True, random_state=0).fit(BITS)
     assert rbm.n_iter_ == 4
     assert np.argmax(rbm.history_[NAME]) == 3
@@ -136,7 +139,7 @@ def test_a_tenth_is_held_out_where_no_share_is_given():
     assert "free_energy_gap" in fitted[0].history_
 
 
-def test_rows_of_weight_zero_say_nothing():
+def test_rows_of_weight_zero_do_not_change_early_stopping():
     X, weight = BITS[:100].copy(), np.ones(100)
     weight[::2] = 0
     rbm = RBMTransformer(8, n_iter=3, early_stopping=True, random_state=0)
@@ -158,6 +161,7 @@ def test_training_goes_on_from_the_best_pass():
     assert np.isnan(rbm.history_[NAME][-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["bits", "real", "gaps"])
 @pytest.mark.parametrize("kind", [DBNTransformer, DBMTransformer])
 def test_stacks_record_a_likelihood_of_each_pass(kind, data):
@@ -191,8 +195,9 @@ def test_a_joint_training_is_stopped_by_its_template():
     assert dbm.n_iter_ == np.argmax(dbm.history_[NAME]) + 1 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
-def test_a_stopped_training_is_whole_and_is_kept(kind, tmp_path, count):
+def test_a_stopped_training_is_complete_and_is_cached(kind, tmp_path, count):
     rbm = CountedRBM(**FEW, early_stopping=True, n_iter_no_change=3)
     asked = {"memory": str(tmp_path), "random_state": 0}
     if kind is not RBMTransformer:
@@ -210,7 +215,7 @@ def test_a_stopped_training_is_whole_and_is_kept(kind, tmp_path, count):
 
 
 class Stop(Callback):
-    """Stops after so many passes, or dies there."""
+    """Stops after a number of passes, or raises an error there."""
 
     def __init__(self, after, error=None):
         self.after, self.error, self.n = after, error, 0
@@ -260,7 +265,7 @@ def test_an_interrupted_training_keeps_its_best_pass():
     assert rbm._run.stopping is None
 
 
-def test_a_row_to_stop_by_is_needed():
+def test_early_stopping_needs_a_held_out_row():
     rbm = RBMTransformer(4, early_stopping=True, random_state=0)
     with pytest.raises(ValueError, match="early_stopping=True needs a row to train on"):
         rbm.fit(BITS[:1])

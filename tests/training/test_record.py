@@ -60,11 +60,11 @@ def test_units_that_are_never_or_always_on_are_not_redundant(W):
         assert redundant(machine_of(np.hstack([W, W]), b), rows(200)) == 0
 
 
-def test_units_without_weights_have_nothing_to_say(W):
+def test_units_without_weights_are_not_redundant(W):
     assert redundant(machine_of(0 * W), rows(200)) == 0
 
 
-def test_few_rows_say_nothing_about_redundancy(W):
+def test_redundancy_is_zero_on_fewer_than_ten_rows(W):
     twice = machine_of(np.hstack([W, W]))
     assert redundant(twice, rows(9)) == 0
     assert redundant(twice, rows(10)) == 5
@@ -134,7 +134,7 @@ STEEP = {"n_components": 16, "n_iter": 10, "batch_size": 5, "learning_rate": 0.3
 
 
 @pytest.mark.parametrize("kind", [RBMTransformer, DBNTransformer, DBMTransformer])
-def test_one_warning_says_that_persistent_chains_do_not_mix(kind):
+def test_persistent_chains_that_do_not_mix_give_one_warning(kind):
     model = RBMTransformer(**STEEP, random_state=0)
     if kind is not RBMTransformer:
         model = kind((16, 16), rbm=model, random_state=0)
@@ -148,7 +148,7 @@ def test_one_warning_says_that_persistent_chains_do_not_mix(kind):
     assert len(message) <= 300
 
 
-def test_chains_of_many_temperatures_are_not_told_to_be_tempered():
+def test_the_warning_about_tempered_chains_does_not_recommend_tempering():
     rbm = RBMTransformer(**STEEP, sampler="tempering", n_temperatures=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="Set a lower learning_rate"):
         rbm.fit(far_patterns())
@@ -160,6 +160,6 @@ def test_chains_that_start_at_the_data_have_no_swing():
     assert not SAMPLERS["cd"].persistent
 
 
-def test_no_pass_swings_no_free_energy():
+def test_without_a_pass_there_is_no_swing():
     rbm = RBMTransformer(n_iter=0, random_state=0).fit(far_patterns())
     assert rbm.history_ == {}

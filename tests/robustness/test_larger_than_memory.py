@@ -153,7 +153,7 @@ def test_sparse_rows_in_windows_are_the_dense_ones(small_windows, tmp_path):
     assert np.concatenate(first).sum() == X.sum()
 
 
-# Rows that say which row they are, 16 bytes each: a block has 8 of them and a window 64.
+# Rows that hold their own number, 16 bytes each: a block has 8 of them and a window 64.
 NUMBERED = np.arange(1.0, 501)[:, None] / 512 * np.ones(2)
 
 

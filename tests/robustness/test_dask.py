@@ -47,7 +47,7 @@ digits, labels = digits[:90] / 16, labels[:90]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where `CountedRBM` leaves a file for each training, in whatever process."""
+    """Where `CountedRBM` leaves a file for each training, in all processes."""
     folder = tmp_path_factory.mktemp("counted")
     with pytest.MonkeyPatch.context() as patch:
         # Before the workers start, which have this environment.
@@ -134,11 +134,11 @@ def test_single_precision_stays_single(client):
     equal(rbm().partial_fit(spread(X)), rbm().partial_fit(X), rtol=1e-4)
 
 
-def test_what_the_partitions_are_does_not_matter(client):
+def test_the_partitions_do_not_change_the_result(client):
     X = np.where(GREY < 0.3, np.nan, GREY)
     expected = rbm(n_iter=2, early_stopping=True, validation_fraction=0.2).fit(X)
     columns_apart = da.from_array(X, chunks=(30, 3))
-    # A partition without rows, and lengths that dask does not know.
+    # A partition without rows, and unknown lengths.
     unknown = da.concatenate([spread(X)[:25], spread(X)])
     unknown = unknown[da.concatenate([da.zeros(25), da.ones(70)]) > 0]
     kept = client.persist(spread(X, (1, 69)))
@@ -236,7 +236,7 @@ class Lost:
 
 
 @pytest.mark.parametrize("calls", [[1, 2], [5], [11, 12], [15], [20], range(6, 60, 2)])
-def test_answers_that_are_lost_are_asked_for_again(client, monkeypatch, calls):
+def test_lost_results_are_computed_again(client, monkeypatch, calls):
     template = DBNTransformer((5, 4), rbm=rbm(n_iter=2), random_state=0)
     expected = clone(template).fit(GREY)
     partitions = _dask.Partitions.__init__
@@ -248,9 +248,7 @@ def test_answers_that_are_lost_are_asked_for_again(client, monkeypatch, calls):
     equal(clone(template).fit(spread(GREY)), expected)
 
 
-def test_workers_that_are_lost_again_and_again_end_the_training_in_a_sentence(
-    client, monkeypatch
-):
+def test_repeated_loss_of_workers_ends_the_training_with_one_sentence(client, monkeypatch):
     fitted = rbm().fit(GREY)
     monkeypatch.setattr(Lost, "gather", lambda self, futures: self.client.gather(cancelled()))
     partitions = _dask.Partitions.__init__
@@ -294,13 +292,13 @@ def test_rows_that_the_cluster_lost_are_loaded_again(client, monkeypatch):
     assert held[0].n_losses
 
 
-def test_a_killed_worker_costs_no_training(client):
+def test_a_killed_worker_does_not_end_the_training(client):
     expected = rbm(n_iter=4).fit(GREY)
 
     def kill():
         # Its nanny starts another one.
-        victim = next(iter(client.scheduler_info()["workers"]))
-        client.run(os._exit, 1, workers=[victim], on_error="ignore")
+        worker = next(iter(client.scheduler_info()["workers"]))
+        client.run(os._exit, 1, workers=[worker], on_error="ignore")
 
     callback = Loses(kill)
     equal(rbm(n_iter=4).set_callbacks(callback).fit(spread(GREY)), expected)
@@ -314,7 +312,7 @@ def refused(call, error, match, fitted):
     assert all(vars(fitted)[name] is value for name, value in before.items())
 
 
-def test_what_cannot_be_spread_is_refused_in_a_sentence(client):
+def test_what_needs_all_rows_is_refused_by_one_sentence(client):
     X = spread(GREY)
     fitted = rbm().fit(GREY)
     for sampler in ("cd", "tempering"):
@@ -371,7 +369,7 @@ def search(tmp_path):
 def test_a_search_on_the_cluster_is_the_serial_search(client, search, count, tmp_path):
     with joblib.parallel_config("dask"):
         spread_out = clone(search).fit(digits, labels)
-    # Each layer once for each fold and once for all rows, in whatever process.
+    # Each layer once for each fold and once for all rows, over all processes.
     assert count() == 2 * (3 + 1)
     serial = clone(search).set_params(
         estimator__dbntransformer__memory=str(tmp_path / "another")
@@ -401,7 +399,7 @@ def test_progress_of_a_search_on_the_cluster(client, search, capsys):
 
 
 def parts_of(n_rows, n_parts=3):
-    """Rows dealt to a few holders, and to one who gets none."""
+    """Rows divided among a few parts, one of which has none."""
     owner = np.random.default_rng(1).integers(n_parts, size=n_rows)
     return [np.flatnonzero(owner == i) for i in range(n_parts + 1)]
 

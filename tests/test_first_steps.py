@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the main job says what to do next."""
+"""Errors of the first steps of a new user name what to do next."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ EVERY_ESTIMATOR = [
     DBNClassifier(RBM, n_iter=1),
 ]
 ONE_SENTENCE = r"[^.]+(\.\S[^.]*)*\."
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def one_sentence(error):
@@ -41,7 +41,7 @@ def one_sentence(error):
 
 
 @pytest.mark.parametrize("too_old", ["3.9.7", "3.10.14"])
-def test_pip_says_which_python_it_takes(too_old):
+def test_the_metadata_names_the_oldest_python(too_old):
     asked = SpecifierSet(metadata("sklearn-dbn")["Requires-Python"])
     assert too_old not in asked
     assert "3.11.0" in asked
