@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from helpers import exact
-from helpers.training import make_settings
+from helpers.training import make_settings, train
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Rows
@@ -23,7 +23,7 @@ from sklearn_dbn.machine import (
     settle,
 )
 from sklearn_dbn.samplers import SAMPLERS, Chains
-from sklearn_dbn.training import start, train, watch
+from sklearn_dbn.training import rows_to_record, start
 
 KINDS = exact.MIXED_KINDS
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -283,7 +283,7 @@ def test_training_standardises_the_real_columns_and_learns(kind, sampler):
     np.testing.assert_allclose(run.scale, np.where(real, X.std(axis=0), 1))
     np.testing.assert_allclose(run.activity[0], np.where(real, 0, X.mean(axis=0)), atol=1e-12)
     before = exact.log_p(run.machine, run.standard(X)).mean()
-    for _ in train(run, rows, settings, 15, watch(run, rows)):
+    for _ in train(run, rows, settings, 15, rows_to_record(run, rows)):
         pass
     assert exact.log_p(run.average, run.standard(X)).mean() > before + 0.1
     np.testing.assert_allclose(
