@@ -70,7 +70,7 @@ def tuned_runs(
     found, first = [], 0
     for i, (run, machine) in enumerate(zip(runs, machines, strict=True)):
         n_layers = len(machine.W)
-        if not set(range(first, first + n_layers)) & set(layers):
+        if set(layers).isdisjoint(range(first, first + n_layers)):
             found.append(run)
         else:
             if i and run.scale is not None:

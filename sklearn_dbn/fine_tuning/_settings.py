@@ -131,7 +131,7 @@ def settings_of(
         loss=loss,
         solver=given.solver,
         learning_rate=learning_rate if given.learning_rate == "auto" else given.learning_rate,
-        factors=factors_of(given.fine_tune, n_layers, given.solver),
+        factors=_layer_factors(given.fine_tune, n_layers, given.solver),
         schedule=SCHEDULES["constant" if chunk else given.learning_rate_schedule],
         momentum=given.momentum,
         batch_size=batch_size_of(given.batch_size, n_rows),
@@ -154,7 +154,7 @@ def n_iter_of(estimator: Any, n_rows: int, presentations: int, bounds: tuple[int
     return n_passes_of(n_iter, n_rows, presentations, bounds)
 
 
-def factors_of(fine_tune: Any, n_layers: int, solver: str) -> tuple[float, ...]:
+def _layer_factors(fine_tune: Any, n_layers: int, solver: str) -> tuple[float, ...]:
     """A factor on the learning rate for each hidden layer."""
     if isinstance(fine_tune, str) and fine_tune in ("all", "head"):
         return (1.0 if fine_tune == "all" else 0.0,) * n_layers
