@@ -96,6 +96,9 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     _template_names = ("transformer",)
 
+    # The value in an estimator that does not have this parameter.
+    label_smoothing: float = 0.0
+
     # The values of "auto": learning rates of the solvers that have one; presentations of rows
     # with a target in `fit`, and the smallest and largest number of passes.
     _automatic_rates: dict[str, float]
@@ -333,7 +336,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         positive = np.flatnonzero(weight)
         if len(positive) < len(weight):
             X, weight, targets = X[positive], weight[positive], targets.among(positive)
-        if smoothing := plain(getattr(self, "label_smoothing", 0.0)):
+        if smoothing := plain(self.label_smoothing):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
         inputs = self._training_inputs(X, tuning.network)

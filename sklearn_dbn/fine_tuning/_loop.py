@@ -109,6 +109,7 @@ def _step(
     # The other rows are checked at the end of the pass.
     if len(losses) > n_rows and not losses[n_rows:].sum() < len(losses) * LARGEST_LOSS:
         raise Diverged(tuning_diverged(tuning.n_passes, settings, training_rows.weight))
+    # A factor on the derivative by the outputs is a factor on the gradient.
     scale = descent.scale(rate)
     delta *= (weight * (scale / n_rows))[:, None]
     gradient = descent.gradient

@@ -56,7 +56,7 @@ class FineTuningSettings:
     max_norm: float | None
     weight_decay: float
     generative_weight: float
-    n_iter_no_change: int = 10
+    n_iter_no_change: int
 
     @property
     def layers(self) -> list[int]:

@@ -102,7 +102,8 @@ class Descent:
     Attributes
     ----------
     gradient : dict of arrays
-        The caller writes the gradient of each parameter here.
+        The caller writes the gradient of each parameter here, times ``scale(rate)``. `step`
+        applies the factors on the learning rates.
     """
 
     def __init__(

@@ -73,6 +73,7 @@ def make_settings(**changes):
         "max_norm": None,
         "weight_decay": 0.0,
         "generative_weight": 0.0,
+        "n_iter_no_change": 10,
     }
     return FineTuningSettings(**(plain | changes))
 
