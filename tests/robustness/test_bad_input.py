@@ -148,7 +148,7 @@ SELECTIONS = {
     "array of arrays": ({"units": {1: [[0, 1]]}}, TypeError, "index array"),
     "too many of a layer": ({"units": {1: 4}}, ValueError, r"units\[1\]=4 .* at most 3"),
     "fraction of a layer": ({"units": {1: 1.5}}, ValueError, r"units\[1\]=1.5 .* \(0, 1\]"),
-    "layer not chosen": ({"units": {0: 1}}, ValueError, "key 0.* layers chosen"),
+    "layer not chosen": ({"units": {0: 1}}, ValueError, "key 0.* layers selected"),
     "layer key of a kind": ({"units": {"last": 1}}, ValueError, "key 'last'"),
     "not a selector": ({"units": StandardScaler()}, TypeError, "without get_support"),
     "selector of none": ({"units": SelectKBest(k=0)}, ValueError, "selected no unit"),
