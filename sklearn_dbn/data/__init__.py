@@ -8,22 +8,3 @@ from ._moments import Moments, add_moments
 from ._rows import Rows, complete, standardised
 from ._validation import RowChecks, visible_unit
 from ._values import clipped, dense, has_gaps, has_outside
-
-__all__ = [
-    "Gaps",
-    "Moments",
-    "Partitions",
-    "RowChecks",
-    "Rows",
-    "add_moments",
-    "clipped",
-    "complete",
-    "dates_in",
-    "dense",
-    "has_gaps",
-    "has_outside",
-    "labels_of",
-    "rows_of",
-    "standardised",
-    "visible_unit",
-]

@@ -6,12 +6,3 @@ from ._dbn import DBNTransformer
 from ._persistence import TRUSTED_TYPES
 from ._rbm import RBMTransformer
 from ._regressor import DBNRegressor
-
-__all__ = [
-    "TRUSTED_TYPES",
-    "DBMTransformer",
-    "DBNClassifier",
-    "DBNRegressor",
-    "DBNTransformer",
-    "RBMTransformer",
-]

@@ -3,16 +3,3 @@
 from ._machine import Machine, States, Unchanging
 from ._mean_field import MeanField, fill_in, free_energy_bound, mean_field, means_below, settle
 from ._stability import largest_singular
-
-__all__ = [
-    "Machine",
-    "MeanField",
-    "States",
-    "Unchanging",
-    "fill_in",
-    "free_energy_bound",
-    "largest_singular",
-    "mean_field",
-    "means_below",
-    "settle",
-]

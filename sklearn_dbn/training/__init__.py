@@ -10,35 +10,3 @@ from ._loop import MachineLoop
 from ._record import free_energies, swing_of_last_half
 from ._run import Run, continued, new_run, settings_attributes, start
 from ._settings import TrainingSettings, settings_of, training_parameters
-
-__all__ = [
-    "SCHEMES",
-    "TOO_LARGE",
-    "Diverged",
-    "MachineLoop",
-    "Outcome",
-    "Passes",
-    "Pretraining",
-    "Run",
-    "Tasks",
-    "TrainingSettings",
-    "batch_size_of",
-    "continued",
-    "decay_cause",
-    "drive",
-    "free_energies",
-    "held_out_rows",
-    "loss_still_falls",
-    "momentum_cause",
-    "n_passes_of",
-    "new_run",
-    "pretraining_scheme",
-    "rows_to_record",
-    "settings_attributes",
-    "settings_of",
-    "start",
-    "start_from_rbms",
-    "swing_of_last_half",
-    "training_parameters",
-    "weight_cause",
-]

@@ -25,6 +25,7 @@ from .._random import layer_seed
 from ..data import Rows
 from ..machine import Machine, States, settle
 from ..samplers import Chains
+from ..units import UNITS
 from ._run import Run, new_run
 from ._settings import TrainingSettings, settings_of, training_parameters
 
@@ -41,10 +42,10 @@ def pretraining_scheme(scheme: str | None, hidden: str) -> str | None:
     Real-valued units with twice the weights may have no distribution.
     """
     if scheme == "auto":
-        return "first_layer" if hidden == "gaussian" else "doubled"
-    if scheme == "doubled" and hidden == "gaussian":
+        return "first_layer" if UNITS[hidden].quadratic else "doubled"
+    if scheme == "doubled" and UNITS[hidden].quadratic:
         raise ValueError(
-            "pretrain='doubled', but with hidden='gaussian' in the template there may be no "
+            f"pretrain='doubled', but with hidden={hidden!r} in the template there may be no "
             "distribution with twice the weights: set pretrain='first_layer'."
         )
     return scheme

@@ -59,7 +59,8 @@ class UnitType(ABC):
     support : tuple of two numbers, or of two arrays of shape (n,)
         The least and the largest state: what values data may have.
     on_or_off : bool
-        Whether a mean is the share of rows in which the unit is on.
+        Whether a mean is the share of rows in which the unit is on: only then may units have
+        a sparsity target.
     quadratic : bool
         Whether the energy is quadratic in the columns that `states` does not list, and these
         take all real numbers.
@@ -76,7 +77,10 @@ class UnitType(ABC):
 
     @abstractmethod
     def energy(self, x: Array, par: Array) -> Array:
-        """The layer's own energy of the states ``x``, (n_rows,)."""
+        """The layer's own energy of the states ``x``, (n_rows,).
+
+        A base measure is part of it, as minus its log. ``x`` may hold means, between states.
+        """
 
     @abstractmethod
     def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
@@ -138,7 +142,7 @@ class UnitType(ABC):
         return namespace(like).zeros_like(like)[None, :]
 
     def present(self, x: Array, rng: Stream) -> Array:
-        """Rows of data as states; ``x`` may be overwritten."""
+        """Rows of data as states, a state as itself; ``x`` may be overwritten."""
         return x
 
     def par_gradient(
@@ -221,7 +225,10 @@ class UnitType(ABC):
         From the mean and the variance of the conditional means over the inputs, and from the
         mean `uncertainty`. As it is here, that of a normal signal in normal noise.
         """
-        return 0.5 * namespace(var).log1p(var / uncertainty)
+        xp = namespace(var)
+        # A unit that is certain in all rows has no noise, and no signal either.
+        tiny = xp.finfo(var.dtype).smallest_normal
+        return 0.5 * xp.log1p(var / xp.clip(uncertainty, tiny, None))
 
 
 def total(values: Array, known: Array | None = None) -> Array:

@@ -338,7 +338,7 @@ def test_what_needs_all_rows_is_refused_by_one_sentence(client):
     refused(lambda: dbm.partial_fit(X), TypeError, "dask Array.*one partition after", dbm)
     dbn = DBNTransformer((4, 3), rbm=rbm(n_iter=1), units=SelectKBest(k=2)).set_params(units=2)
     dbn.fit(GREY).set_params(units=SelectKBest(k=2))
-    refused(lambda: dbn.fit(X, labels[:70]), ValueError, "units=.*needs data", dbn)
+    refused(lambda: dbn.fit(X, labels[:70]), ValueError, "units=.*needs data: pass X", dbn)
 
 
 def no_cluster():

@@ -210,7 +210,7 @@ def test_draws_have_the_moments_the_support_and_the_dtype(name, dtype, way):
     low, high = unit.support
     states = listed(unit)
     assert np.all((x >= low) & (x <= high)) if states is None else set(x.flat) == set(states)
-    # Five standard errors; the fourth moment of the units here is at most that of a normal.
+    # Five standard errors of a mean, and of the variance of a normal variable.
     np.testing.assert_array_less(np.abs(x.mean(axis=0) - mean), 5 * np.sqrt(var / n))
     np.testing.assert_array_less(np.abs(x.var(axis=0) - var), 5 * var * np.sqrt(2 / n))
     correlation = np.corrcoef(x.T) - np.eye(3)
@@ -497,3 +497,15 @@ def test_a_type_without_a_required_function_cannot_be_made():
 
     with pytest.raises(TypeError, match="log_partition"):
         Incomplete()
+
+
+@cases
+@dtypes
+def test_a_unit_that_is_certain_in_all_rows_has_no_information(name, dtype):
+    unit, par = unit_and_par(name, dtype)
+    field = np.full((2, 3), 1e3, dtype=dtype)
+    mean = unit.mean(field, par)
+    uncertainty = unit.uncertainty(field, par).mean(axis=0)
+    found = unit.information(mean.mean(axis=0), mean.var(axis=0), uncertainty)
+    np.testing.assert_array_equal(found, 0)
+    assert found.dtype == dtype
