@@ -222,6 +222,19 @@ def test_weights_that_are_too_large_in_many_directions_shrink_between_real_colum
     assert np.all(np.linalg.eigvalsh(precision) > 0)
 
 
+def test_projection_lowers_the_largest_couplings_of_real_columns_and_no_others():
+    machine = exact.make_machine((exact.BOTH, exact.BOTH), (6, 6), scale=0.8)
+
+    def couplings():
+        left, right = (np.exp(-0.5 * par[1, 3:]) for par in machine.par)
+        return np.linalg.svd(left[:, None] * machine.W[0][3:, 3:] * right)[1]
+
+    before = couplings()
+    assert before[0] > 0.9 > 0.7 > before[-1]
+    machine.project()
+    np.testing.assert_allclose(couplings(), np.minimum(before, 0.8), rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", VISIBLE)
 def test_only_real_columns_are_rescaled(kind):
     machine = make(kind)
