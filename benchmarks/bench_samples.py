@@ -19,7 +19,12 @@ from scipy.linalg import hadamard
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.likelihood import base_rates, equilibrate, exact_log_partition, place
+from sklearn_dbn.likelihood import (
+    base_rates,
+    equilibrate,
+    exact_log_partition,
+    place_temperatures,
+)
 
 PATTERNS = (hadamard(32)[:8] > 0).astype(np.float32)
 
@@ -109,7 +114,7 @@ def compare_temperatures(folder):
             "own biases": base_rates(machine, [mean], [var]),
             "means of the training": rbm._base(),
         }.items():
-            n = len(place(machine, base, Stream(0)))
+            n = len(place_temperatures(machine, base, Stream(0)))
             rows.append({"data": name, "hidden": base_of, "temperatures": n})
             print(f"{name:<12}{base_of:<24}{n:>8}", flush=True)
     return rows

@@ -20,7 +20,7 @@ from sklearn.neural_network import BernoulliRBM
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.likelihood import base_rates, log_partition, place
+from sklearn_dbn.likelihood import base_rates, log_partition, place_temperatures
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.units import UNITS
 
@@ -37,7 +37,7 @@ def measure(machine, data):
     X = data["train"]
     base = base_rates(machine, [X.mean(axis=0)], [X.var(axis=0)])
     rng = Stream(1)
-    betas = place(machine, base, rng, most=6000)
+    betas = place_temperatures(machine, base, rng, most=6000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         states = [X[:100].copy(), None]

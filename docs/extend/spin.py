@@ -1,4 +1,4 @@
-"""Units that point up or down, as in the Ising model."""
+"""Units with the states -1 and +1, as in the Ising model."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Spin(UnitType):
     support = (-1.0, 1.0)
 
     def independent(self, moments: UnitMoments) -> Array:
-        # The clip is the prior of a column that never changed.
+        # The clip keeps the bias of a constant column finite.
         xp = namespace(moments.mean)
         return xp.atanh(xp.clip(moments.mean, -0.998, 0.998))[None, :]
 
     def energy(self, x: Array, par: Array) -> Array:
         return -(x @ par[0, :])
 
-    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
         # log(exp(-f) + exp(f)), without overflow.
-        return total(softplus(2 * field) - field, known)
+        return total(softplus(2 * field) - field, observed)
 
     def mean(self, field: Array, par: Array) -> Array:
         return namespace(field).tanh(field)
@@ -41,7 +41,7 @@ class Spin(UnitType):
         return 2 * rng.bernoulli_logit(2 * field) - 1
 
     def present(self, x: Array, rng: Stream) -> Array:
-        # Values between the two states are drawn, as grey levels are.
+        # Values between the two states give probabilities, as grey levels do.
         return 2 * rng.bernoulli(0.5 * (1 + x)) - 1
 
     def states(self, n: int) -> list[Variable]:

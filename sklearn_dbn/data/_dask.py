@@ -22,8 +22,8 @@ import scipy.sparse as sp
 
 from .._array_api import Array
 from .._random import RowStream, Stream
-from ..machine import Machine, settle
-from ..samplers import SAMPLERS, positive
+from ..machine import Machine, mean_field_sweeps
+from ..samplers import SAMPLERS, positive_phase
 from ._gaps import Gaps
 from ._rows import Rows
 
@@ -172,7 +172,7 @@ def rows_of(
     """The training rows ``X``, here or in partitions, for the parameters of ``rbm``."""
     if not isinstance(X, Partitions):
         return Rows(X, weight, unit, lower, rbm.sample_inputs, columns)
-    if not SAMPLERS[rbm.sampler].apart:
+    if not SAMPLERS[rbm.sampler].independent_of_rows:
         raise ValueError(
             f"sampler={rbm.sampler!r} needs the rows of X in this process, and those of a dask "
             "array stay on its workers: set sampler='pcd', or pass X.compute()."
@@ -313,8 +313,8 @@ def _sums(
     if not rows.lower:
         rows.bottom = machine
     v = rows.present(index, rng, gaps)
-    even, settled = settle(machine, v, n_sweeps)
-    states, fields = positive(machine, even)
-    fields[::2] = settled[::2]
+    even, even_fields = mean_field_sweeps(machine, v, n_sweeps)
+    states, fields = positive_phase(machine, even)
+    fields[::2] = even_fields[::2]
     sums = machine.gradient(states, weight, [0 * par[0, :] for par in machine.par], fields)
     return sums, None if gaps is None or gaps.slots is None else gaps.states

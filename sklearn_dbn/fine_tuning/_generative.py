@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array_api import Array
 from .._random import Stream
-from ..machine import Machine, settle
+from ..machine import Machine, mean_field_sweeps
 from ..samplers import Chains, PersistentContrastiveDivergence
 
 
@@ -60,7 +60,7 @@ class GenerativeTerm:
         sampler = PersistentContrastiveDivergence()
         x = self.machines[0].units[0].present(v.copy(), rng)
         for i, machine in enumerate(self.machines):
-            data, settled = settle(machine, x, self.n_mean_field_steps)
+            data, even_fields = mean_field_sweeps(machine, x, self.n_mean_field_steps)
             states, odd, self.chains[i], _ = sampler.phases(machine, data, self.chains[i], rng)
             if i + 1 < len(self.machines):
                 means, fields = ([None, y[1][: len(x)].copy()] for y in (states, odd))
@@ -68,7 +68,7 @@ class GenerativeTerm:
             n_chains = self.chains[i].states[0].shape[0]
             share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
             share[: len(weight)] = weight / weight.sum() * -factor
-            odd[::2] = settled[::2]
+            odd[::2] = even_fields[::2]
             ascent = machine.gradient(states, share, self.offsets[i], odd)
             machine.precondition(ascent, self.offsets[i])
             if f"a{i}" in gradient:

@@ -1,8 +1,8 @@
-"""How probable data are under a machine, or a stack of them.
+"""The likelihood of rows under a machine or a stack, and the partition function.
 
-``log_partition`` is what most callers want: exact where the layers of either parity can be
-enumerated, else annealed importance sampling, from above and from below. ``log_weights``
-gives the weights of a stack, and ``log_probability`` what follows from them.
+``log_partition`` is exact if the layers of either parity can be enumerated, else by forward and
+reverse annealed importance sampling. ``log_probability`` gives the log-likelihood of rows, in a
+stack from the importance weights of ``log_weights``.
 """
 
 from ._annealing import anneal, base_rates, equilibrate, log_partition_of_base
@@ -13,7 +13,7 @@ from ._partition import METHODS, LogPartition, log_partition
 from ._population import population
 from ._rows import LogProbability, log_probability
 from ._stack import CommonStream, log_weight, log_weights, propose
-from ._temperatures import place
+from ._temperatures import place_temperatures
 from ._tracking import TrackedPartition
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "log_weight",
     "log_weights",
     "pass_down",
-    "place",
+    "place_temperatures",
     "population",
     "propose",
 ]

@@ -1,16 +1,16 @@
-"""Annealed importance sampling, up from units without neighbours and down from the model.
+"""Annealed importance sampling: forward from the base, and reverse from the machine.
 
 Neal 2001 (doi:10.1023/A:1008923215028); for RBMs Salakhutdinov, Murray 2008
-(doi:10.1145/1390156.1390266). Energies along the path are those of a machine too::
+(doi:10.1145/1390156.1390266). Each energy on the path is that of a machine::
 
     E_beta = (1 - beta) E_base + beta E,  so  W_beta = beta W,  par_beta = between(base, par)
 
-Layers of one parity are summed out by a formula, and the weight of a chain at the kept ones x
-is the product of exp(F_k(x_k) - F_{k+1}(x_k)), where x_{k+1} is drawn by a kernel that leaves
-p_{k+1} as it is. That kernel (summed layers given kept ones, then the other way round) is its
-own reversal, so that the chains which come down from exact samples of the model are those
-which go up, read backwards: the same loop serves both, with the temperatures turned round
-(Burda, Grosse, Salakhutdinov 2015, arXiv:1412.8566).
+Layers of one parity are summed out by a formula, and the importance weight of a chain with
+states x of the kept layers is the product of exp(F_k(x_k) - F_{k+1}(x_k)), where x_{k+1} is
+drawn by a kernel that has the stationary distribution p_{k+1}. That kernel (summed layers given
+kept ones, then kept ones given summed ones) is reversible, so that reverse chains, from exact
+draws of the machine, are forward chains in reverse order: one loop does both, with the
+temperatures in opposite order (Burda, Grosse, Salakhutdinov 2015, arXiv:1412.8566).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def base_rates(
     mean: Sequence[Array | None] = (),
     var: Sequence[Array | None] = (),
 ) -> list[Array]:
-    """Parameters of the units to start from, those of the data where these are known.
+    """Parameters of the base, from the moments of the data where these are known.
 
     Parameters
     ----------
     machine : Machine
     mean, var : sequence with one entry for each layer, from the visible one up
-        Moments of the layer, ``None`` where they are unknown; missing entries at the end are
-        unknown as well. A layer of unknown mean keeps its own parameters, one of unknown
-        variance the variance that it has without neighbours.
+        Moments of the layer, ``None`` if unknown; so are those that are missing at the end. A
+        layer of unknown mean keeps its own parameters; one of unknown variance keeps the
+        variance that it has without neighbours.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def base_rates(
 
 
 def log_partition_of_base(machine: Machine, base: Sequence[Array]) -> float:
-    """Log of the partition function of the units without neighbours."""
+    """Log of the partition function of the base, in nats."""
     total = 0.0
     for unit, par in zip(machine.units, base, strict=True):
         xp = namespace(par)
@@ -67,14 +67,14 @@ def log_partition_of_base(machine: Machine, base: Sequence[Array]) -> float:
 
 
 def equilibrate(machine: Machine, states: States, n_sweeps: int, rng: Stream) -> States:
-    """States of all layers after ``n_sweeps`` sweeps, as a way down needs them.
+    """States of all layers after ``n_sweeps`` sweeps, to start reverse annealing from.
 
     Parameters
     ----------
     machine : Machine
     states : list of arrays of shape (n_rows, n_l)
-        Where to start, by the even layers. Those that are ``None``, as above data all but the
-        visible one are, start from units without neighbours.
+        The start of the even layers. Those that are ``None`` start from units without
+        neighbours.
     n_sweeps : int
         0 only redraws the odd layers.
     rng : Stream
@@ -96,9 +96,9 @@ def anneal(
     rng: Stream,
     summed: range | None = None,
 ) -> np.ndarray:
-    """Log weights of chains that follow the temperatures ``betas`` from first to last.
+    """Log importance weights of chains that are annealed through ``betas``.
 
-    The mean of the weights is in expectation Z at the last of them over Z at the first.
+    The expectation of the weights is Z at the last temperature over Z at the first.
 
     Parameters
     ----------
@@ -106,14 +106,13 @@ def anneal(
     base : list of arrays of shape (n_par, n_l)
         Parameters at beta = 0, where there are no weights.
     betas : array of shape (n_betas,)
-        Rising from 0 to 1, or falling from 1 to 0.
+        Increasing from 0 to 1, or decreasing from 1 to 0.
     states : list of arrays of shape (n_chains, n_l)
-        Exact samples, at the first temperature, of the layers that are kept.
+        Exact draws, at the first temperature, of the layers that are kept.
     rng : Stream
     summed : range or None
-        The layers summed out: ``machine.odd`` (the default) or ``machine.even``. In RBMs that
-        were trained the weights spread about as much either way, and rather less with the
-        odd ones summed out.
+        The layers summed out: ``machine.odd`` (the default) or ``machine.even``. In trained
+        RBMs the variance of the log weights is about the same, rather less with the odd ones.
 
     Returns
     -------
@@ -130,7 +129,7 @@ def increments(
     rng: Stream,
     summed: range | None = None,
 ) -> Iterator[Array]:
-    """What each step adds to the log weights of `anneal`."""
+    """Yield the change of the log weights of `anneal` in each step, (n_chains,)."""
     summed = machine.odd if summed is None else summed
     path, states = Path(machine, base), list(states)
     betas = [float(beta) for beta in betas]
@@ -140,7 +139,7 @@ def increments(
 
 
 class Path:
-    """From units without neighbours, at beta = 0, to a machine, at beta = 1.
+    """The distributions from the base, at beta = 0, to a machine, at beta = 1.
 
     Parameters
     ----------
@@ -152,11 +151,11 @@ class Path:
     def __init__(self, machine: Machine, base: Sequence[Array]):
         self.machine = Unchanging(machine.units, machine.par, machine.W)
         self.base = base
-        # Where the last step ended, the next one begins.
+        # The next step usually begins at the temperature at which the last one ended.
         self._last: tuple[float, list[Array]] = (math.nan, [])
 
     def parameters(self, beta: float) -> list[Array]:
-        """Of the units at one temperature."""
+        """Parameters of the units at one temperature."""
         if beta != self._last[0]:
             ends = zip(self.machine.units, self.base, self.machine.par, strict=True)
             par = [unit.between(start, end, beta) for unit, start, end in ends]
@@ -166,10 +165,10 @@ class Path:
     def step(
         self, before: float, beta: float, states: States, summed: range, rng: Stream
     ) -> tuple[Array, States]:
-        """What the step from ``before`` to ``beta`` adds to the log weight of each chain.
+        """Return the change of the log weights from ``before`` to ``beta``, and new states.
 
-        And the states of all layers after a sweep at ``beta``, in which the layers ``summed``
-        are drawn first.
+        The states are those of all layers after a sweep at ``beta``, in which the layers
+        ``summed`` are drawn first.
         """
         machine, units, states = self.machine, self.machine.units, list(states)
         kept = machine.even if summed == machine.odd else machine.odd

@@ -1,8 +1,8 @@
-"""Columns that are not known: their mean field, and draws of them given the others.
+"""Draws of missing entries given the observed ones, and of visible rows of a stack.
 
-A *stack* is a list of machines, the lowest first, of which the hidden layer of one is the
-visible layer of the next: an RBM alone, or a deep belief network. Its distribution is that
-of the top machine, passed down through p(x_l | x_{l+1}) of the others.
+A *stack* is a list of machines, the lowest first; each has the hidden layer of the one below as
+its visible layer. Its distribution is that of the last machine and p(x_l | x_{l+1}) of the
+others.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ._stack import log_weight, propose
 def conditional_draws(
     stack: Sequence[Machine], v: Array, missing: Array, n_sweeps: int, rng: Stream
 ) -> Iterator[tuple[Array, Array]]:
-    """Rows with their missing entries drawn anew at each sweep, given the known ones.
+    """Rows with their missing entries drawn anew at each sweep, given the observed ones.
 
-    A single machine is swept by Gibbs sampling. In a deeper stack the hidden layers below the
-    top are proposed from their recognition distribution, and accepted by Metropolis and
-    Hastings, so that p(missing, hidden | known) is left as it is; then the missing entries are
-    drawn given the layer above.
+    One machine is swept by Gibbs sampling. In a stack of several the hidden layers are proposed
+    from their recognition distribution, and accepted by Metropolis-Hastings, so that
+    p(missing, hidden | observed) is stationary; then the missing entries are drawn given the
+    layer above.
 
     Parameters
     ----------
     stack : sequence of Machine
     v : array of shape (n_rows, n_0)
-        Complete: where the chains start.
+        The start of the chains, without gaps.
     missing : bool array of shape (n_rows, n_0)
     n_sweeps : int
     rng : Stream
@@ -40,7 +40,7 @@ def conditional_draws(
     Yields
     ------
     v, mean : arrays of shape (n_rows, n_0)
-        The rows after a sweep, and the mean that their missing entries were drawn about.
+        The rows after a sweep, and the conditional means of their missing entries in the draw.
     """
     bottom = stack[0]
     states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
@@ -65,7 +65,7 @@ def conditional_draws(
 
 
 def pass_down(stack: Sequence[Machine], states: Array, rng: Stream) -> Array:
-    """Draw the visible layer of a stack, given the visible layer of its top machine."""
+    """Draw the visible layer of a stack, given that of its last machine, (n_rows, n_0)."""
     for machine in reversed(stack[:-1]):
         states = machine.sample([0], [None, states], rng)[0]
     return states

@@ -1,4 +1,4 @@
-"""Means of weights that are known by their logarithms, and how far to trust them."""
+"""Means of importance weights that are given as logarithms, and their standard errors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number known from independent weights.
+    """An estimate from independent importance weights.
 
     Attributes
     ----------
     value : float
     standard_error : float
-        From the spread of the weights (the delta method). Weights of very unequal size, of
-        which the sample may have missed the largest, make it too small.
+        From the variance of the weights, by the delta method. Too small if the weights are very
+        unequal, since the largest may not be among those drawn.
     effective_size : float
-        How many equal weights would be as good: (sum w)^2 / sum w^2, at most ``n_chains``.
+        Effective sample size: (sum w)^2 / sum w^2, at most ``n_chains``.
     n_chains : int
     """
 
@@ -30,7 +30,7 @@ class Estimate:
 
 
 def log_mean_exp(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log of the mean of weights along the last axis, its standard error and effective size.
+    """Log of the mean weight along the last axis, its standard error and effective size.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def log_mean_exp(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def estimate(log_start: float, log_weights: np.ndarray, sign: int) -> Estimate:
-    """log Z from that of the base: ``sign`` is 1 on the way up and -1 on the way down."""
+    """log Z from that of the base: ``sign`` is 1 if forward and -1 if reverse."""
     value, error, size = log_mean_exp(log_weights)
     return Estimate(
         log_start + sign * float(value), float(error), float(size), len(log_weights)

@@ -1,10 +1,10 @@
-"""The partition function by summing over all states that can be listed.
+"""The partition function by enumeration.
 
-Given the layers of one parity, the other is summed out by a formula, so that only one has to
-be enumerated. Or the real-valued columns of all layers are integrated out together, which are
-normal given all others. A state is a number whose digits are the states of the variables. The
-field of a layer that is summed out is a sum over digits: those of the low digits are computed
-once, and each value of the high ones adds the same vector to all of them.
+Given the layers of one parity, the others are summed out by a formula, so that only one parity
+is enumerated. Or the real-valued columns of all layers, which are normal given all others, are
+integrated out together. A state is a number whose digits are the states of the variables. The
+field of a layer that is summed out is a sum over digits: the terms of the low digits are
+computed once, and each value of the high ones adds one vector to all of them.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .._array_api import Array, device, namespace, to_numpy
 from ..machine import Machine, States
 from ..units import Variable
 
-# What one pass works on. More would leave the cache, and less would be mostly calls.
+# Size of a block of states: larger ones do not fit the processor's cache.
 _BLOCK_BYTES = 2**19
 _BLOCK_STATES = 2**16
 
 
 def enumerable(machine: Machine) -> tuple[range | None, float]:
-    """Layers to enumerate, and their size: log2 of the number of states of their variables.
+    """Layers to enumerate, and log2 of the number of states of their variables.
 
     The parity with the fewest states of those that can be listed; or all layers, with the
-    real-valued columns integrated out. ``None`` where neither is possible.
+    real-valued columns integrated out. ``None`` if neither is possible.
     """
     layers, fewest = None, 0.0
     parities = [x for x in (machine.odd, machine.even) if _n_others(machine, x) == 0]
@@ -43,23 +43,23 @@ def enumerable(machine: Machine) -> tuple[range | None, float]:
 def exact_log_partition(
     machine: Machine, *, max_units: int = 25, block_bytes: int = _BLOCK_BYTES
 ) -> float:
-    """Log of the partition function, to rounding, in float64.
+    """Log of the partition function, exact up to rounding, in float64.
 
     Parameters
     ----------
     machine : Machine
-        The states of the even layers, or of the odd ones, can be listed, and are no more than
-        those of ``max_units`` units of two states; or all columns that are not listed are
-        normal, given those that are.
+        The states of the even or of the odd layers can be listed, and are no more than those of
+        ``max_units`` units of two states; or all columns that cannot be listed are normal given
+        the others.
     max_units : int
         Each unit more doubles the time.
     block_bytes : int
-        About how much memory the fields of one pass take.
+        Approximate memory for the fields of one block.
     """
     machine = machine.map(lambda x: namespace(x).astype(x, namespace(x).float64))
     layers, size = enumerable(machine)
     if layers is None or size > max_units:
-        raise ValueError(_refusal(machine, max_units))
+        raise ValueError(_not_enumerable(machine, max_units))
     total = _Sum()
     whole = layers == range(len(machine.par))
     for logs in (_normal if whole else _independent)(machine, layers, block_bytes):
@@ -97,23 +97,23 @@ def _independent(machine: Machine, layers: range, block_bytes: int) -> Iterator[
 def _normal(machine: Machine, layers: range, block_bytes: int) -> Iterator[Array]:
     """Log of the integral over all columns that are not listed, for all states of the others.
 
-    That of exp(-x A x' / 2 + field x'), over the columns x of all layers side by side.
+    The integrand is exp(-x A x' / 2 + field x'), with the columns x of all layers side by side.
     """
     ends = np.cumsum([0, *(par.shape[1] for par in machine.par)])
     A = np.zeros((ends[-1], ends[-1]))
-    free = np.ones(ends[-1], dtype=bool)
+    unlisted = np.ones(ends[-1], dtype=bool)
     for layer, curvature in enumerate(machine.curvatures()):
         here = slice(ends[layer], ends[layer + 1])
         if curvature is not None:
             A[here, here] = np.diag(to_numpy(curvature))
         for variable in _variables(machine, layer):
-            free[ends[layer] + variable.columns] = False
+            unlisted[ends[layer] + variable.columns] = False
         if layer < len(machine.W):
             above = slice(ends[layer + 1], ends[layer + 2])
             A[here, above] = -to_numpy(machine.W[layer])
             A[above, here] = A[here, above].T
     try:
-        root = np.linalg.cholesky(A[np.ix_(free, free)])
+        root = np.linalg.cholesky(A[np.ix_(unlisted, unlisted)])
     except np.linalg.LinAlgError:
         raise ValueError(
             "machine has no partition function: its weights between real-valued layers are "
@@ -125,9 +125,9 @@ def _normal(machine: Machine, layers: range, block_bytes: int) -> Iterator[Array
     for begin in range(0, n_states, n_block):
         states = table(np.arange(begin, min(begin + n_block, n_states)))
         theta = [to_numpy(machine.field(layer, states)) for layer in layers]
-        theta = np.concatenate(theta, axis=1)[:, free]
+        theta = np.concatenate(theta, axis=1)[:, unlisted]
         z = solve_triangular(root, theta.T, lower=True)
-        # Columns that are not listed are 0 here, and have no energy.
+        # Columns that are not listed are 0 here, and their energy is 0.
         yield 0.5 * np.sum(z * z, axis=0) + constant - to_numpy(machine.energy(states))
 
 
@@ -152,7 +152,7 @@ class _Table:
 
 
 class _Sum:
-    """Log of a sum of exponentials, one block after the other."""
+    """Log of a sum of exponentials that are added in blocks."""
 
     def __init__(self) -> None:
         self.top, self.sum = -math.inf, 0.0
@@ -174,7 +174,7 @@ def _variables(machine: Machine, layer: int) -> list[Variable]:
 
 
 def _n_others(machine: Machine, layers: Sequence[int]) -> int:
-    """How many columns of ``layers`` have states that cannot be listed."""
+    """The number of columns of ``layers`` whose states cannot be listed."""
     listed = sum(len(x.columns) for layer in layers for x in _variables(machine, layer))
     return _count(machine, layers) - listed
 
@@ -193,7 +193,7 @@ def _size(machine: Machine, layers: Sequence[int]) -> float:
 
 
 def _first(sizes: Sequence[int], most: int) -> list[int]:
-    """As many of the first ``sizes`` as have a product of at most ``most``."""
+    """The first ``sizes``, as many as have a product of at most ``most``."""
     found: list[int] = []
     for size in sizes:
         if math.prod(found) * size > most:
@@ -203,7 +203,7 @@ def _first(sizes: Sequence[int], most: int) -> list[int]:
 
 
 def _n_fit(machine: Machine, layers: Sequence[int], block_bytes: int) -> int:
-    """For how many states the fields of ``layers`` are computed together."""
+    """The number of states for which the fields of ``layers`` are computed together."""
     width = max(machine.par[layer].shape[1] for layer in layers)
     return min(max(block_bytes // (8 * width), 1), _BLOCK_STATES)
 
@@ -212,7 +212,7 @@ def _count(machine: Machine, layers: range) -> int:
     return sum(machine.par[layer].shape[1] for layer in layers)
 
 
-def _refusal(machine: Machine, max_units: int) -> str:
+def _not_enumerable(machine: Machine, max_units: int) -> str:
     sizes = " and ".join(
         f"{_count(machine, parity)} {name} "
         f"({', '.join(machine.units[layer].name for layer in parity)})"

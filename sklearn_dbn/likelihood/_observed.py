@@ -1,13 +1,12 @@
-"""Probability of the known entries of rows, the others summed out.
+"""Probability of the observed entries of rows, the missing ones summed out.
 
-Given the hidden layers that it is joined to, a visible unit is independent of the others, so
-that the unknown ones are summed out by a formula. What is left is a sum over hidden layers h,
-by importance sampling::
+Given the layer above, visible units are independent of each other, so that the missing entries
+are summed out by a formula. The sum over hidden layers h is by importance sampling::
 
-    log p(known) = log mean_s p(known, h_s) / q(h_s)
+    log p(observed) = log mean_s p(observed, h_s) / q(h_s)
 
 q is the mixture of the posteriors p(h | v_t) of complete rows v_t, in which a chain has drawn
-the unknown entries given the known ones (mixture importance sampling: Owen, Zhou 2000,
+the missing entries given the observed ones (mixture importance sampling: Owen, Zhou 2000,
 doi:10.1080/01621459.2000.10473909). The posterior of one completed row would be too narrow.
 All rows share their random numbers, so that the result of a row depends on that row alone.
 """
@@ -20,24 +19,24 @@ import numpy as np
 
 from .._array_api import Array, namespace, to_numpy
 from .._random import Stream
-from ..machine import Machine, States, settle
+from ..machine import Machine, States, mean_field_sweeps
 from ._estimates import log_mean_exp
-from ._stack import MEAN_FIELD_SWEEPS, CommonStream, drawn_by, walk
+from ._stack import MEAN_FIELD_SWEEPS, CommonStream, draw_with, upward_pass
 
-# Sweeps in which the chain of a row forgets where it started.
+# Sweeps before the chain of a row is used.
 _BURN_IN = 20
 
 
-def log_weights_of_known(
+def log_weights_of_observed(
     machines: Sequence[Machine], v: Array, n_samples: int, seed: int
 ) -> np.ndarray:
-    """log p(known, h) Z - log q(h) of ``n_samples`` draws for each row.
+    """log p(observed, h) Z - log q(h) of ``n_samples`` draws for each row.
 
     Parameters
     ----------
     machines : sequence of Machine, the lowest first
     v : array of shape (n_rows, n_0)
-        NaN for what is unknown.
+        NaN for missing entries.
     n_samples : int
     seed : int
 
@@ -46,24 +45,24 @@ def log_weights_of_known(
     array of shape (n_rows, n_samples), float64
     """
     xp, bottom, rng = namespace(v), machines[0], CommonStream(seed)
-    known = ~xp.isnan(v)
-    x = xp.where(known, v, xp.zeros_like(v))
+    observed = ~xp.isnan(v)
+    x = xp.where(observed, v, xp.zeros_like(v))
     posteriors, draws = [], []
-    for received, hidden in _posteriors(bottom, x, known, n_samples, rng):
-        posteriors.append(received)
+    for layer_input, hidden in _posteriors(bottom, x, observed, n_samples, rng):
+        posteriors.append(layer_input)
         draws.append(hidden)
     log_q = _log_mixture(bottom, posteriors, draws)
     weights = np.empty((v.shape[0], n_samples))
     for sample, hidden in enumerate(draws):
-        received = bottom.from_above(0, hidden[1])
-        # Unknown entries are 0, where the energy of a unit is 0.
-        log_p = xp.sum(received * x, axis=-1) - bottom.units[0].energy(x, bottom.par[0])
-        field = received + bottom.par[0][0, :]
-        log_p -= bottom.units[0].log_partition(field, bottom.par[0], known)
+        layer_input = bottom.from_above(0, hidden[1])
+        # Missing entries are set to 0, where the energy of a unit is 0.
+        log_p = xp.sum(layer_input * x, axis=-1) - bottom.units[0].energy(x, bottom.par[0])
+        field = layer_input + bottom.par[0][0, :]
+        log_p -= bottom.units[0].log_partition(field, bottom.par[0], observed)
         log_p = xp.astype(log_p, xp.float64)
         if len(machines) > 1:
-            # Above, the layer is given, as a row of data is to a stack.
-            _, upper = walk(machines[1:], hidden[1], None, drawn_by(rng))
+            # The first hidden layer is a complete row of the stack above it.
+            _, upper = upward_pass(machines[1:], hidden[1], None, draw_with(rng))
             weights[:, sample] = to_numpy(log_p + upper)
         else:
             free = bottom.free_energy(hidden, summed=bottom.even)
@@ -72,34 +71,34 @@ def log_weights_of_known(
 
 
 def _posteriors(
-    machine: Machine, x: Array, known: Array, n_samples: int, rng: Stream
+    machine: Machine, x: Array, observed: Array, n_samples: int, rng: Stream
 ) -> list[tuple[States, States]]:
-    """What the odd layers receive in completed rows, and a draw of them from that.
+    """`Machine.input` of the odd layers in completed rows, and a draw of these layers.
 
-    The draw that the chain goes on with is another one: the mixture is then independent of the
-    draws, and the mean of the weights is that of all hidden states.
+    The chain continues with another draw, so that the mixture is independent of the returned
+    draws: otherwise the mean of the weights would be biased.
     """
     xp, unit, par = namespace(x), machine.units[0], machine.par[0]
     start = machine.means([0], [None, machine.neutral(1)])[0]
-    v, found = xp.where(known, x, start), []
+    v, found = xp.where(observed, x, start), []
     for sweep in range(_BURN_IN + n_samples):
-        states, _ = settle(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))
-        received: States = [None] * len(states)
+        states, _ = mean_field_sweeps(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))
+        layer_input: States = [None] * len(states)
         for layer in machine.odd:
-            received[layer] = machine.input(layer, states)
+            layer_input[layer] = machine.input(layer, states)
         if sweep >= _BURN_IN:
-            found.append((received, _drawn(machine, received, rng)))
-        h = _drawn(machine, received, rng)
+            found.append((layer_input, _drawn(machine, layer_input, rng)))
+        h = _drawn(machine, layer_input, rng)
         field = machine.from_above(0, h[1]) + par[0, :]
-        v = xp.where(known, x, unit.sample(field, par, rng))
+        v = xp.where(observed, x, unit.sample(field, par, rng))
     return found
 
 
-def _drawn(machine: Machine, received: States, rng: Stream) -> States:
-    drawn: States = [None] * len(received)
+def _drawn(machine: Machine, layer_input: States, rng: Stream) -> States:
+    drawn: States = [None] * len(layer_input)
     for layer in machine.odd:
         par = machine.par[layer]
-        field = received[layer] + par[0, :]
+        field = layer_input[layer] + par[0, :]
         drawn[layer] = machine.units[layer].sample(field, par, rng)
     return drawn
 
@@ -110,12 +109,12 @@ def _log_mixture(machine: Machine, posteriors: list[States], draws: list[States]
     for layer in machine.odd:
         unit = machine.units[layer]
         par = to_numpy(machine.par[layer]).astype(np.float64)
-        h, received = (
+        h, layer_input = (
             np.stack([to_numpy(x[layer]) for x in states], axis=1).astype(np.float64)
             for states in (draws, posteriors)
         )
-        log_z = unit.log_partition(received + par[0, :], par)
-        log_q = log_q + h @ received.swapaxes(1, 2) - log_z[:, None, :]
+        log_z = unit.log_partition(layer_input + par[0, :], par)
+        log_q = log_q + h @ layer_input.swapaxes(1, 2) - log_z[:, None, :]
         energy = unit.energy(h.reshape(-1, h.shape[-1]), par)
         log_base = log_base - energy.reshape(h.shape[:2])
     log_mean, _, _ = log_mean_exp(log_q)

@@ -1,4 +1,4 @@
-"""The partition function, by the best means there are."""
+"""The partition function, by enumeration or by annealed importance sampling."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..samplers import independent
 from ._annealing import anneal, base_rates, equilibrate, log_partition_of_base
 from ._estimates import Estimate, estimate
 from ._exact import enumerable, exact_log_partition
-from ._temperatures import place
+from ._temperatures import place_temperatures
 
 METHODS = ("auto", "exact", "ais")
 
-# Up to here an exact sum takes less time than annealing.
+# Up to this many units enumeration takes less time than annealing.
 _QUICKLY_ENUMERATED = 20
-# In nats: a disagreement that is certain and of no consequence.
+# A difference of the two estimates, in nats, that does not matter even if it is significant.
 _TOLERANCE = 0.05
-# Of the runs that tell which parity to sum out.
+# Of the pilot runs that decide which parity to sum out.
 _PILOT_TEMPERATURES, _PILOT_CHAINS = 100, 50
 
 
@@ -37,16 +37,15 @@ class LogPartition:
     Attributes
     ----------
     value : float
-        Of a way up and a way down, their mean.
+        The mean of the forward and the reverse estimate, if there are both.
     standard_error : float
         0 if ``method`` is "exact".
     interval : tuple of float
         Lowest and highest value within three standard errors of any estimate.
     method : {"exact", "ais"}
     forward, reverse : Estimate or None
-        From chains on their way up from units without neighbours, which on average gives too
-        little, and from chains on their way down from the model, which gives too much. The
-        latter is ``None`` if no states of the model were known.
+        By forward annealing, on average too low, and by reverse annealing, on average too high.
+        ``reverse`` is ``None`` without states of the machine to start from.
     """
 
     value: float
@@ -57,10 +56,10 @@ class LogPartition:
     reverse: Estimate | None = None
 
     def plus(self, constant: float) -> LogPartition:
-        """That of a machine whose energy is less by ``constant``."""
-        ways = (self.forward, self.reverse)
+        """The result for a machine whose energy is lower by ``constant``."""
         forward, reverse = (
-            None if way is None else replace(way, value=way.value + constant) for way in ways
+            None if found is None else replace(found, value=found.value + constant)
+            for found in (self.forward, self.reverse)
         )
         return replace(
             self,
@@ -83,34 +82,34 @@ def log_partition(
     n_chains: int = 100,
     summed: range | None = None,
 ) -> LogPartition:
-    """Log of the partition function of a machine, with an interval.
+    """Log of the partition function of a machine, in nats, with an interval.
 
     Parameters
     ----------
     machine : Machine
     base : list of arrays of shape (n_par, n_l), default=None
-        Parameters of the units to anneal from, as `base_rates` makes them; ``None`` stands for
-        the machine's own. Nearer to the model is better.
+        Parameters of the base, as `base_rates` returns them; those of the machine for ``None``.
+        The closer to the machine's distribution, the better.
     method : {"auto", "exact", "ais"}, default="auto"
         "exact" sums over all states of the even or the odd layers, up to 25 units; "ais"
         anneals. "auto" is exact up to 20 units.
     rng : Stream
     states : list of arrays of shape (n_rows, n_l) or callable, default=None
-        Where the way down starts: states of the even layers from the model, such as those of
-        `population`, or from near it, such as rows of the data; ``None`` for a layer not known.
-        A callable gives them where they are needed. Without any there is only a way up, and
-        nothing to show what its chains have missed. What the two ways both miss does not show
-        either: the more of the model the states cover, the better.
+        The start of reverse annealing: states of the even layers drawn from the machine, such
+        as those of `population`, or similar to these, such as rows of the data; ``None`` for an
+        unknown layer. A callable that returns them is called only if they are needed. Without
+        states annealing is forward only, and modes that its chains do not reach are not
+        noticed; nor are those that neither forward nor reverse chains reach.
     n_sweeps : int, default=100
-        How often ``states`` are redrawn before they are used.
+        Sweeps of ``states`` before reverse annealing.
     betas : "auto", int or array of shape (n_betas,), default="auto"
-        Temperatures rising from 0 to 1, the number of such evenly spaced, or "auto" to have
-        `place` choose both.
+        Temperatures increasing from 0 to 1, or the number of evenly spaced ones, or "auto" for
+        `place_temperatures`.
     n_chains : int, default=100
-        Chains on the way up; on the way down there is one for each row of ``states``.
+        Forward chains; there is one reverse chain for each row of ``states``.
     summed : range, default=None
         The layers to sum out, ``machine.odd`` or ``machine.even``. By default the odd ones
-        with one hidden layer; with several, short runs tell which leave less variance.
+        with one hidden layer; with several, those that give less variance in short runs.
     """
     if method not in METHODS:
         raise ValueError(f"method={shown(method)} is unknown; use one of {', '.join(METHODS)}.")
@@ -131,14 +130,14 @@ def log_partition(
     states = states() if callable(states) else states
     chains = equilibrate(machine, states, n_sweeps, rng)
     reverse = estimate(start, anneal(machine, base, betas[::-1], chains, rng, summed), -1)
-    apart = abs(forward.value - reverse.value)
+    difference = abs(forward.value - reverse.value)
     error = math.hypot(forward.standard_error, reverse.standard_error)
-    if not apart <= 3 * error + _TOLERANCE:
+    if not difference <= 3 * error + _TOLERANCE:
         warnings.warn(
-            f"log_partition is {forward.value:.2f} on the way up and {reverse.value:.2f} on "
-            f"the way down, with a standard error of {error:.2f}; use more temperatures "
-            "(betas), more chains or more sweeps, or a model that mixes better, such as one "
-            "trained with tempering.",
+            f"log_partition is {forward.value:.2f} by forward and {reverse.value:.2f} by "
+            f"reverse annealing, with a standard error of the difference of {error:.2f}; use "
+            "more temperatures (betas), more chains or more sweeps, or train with "
+            "sampler='tempering'.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -157,13 +156,13 @@ def _parity_of_less_variance(machine: Machine, base: Sequence[Array], rng: Strea
 
 
 def _combined(forward: Estimate, reverse: Estimate | None) -> LogPartition:
-    ways = [forward] if reverse is None else [forward, reverse]
+    found = [forward] if reverse is None else [forward, reverse]
     return LogPartition(
-        sum(way.value for way in ways) / len(ways),
-        math.hypot(*(way.standard_error for way in ways)) / len(ways),
+        sum(x.value for x in found) / len(found),
+        math.hypot(*(x.standard_error for x in found)) / len(found),
         (
-            min(way.value - 3 * way.standard_error for way in ways),
-            max(way.value + 3 * way.standard_error for way in ways),
+            min(x.value - 3 * x.standard_error for x in found),
+            max(x.value + 3 * x.standard_error for x in found),
         ),
         "ais",
         forward,
@@ -183,14 +182,14 @@ def _temperatures(
             raise ValueError(
                 f'betas={shown(betas)} is unknown; use "auto", a number or an array.'
             )
-        return place(machine, base, rng, summed=summed)
+        return place_temperatures(machine, base, rng, summed=summed)
     if isinstance(betas, Integral):
         if betas < 2:
             raise ValueError(f"betas={shown(betas)} is too few; use at least 2 temperatures.")
         return np.linspace(0, 1, int(betas))
     betas = np.asarray(betas, dtype=np.float64)
-    rising = betas.ndim == 1 and len(betas) > 1 and bool(np.all(np.diff(betas) > 0))
-    if not rising or betas[0] != 0 or betas[-1] != 1:
+    increasing = betas.ndim == 1 and len(betas) > 1 and bool(np.all(np.diff(betas) > 0))
+    if not increasing or betas[0] != 0 or betas[-1] != 1:
         raise ValueError(
             f"betas must rise from 0 to 1, got {np.array2string(betas, threshold=6)}; sort the "
             "temperatures and add both ends."

@@ -1,14 +1,14 @@
-"""Independent draws from a machine: a population of chains that is annealed and resampled.
+"""Draws from a machine: a population of chains that is annealed and resampled.
 
 Population annealing (Hukushima, Iba 2003, doi:10.1063/1.1632130; Machta 2010,
-doi:10.1103/PhysRevE.82.026704): chains start from units without neighbours, and follow the
-temperatures to the model, with the weights of annealed importance sampling. Where the weights
+doi:10.1103/PhysRevE.82.026704): chains start from the base and are annealed
+to the machine, with the importance weights of annealed importance sampling. When the weights
 have become unequal, chains are copied or dropped in proportion to them. So each mode of the
-model gets its share of the chains, which chains that were started in modes of their own, and
-never leave them, do not tell.
+distribution gets its share of the chains; chains that never leave the mode that they were
+started in do not have these shares.
 
 The base has the means of the data in the hidden layers too: the share of a mode then hardly
-changes on the way, and few chains have to be copied. See docs/decisions/samples.md.
+changes with the temperature, and few chains are copied. See docs/decisions/samples.md.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ..machine import Machine, States
 from ..samplers import independent
 from ._annealing import Path
 
-# Resampled once the weights are worth less than this share of the chains.
-EQUAL_ENOUGH = 0.5
-# Fewer chains could not tell how the weights spread.
+# Chains are resampled when the effective sample size is below this share of their number.
+RESAMPLED_BELOW = 0.5
+# With fewer chains the effective sample size is too inaccurate.
 _FEWEST = 10
 
 
 def population(
     machine: Machine, base: Sequence[Array], n_rows: int, n_steps: int, rng: Stream
 ) -> States:
-    """States of all layers of ``n_rows`` chains, distributed as the model has them.
+    """Draw states of all layers of ``machine``, by population annealing.
 
     Parameters
     ----------
     machine : Machine
     base : list of arrays of shape (n_par, n_l)
-        Parameters of the units at beta = 0, as `base_rates` makes them.
+        Parameters of the base, as `base_rates` returns them.
     n_rows : int
     n_steps : int
         Temperatures, evenly spaced, with a sweep at each; 0 draws from the base.
@@ -58,17 +58,17 @@ def population(
         log_weight += to_numpy(change)
         weight = np.exp(log_weight - log_weight.max())
         size = weight.sum() ** 2 / (weight * weight).sum()
-        if size < EQUAL_ENOUGH * n_chains or step == n_steps:
+        if size < RESAMPLED_BELOW * n_chains or step == n_steps:
             chosen = resample(weight, rng)
             states = [take(x, chosen) for x in states]
             log_weight[:] = 0.0
-    # Copies are neighbours, and the first rows would hold too many of them.
+    # Copies of a chain are in successive rows, so that the first rows would hold too many.
     order = rng.permutation(n_chains)[:n_rows]
     return [take(x, order) for x in states]
 
 
 def resample(weight: np.ndarray, rng: Stream) -> np.ndarray:
-    """As many indices as weights, each as often as its weight says but for rounding."""
+    """Indices, (n_chains,), each as often as its share of ``weight`` up to rounding."""
     n = len(weight)
     ends = np.cumsum(weight)
     places = (rng.uniform(1) + np.arange(n)) * (ends[-1] / n)

@@ -1,4 +1,4 @@
-"""Log-likelihood of rows, complete or with unknown entries, under a stack of machines."""
+"""Log-likelihood of rows, complete or with gaps, under a stack of machines."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from .._array_api import Array, namespace, take, to_numpy
 from ..machine import Machine
 from ._estimates import log_mean_exp
-from ._observed import log_weights_of_known
+from ._observed import log_weights_of_observed
 from ._stack import log_weights
 
-# What the states of a layer, or the draws of some rows with gaps, may take.
+# Approximate memory for the states of a layer, or for the draws of some rows with gaps.
 _BLOCK_BYTES = 2**24
 
 
 @dataclass(frozen=True)
 class LogProbability:
-    """log p of the known entries of each row.
+    """log p of the observed entries of each row, in nats.
 
     Attributes
     ----------
     value : array of shape (n_rows,)
-        Estimate from the mean of the weights, on average a little too low. Exact for complete
-        rows and a single machine with one hidden layer.
+        Estimate from the mean of the importance weights, on average slightly too low. Exact for
+        complete rows and one machine with one hidden layer.
     bound : array of shape (n_rows,)
-        Mean of the log weights, lower than that.
+        Mean of the log weights, which is lower.
     standard_error : array of shape (n_rows,)
-        Of ``value``, from the draws alone: log Z comes on top, the same for all rows. The rows
-        share their draws, so that these errors do not average out over rows.
+        Of ``value``, from the draws alone: that of log Z, the same for all rows, is not in it.
+        The rows share their draws, so that these errors do not average out over rows.
     """
 
     value: np.ndarray
@@ -41,13 +41,13 @@ class LogProbability:
 def log_probability(
     machines: Sequence[Machine], v: Array, log_z: float, n_samples: int = 100, seed: int = 0
 ) -> LogProbability:
-    """log p of the known entries of each row under a stack of machines.
+    """log p of the observed entries of each row under a stack of machines.
 
     Parameters
     ----------
     machines : sequence of Machine, the lowest first
     v : array of shape (n_rows, n_0)
-        NaN for what is not known.
+        NaN for missing entries.
     log_z : float
         Log of the partition function of the last machine.
     n_samples : int
@@ -67,7 +67,7 @@ def log_probability(
     if exact:
         found.standard_error[~gaps] = 0.0
     for rows in _blocks(np.flatnonzero(gaps), n_samples * (width + 8 * n_samples)):
-        weights = log_weights_of_known(machines, take(v, rows), n_samples, seed)
+        weights = log_weights_of_observed(machines, take(v, rows), n_samples, seed)
         _put(found, rows, weights - log_z)
     return found
 

@@ -1,14 +1,15 @@
-"""Probability of data under a deep belief network, a stack of machines.
+"""Probability of rows under a deep belief network, a stack of machines.
 
-The top machine models its own visible layer, and each machine below it the layer beneath given
-the layer above::
+The last machine has the joint distribution of its layers; each machine below it has the
+distribution of its visible layer given its hidden one::
 
     p(v, h_1, .., h_m) = p(v | h_1) p(h_1 | h_2) .. p_top(h_m, ..)
 
-The layers above ``v`` are drawn from factorial posteriors q, upwards, and weighted with p / q.
-The mean of the log weights is a lower bound of log p(v) (Hinton, Osindero, Teh 2006,
-doi:10.1162/neco.2006.18.7.1527); the log of their mean estimates it, from below on average, and
-comes to it with more draws (Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519).
+The layers above ``v`` are drawn from factorial posteriors q, from the lowest up, and their
+importance weight is p / q. The mean of the log weights is a lower bound of log p(v) (Hinton,
+Osindero, Teh 2006, doi:10.1162/neco.2006.18.7.1527); the log of their mean is on average lower
+than log p(v), and converges to it with more draws (Burda, Grosse, Salakhutdinov 2016,
+arXiv:1509.00519).
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 
 from .._array_api import Array, device, namespace, sigmoid, to_numpy
 from .._random import Stream
-from ..machine import Machine, States, settle
+from ..machine import Machine, States, mean_field_sweeps
 
-# From a machine, a layer of it and what the layer receives to its states.
+# A function of a machine, a layer and its `Machine.input` that returns states of the layer.
 Choice = Callable[[Machine, int, Array], Array]
 
 _BLOCK_BYTES = 2**24
@@ -32,12 +33,12 @@ MEAN_FIELD_SWEEPS = 10
 class CommonStream(Stream):
     """A stream that gives all rows of an array the same random numbers.
 
-    What is drawn for a row then depends on that row and on none beside it.
+    The draws for a row then do not depend on the other rows.
     """
 
     def bernoulli(self, p: Array) -> Array:
         xp = namespace(p)
-        # Without the levels of `Stream`: the weights divide by this probability.
+        # Not rounded to the levels of `Stream`, as the weights divide by this probability.
         u = self._generator.random((1, p.shape[-1]))
         return xp.astype(xp.asarray(u.astype(_numpy_dtype(p)), device=device(p)) < p, p.dtype)
 
@@ -64,18 +65,18 @@ def log_weights(
 ) -> np.ndarray:
     """log p(v, h) Z - log q(h | v) for draws h of the layers above each row of ``v``.
 
-    Equal seeds give equal draws, and each row is drawn for as if it were alone.
+    Equal seeds give equal draws, which do not depend on the other rows.
 
     Parameters
     ----------
     machines : sequence of Machine, the lowest first
         All but the last have two layers.
     v : array of shape (n_rows, n_0)
-        Taken as it is: grey levels stay grey levels.
+        No bits are drawn of grey levels.
     n_samples : int
     seed : int
     block_bytes : int
-        About how much memory the states of a layer may take.
+        Approximate memory for the states of a layer.
 
     Returns
     -------
@@ -87,12 +88,12 @@ def log_weights(
     size = max(1, block_bytes // (8 * width))
     for begin in range(0, n_rows, size):
         rows = slice(begin, min(begin + size, n_rows))
-        draw = drawn_by(CommonStream(seed))
-        # The draws differ from here on; the first product is the same for all of them.
-        received = machines[0].input(1, [v[rows, :], None]) if machines[1:] else None
+        draw = draw_with(CommonStream(seed))
+        # The first product is the same for all draws.
+        layer_input = machines[0].input(1, [v[rows, :], None]) if machines[1:] else None
         posterior = None if machines[1:] else _posterior(machines[0], v[rows, :])
         for sample in range(n_samples):
-            _, weight = walk(machines, v[rows, :], received, draw, posterior)
+            _, weight = upward_pass(machines, v[rows, :], layer_input, draw, posterior)
             weights[rows, sample] = to_numpy(weight)
     return weights
 
@@ -106,75 +107,77 @@ def propose(machines: Sequence[Machine], v: Array, rng: Stream) -> States:
         The hidden layer of each machine but the last, from the lowest up, then the even layers
         of the last above its visible one.
     """
-    return walk(machines, v, None, drawn_by(rng))[0]
+    return upward_pass(machines, v, None, draw_with(rng))[0]
 
 
 def log_weight(machines: Sequence[Machine], v: Array, hidden: States) -> Array:
-    """log p(v, h) Z - log q(h | v) of each row for given layers ``hidden``, as in `propose`.
+    """log p(v, h) Z - log q(h | v) of each row for the layers ``hidden`` of `propose`.
 
     Returns
     -------
     array of shape (n_rows,), float64
     """
     given = iter(hidden)
-    return walk(machines, v, None, lambda machine, layer, received: next(given))[1]
+    return upward_pass(machines, v, None, lambda machine, layer, layer_input: next(given))[1]
 
 
-def drawn_by(rng: Stream) -> Choice:
-    def draw(machine: Machine, layer: int, received: Array) -> Array:
+def draw_with(rng: Stream) -> Choice:
+    def draw(machine: Machine, layer: int, layer_input: Array) -> Array:
         par = machine.par[layer]
-        return machine.units[layer].sample(received + par[0, :], par, rng)
+        return machine.units[layer].sample(layer_input + par[0, :], par, rng)
 
     return draw
 
 
-def walk(
+def upward_pass(
     machines: Sequence[Machine],
     v: Array,
-    received: Array | None,
+    layer_input: Array | None,
     choose: Choice,
     posterior: list | None = None,
 ) -> tuple[States, Array]:
-    """Go up layer by layer, each as ``choose`` has it; the layers and their log weights.
+    """Return the layers above ``v``, in turn from ``choose``, and their log weights.
 
-    ``received`` is what the first of them receives from ``v``, if that is known, and
-    ``posterior`` what the even layers of the last machine do.
+    ``layer_input`` (that of the first hidden layer) and ``posterior`` (the `_posterior` of the
+    last machine) save time if the caller has them.
     """
     total: Array = 0.0
     hidden: States = []
     x = v
     for machine in machines[:-1]:
-        received = machine.input(1, [x, None]) if received is None else received
-        h = choose(machine, 1, received)
+        layer_input = machine.input(1, [x, None]) if layer_input is None else layer_input
+        h = choose(machine, 1, layer_input)
         total = total + _log_density(machine, 0, x, machine.input(0, [None, h]))
-        total = total - _log_density(machine, 1, h, received)
+        total = total - _log_density(machine, 1, h, layer_input)
         hidden.append(h)
-        x, received = h, None
+        x, layer_input = h, None
     top = machines[-1]
     states: States = [x, *[None] * (len(top.par) - 1)]
-    for layer, received in _posterior(top, x) if posterior is None else posterior:
-        states[layer] = choose(top, layer, received)
-        total = total - _log_density(top, layer, states[layer], received)
+    for layer, layer_input in _posterior(top, x) if posterior is None else posterior:
+        states[layer] = choose(top, layer, layer_input)
+        total = total - _log_density(top, layer, states[layer], layer_input)
         hidden.append(states[layer])
     energy = top.free_energy(states)
     return hidden, total - namespace(energy).astype(energy, namespace(energy).float64)
 
 
 def _posterior(machine: Machine, x: Array) -> list:
-    """The even layers above the visible one, and what they receive in the mean field."""
+    """Each even layer above the visible one, with its `Machine.input` in the mean field."""
     above = machine.even[1:]
-    states, _ = settle(machine, x, MEAN_FIELD_SWEEPS * len(above))
+    states, _ = mean_field_sweeps(machine, x, MEAN_FIELD_SWEEPS * len(above))
     states = machine.means(machine.odd, states)
     return [(layer, machine.input(layer, states)) for layer in above]
 
 
-def _log_density(machine: Machine, layer: int, x: Array, received: Array) -> Array:
-    """log p(x | what the layer receives) of each row, in float64."""
+def _log_density(machine: Machine, layer: int, x: Array, layer_input: Array) -> Array:
+    """log p(x | ``layer_input``) of each row, in float64."""
     xp, unit = namespace(x), machine.units[layer]
-    # The terms are far larger than their sum where units are nearly certain.
-    x, received, par = (xp.astype(y, xp.float64) for y in (x, received, machine.par[layer]))
-    log_z = unit.log_partition(received + par[0, :], par)
-    return xp.sum(received * x, axis=-1) - log_z - unit.energy(x, par)
+    # The terms are much larger than their sum if units are nearly certain.
+    x, layer_input, par = (
+        xp.astype(y, xp.float64) for y in (x, layer_input, machine.par[layer])
+    )
+    log_z = unit.log_partition(layer_input + par[0, :], par)
+    return xp.sum(layer_input * x, axis=-1) - log_z - unit.energy(x, par)
 
 
 def _numpy_dtype(x: Array) -> type:

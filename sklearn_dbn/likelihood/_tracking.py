@@ -1,11 +1,11 @@
-"""log Z of a machine that is being trained, followed from pass to pass.
+"""log Z of a machine that is being trained, updated after each pass.
 
-A population of chains moves with the machine. From one machine to the next its weights grow by
-exp(F_old(v) - F_new(v)), whose mean is Z_new / Z_old, and Gibbs sweeps under the new machine
-leave them as they are; chains are copied or dropped where the weights have become unequal
-(Desjardins, Courville, Bengio 2011, On tracking the partition function, NIPS 24). Where the
-machine has moved so far that few chains would have all of the weight, the way is cut into
-steps: the energies between are mixtures of those of both ends, as in annealing.
+A population of chains follows the machine. At a change of the machine the importance weights
+are multiplied by exp(F_old(v) - F_new(v)), whose mean is Z_new / Z_old. Gibbs sweeps of the new
+machine do not change them. Chains are copied or dropped when the weights have become unequal
+(Desjardins, Courville, Bengio 2011, On tracking the partition function, NIPS 24). A change
+after which few chains would have all of the weight is divided into steps: the energies between
+are mixtures of those of both ends, as in annealing.
 
 The chains start from units without neighbours, of which log Z has a formula.
 """
@@ -24,12 +24,12 @@ from ..machine import Machine, States
 from ..samplers import Chains, gibbs, independent
 from ._annealing import log_partition_of_base
 from ._estimates import log_mean_exp
-from ._population import EQUAL_ENOUGH, resample
+from ._population import RESAMPLED_BELOW, resample
 
-# A step is shortened until the weights that it adds are worth this share of the chains, or it
-# is this share of the way. The next one is tried with the width that gives this standard
-# deviation of their logarithms.
-_ALIKE, _SHORTEST, _SPREAD = 0.9, 1 / 256, 0.3
+# A step is shortened until the effective sample size of its weights is this share of the
+# chains, or until it is this share of the change. The next step is first tried with the width
+# that gives this standard deviation of their logarithms.
+_EQUAL_STEP, _SHORTEST, _DEVIATION = 0.9, 1 / 256, 0.3
 # Sweeps after each step.
 _SWEEPS = 1
 
@@ -43,9 +43,9 @@ class TrackedPartition:
     states : list of arrays of shape (n_chains, n_l)
         Of the even layers.
     log_weight : array of shape (n_chains,), float64
-        Of the chains, since they were last made equal.
+        Log importance weights since the chains were last resampled.
     log_z : float
-        At that time.
+        log Z at that time.
     """
 
     states: States
@@ -66,9 +66,9 @@ class TrackedPartition:
     def follow(
         self, old: Machine, new: Machine, rng: Stream, most: float = math.inf
     ) -> Iterator[Machine]:
-        """Move from the machine ``old`` to ``new``; yields the machine after each step.
+        """Follow the change from ``old`` to ``new``; yields the machine after each step.
 
-        None where more than ``most`` steps are to be expected.
+        Nothing is changed or yielded if more than ``most`` steps are to be expected.
         """
         machine, share, guess = old, 0.0, 1.0
         while share < 1.0:
@@ -78,18 +78,18 @@ class TrackedPartition:
                 after = between(old, new, share + width)
                 gain = free - after.free_energy(self.states)
                 gain = to_numpy(xp.astype(gain, xp.float64))
-                spread = float(gain.std())
-                # The spread grows with the width. One that is not finite tells nothing.
-                reach = _SPREAD / max(spread, 1e-3) if spread < math.inf else 0.0
-                if share == 0.0 and reach * most < width:
+                deviation = float(gain.std())
+                # It grows with the width. If it is not finite, the shortest step is next.
+                growth = _DEVIATION / max(deviation, 1e-3) if deviation < math.inf else 0.0
+                if share == 0.0 and growth * most < width:
                     return
-                if _n_equal(gain) >= _ALIKE * len(gain) or width <= _SHORTEST:
-                    guess = max(width * min(reach, 2.0), _SHORTEST)
+                if _effective_size(gain) >= _EQUAL_STEP * len(gain) or width <= _SHORTEST:
+                    guess = max(width * min(growth, 2.0), _SHORTEST)
                     break
-                guess = max(width * min(reach, 0.7), _SHORTEST)
+                guess = max(width * min(growth, 0.7), _SHORTEST)
             machine, share = after, share + width
             self.log_weight = self.log_weight + gain
-            if _n_equal(self.log_weight) < EQUAL_ENOUGH * len(gain):
+            if _effective_size(self.log_weight) < RESAMPLED_BELOW * len(gain):
                 self.log_z = self.value
                 chosen = resample(np.exp(self.log_weight - self.log_weight.max()), rng)
                 self.states = [None if x is None else take(x, chosen) for x in self.states]
@@ -98,8 +98,8 @@ class TrackedPartition:
             yield machine
 
 
-def _n_equal(log_weight: np.ndarray) -> float:
-    """How many equal weights would be as good."""
+def _effective_size(log_weight: np.ndarray) -> float:
+    """Effective sample size of the chains."""
     weight = np.exp(log_weight - log_weight.max())
     return float(weight.sum() ** 2 / (weight @ weight))
 

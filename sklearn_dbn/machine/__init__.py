@@ -1,5 +1,12 @@
-"""Units joined by weights: energy, sweeps, mean field, and where the distribution exists."""
+"""Machines: energy, sweeps, mean field, and the condition for a distribution to exist."""
 
 from ._machine import Machine, States, Unchanging
-from ._mean_field import MeanField, fill_in, free_energy_bound, mean_field, means_below, settle
+from ._mean_field import (
+    MeanField,
+    fill_in,
+    free_energy_bound,
+    mean_field,
+    mean_field_sweeps,
+    means_below,
+)
 from ._stability import largest_singular

@@ -1,10 +1,10 @@
-"""Units joined by weights: one energy, one block-Gibbs sweep, one set of statistics.
+"""Layers of units joined by weights: energy, conditionals, draws and gradient.
 
-A machine has layers ``0 .. L``, the visible one first, and is joined by ``L`` weight matrices::
+A machine has layers ``0 .. L``, the visible one first, and ``L`` weight matrices between them::
 
     E(x_0, .., x_L) = sum_l E_l(x_l; par_l) - sum_l x_l W_l x_{l+1}'
 
-An RBM is the machine with ``L = 1``. Symbols, here and in everything that trains it:
+An RBM is the machine with ``L = 1``. Symbols, here and in the training:
 
 ======== ====================== ====================================================
 symbol   shape                  meaning
@@ -14,11 +14,11 @@ symbol   shape                  meaning
 ``W_l``  (n_l, n_{l+1})         weights; ``components_`` is ``W_0`` transposed
 ``par_l`` (n_par, n_l)          parameters of the units; ``par_l[0]`` is the bias
                                 (``a`` of the visible layer, ``b`` of the hidden one)
-field    (n_rows, n_l)          bias plus what arrives from the neighbours
+field    (n_rows, n_l)          bias plus the weighted states of the neighbours
 ======== ====================== ====================================================
 
-Layers with an even number are independent given those with an odd one, and the other way
-round: a *sweep* draws all of one parity, then all of the other.
+Even layers are independent given the odd ones, and odd layers given the even ones: a *sweep*
+draws all layers of one parity, then all of the other.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Machine:
         return self.map(lambda x: namespace(x).asarray(x, copy=True))
 
     def map(self, function: Any, *others: Machine) -> Machine:
-        """Apply ``function`` to each parameter array, beside those of ``others``."""
+        """Apply ``function`` to each parameter array, with those of ``others`` as arguments."""
         return replace(
             self,
             par=[function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
@@ -73,28 +73,28 @@ class Machine:
         return [*self.par, *self.W]
 
     def input(self, layer: int, states: States) -> Array:
-        """What layer ``layer`` receives from its neighbours' states."""
+        """The weighted states of the neighbours of ``layer``: its field without the bias."""
         if layer == 0:
             return self.from_above(0, states[1])
-        received = states[layer - 1] @ self.W[layer - 1]
+        weighted = states[layer - 1] @ self.W[layer - 1]
         if layer < len(self.W):
-            received += self.from_above(layer, states[layer + 1])
-        return received
+            weighted += self.from_above(layer, states[layer + 1])
+        return weighted
 
     def from_above(self, layer: int, above: Array) -> Array:
-        """What layer ``layer`` receives from the states of the one above it."""
+        """The part of `input` from the states of the layer above ``layer``."""
         return times_transposed(above, self.W[layer])
 
     def field(self, layer: int, states: States) -> Array:
-        """What layer ``layer`` receives, and its bias."""
+        """The field of ``layer``: its bias plus the weighted states of its neighbours."""
         field = self.input(layer, states)
         field += self.par[layer][0, :]
         return field
 
     def conditionals(self, layers: Sequence[int], states: States) -> tuple[States, States]:
-        """Fill in the conditional means of ``layers``, given the states of the others.
+        """Return states with the conditional means of ``layers``, and the fields of ``layers``.
 
-        And the fields of ``layers``, with ``None`` for the others.
+        The fields of the other layers are ``None``.
         """
         filled, fields = list(states), [None] * len(states)
         for layer in layers:
@@ -103,16 +103,16 @@ class Machine:
         return filled, fields
 
     def means(self, layers: Sequence[int], states: States) -> States:
-        """Fill in the conditional means of ``layers``, given the states of the others."""
+        """Return states with the conditional means of ``layers`` given the other layers."""
         return self.conditionals(layers, states)[0]
 
     def neutral(self, layer: int) -> Array:
-        """Means of a layer whose field is 0, (1, n_l)."""
+        """The means of a layer at the field 0, (1, n_l)."""
         par = self.par[layer]
         return self.units[layer].mean(0 * par[:1, :], par)
 
     def draw(self, layers: Sequence[int], means: States, fields: States, rng: Stream) -> States:
-        """Draw the states of ``layers`` from `conditionals`, whose memory may be used."""
+        """Draw ``layers`` given the results of `conditionals`, which may be overwritten."""
         drawn = list(means)
         for layer in layers:
             drawn[layer] = self.units[layer].sample(
@@ -121,7 +121,7 @@ class Machine:
         return drawn
 
     def sample(self, layers: Sequence[int], states: States, rng: Stream) -> States:
-        """Draw the states of ``layers``, given those of the others."""
+        """Draw ``layers`` given the states of the other layers."""
         drawn = list(states)
         for layer in layers:
             drawn[layer] = self.units[layer].sample(
@@ -142,7 +142,7 @@ class Machine:
     def free_energy(self, states: States, summed: range | None = None) -> Array:
         """-log of the sum over the layers ``summed`` of exp(-E), shape (n_rows,).
 
-        Those are ``odd`` (the default) or ``even``, and their own states are not looked at.
+        ``summed`` is ``odd`` (the default) or ``even``; the states of these are not used.
         For an RBM this is F(v) = E_v(v) - sum_j log_partition(field_j).
         """
         summed = self.odd if summed is None else summed
@@ -164,7 +164,7 @@ class Machine:
     ) -> Machine:
         """Centred derivative of the log-likelihood from weighted rows.
 
-        With ``weight`` summing to 1 over rows of the data and to -1 over rows of the model
+        With ``weight`` summing to 1 over rows of the data and to -1 over the chains
         this is the difference of the two phases, each averaged over its own count; a factor
         on ``weight`` is a factor on the derivative. With
         ``offsets`` mu and lambda (Melchior, Fischer, Wiskott 2016, JMLR 17:99)::
@@ -172,28 +172,28 @@ class Machine:
             dW = <(v - mu)(h - lambda)'>,  da = <v> - dW lambda,  db = <h> - dW' mu
 
         where ``<>`` is the weighted sum. That is the plain gradient when the offsets are 0;
-        for all other offsets it is the gradient of the same likelihood in coordinates in
-        which flipping the bits of the data changes nothing.
+        with others it is the gradient of the same likelihood in coordinates in which flipping
+        the bits of the data changes nothing.
 
-        Centring costs two rows of the product dW, and no pass over the states::
+        Centring costs two more rows of the product dW, and no pass over the states::
 
             dW = <v h'> - mu <h>' - (<v> - <1> mu) lambda'
 
         Parameters
         ----------
         states : list of arrays of shape (n_rows + n_spare, n_l)
-            Used up: two spare rows or more, which are zero in the even layers, take the
-            offsets, and the even layers are weighted where they lie.
+            Overwritten: the even layers are weighted in place, and the offsets are written to
+            two of the spare rows, which must be zero in the even layers.
         weight : array of shape (n_rows,)
         offsets : sequence of arrays of shape (n_l,)
         fields : list of arrays of shape (n_means, n_l) or None
-            Of a layer whose first ``n_means`` rows are conditional means: the fields that these
-            are the means at. ``None`` for a layer of states, or for all.
+            For a layer whose first ``n_means`` rows are conditional means, their fields; else
+            ``None``. ``None`` for all layers if none has means.
 
         Returns
         -------
         Machine
-            The derivative of each parameter, in the place of that parameter.
+            The derivative by each parameter, in the place of that parameter.
         """
         n_rows = weight.shape[0]
         fields = [None] * len(states) if fields is None else fields
@@ -213,7 +213,7 @@ class Machine:
         W = []
         for layer, (below, above) in enumerate(itertools.pairwise(states)):
             W.append(below.T @ above)
-            # dW lambda and dW' mu, without another pass over dW.
+            # dW lambda and dW' mu, without a pass over dW.
             lower, upper = par[layer][0, :], par[layer + 1][0, :]
             lower -= below.T @ (above @ offsets[layer + 1])
             upper -= above.T @ (below @ offsets[layer])
@@ -222,20 +222,20 @@ class Machine:
     def centred(
         self, sums: Machine, total: float, penalty: Sequence[Any], offsets: Sequence[Array]
     ) -> Machine:
-        """`gradient` with ``offsets``, from that of the same rows without.
+        """`gradient` with ``offsets``, from ``sums``, that of the same rows without offsets.
 
-        Without offsets it is a sum over rows, whose parts may come from anywhere. Second
-        moments of real-valued units are taken as they are: visible ones have their offset at
-        0, and the parameters of hidden ones stay.
+        Without offsets the gradient is a sum over rows, which may be computed in parts on other
+        machines. Second moments of real-valued units are not changed: visible ones have the
+        offset 0, and the parameters of hidden ones are not trained.
 
         Parameters
         ----------
         sums : Machine
-            Used up.
+            Overwritten.
         total : float
             Sum of the weights of the rows.
         penalty : sequence of arrays of shape (n_l,), or of 0
-            What to add to all states of a layer.
+            Added to all states of a layer.
         offsets : sequence of arrays of shape (n_l,)
         """
         par, W = sums.par, sums.W
@@ -243,7 +243,7 @@ class Machine:
         for x, up in zip(par, penalty, strict=True):
             x[0, :] += total * up
         for layer, dW in enumerate(W):
-            # A penalty of the states is a penalty of the offsets the other way.
+            # To add to the states is to subtract from the offsets.
             mu, lam = offsets[layer] - penalty[layer], offsets[layer + 1] - penalty[layer + 1]
             dW -= mu[:, None] * means[layer + 1]
             dW -= (means[layer] - total * mu)[:, None] * lam
@@ -256,7 +256,7 @@ class Machine:
         for layer, unit in enumerate(self.units):
             if self.par[layer].shape[0] == 1:
                 continue
-            # Biases follow the weights about the offsets, whatever becomes of their own step.
+            # The part of the step of the bias that compensates that of the weights is kept.
             follow = 0.0 * offsets[layer]
             if layer > 0:
                 follow = follow - offsets[layer - 1] @ step.W[layer - 1]
@@ -268,18 +268,18 @@ class Machine:
             dpar[0, :] += follow
 
     def project(self) -> None:
-        """Move the parameters, in place, to where the distribution exists."""
+        """Change the parameters, in place, so that the distribution exists."""
         for unit, par in zip(self.units, self.par, strict=True):
             unit.project(par)
         keep_convex(self.curvatures(), self.W)
 
     def curvatures(self) -> States:
-        """That of the units of each layer, (n_l,); ``None`` for layers without real columns."""
+        """Curvature of each layer, (n_l,); ``None`` for layers without real-valued columns."""
         pairs = zip(self.units, self.par, strict=True)
         return [unit.curvature(par) for unit, par in pairs]
 
     def rescale(self, shift: Array, scale: Array) -> Machine:
-        """The same distribution, with ``v`` in other units: old v = (new v - shift) / scale."""
+        """The distribution of scale v + shift, for the visible units v of this machine."""
         xp = namespace(scale)
         unit, par, W = self.units[0], self.par[0], self.W[0] / scale[:, None]
         upper = xp.asarray(self.par[1], copy=True)
@@ -293,18 +293,18 @@ class Machine:
 
 @dataclass
 class Unchanging(Machine):
-    """A machine whose weights stay as they are.
+    """A machine whose weights do not change.
 
-    Their transposes are laid out in memory once, since a product with a transposed view takes
-    up to a fifth longer.
+    Their transposes are copied once, as a product with a transposed view takes up to a fifth
+    longer.
     """
 
     def __post_init__(self) -> None:
-        self._back = []
+        self._transposed = []
         for W in self.W:
-            back = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
-            back[:, :] = W.T
-            self._back.append(back)
+            transposed = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
+            transposed[:, :] = W.T
+            self._transposed.append(transposed)
 
     def from_above(self, layer: int, above: Array) -> Array:
-        return above @ self._back[layer]
+        return above @ self._transposed[layer]

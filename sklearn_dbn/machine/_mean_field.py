@@ -6,10 +6,9 @@ which the units are independent, the one that gives the highest bound on log p(v
     x_l = mean(b_l + x_{l-1} W_{l-1} + x_{l+1} W_l'),  l = 1 .. L
 
 (Salakhutdinov, Hinton 2009, AISTATS, PMLR 5:448-455). A sweep solves for the odd layers, then
-for the even ones; each half raises the bound, so that sweeps always arrive. They start from
-one pass upwards, in which each layer but the last takes what it receives from below twice, in
-place of what it does not yet know from above. With one hidden layer that pass is the
-posterior, and there is nothing to sweep.
+for the even ones; each half raises the bound, so that sweeps converge. They start from one pass
+upwards, in which each layer but the last counts the weighted states from below twice, in place
+of those from above. With one hidden layer that pass gives the posterior, without a sweep.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from ._machine import Machine, States, Unchanging
 
 # Rows that are swept together.
 _ROWS = 256
+_TOLERANCE, _MAX_SWEEPS = 1e-4, 500
 
 
 class MeanField(NamedTuple):
-    """Where the sweeps over each row ended.
+    """The mean field of each row, and how it was reached.
 
     Attributes
     ----------
     fields : list of arrays of shape (n_rows, n_l)
-        What each hidden layer receives, and its bias; ``None`` for the visible layer. The mean
-        field is ``unit.mean`` of it.
+        The mean field is ``unit.mean`` of these; ``None`` for the visible layer.
     n_sweeps : int array of shape (n_rows,)
         After the first pass.
     residual : array of shape (n_rows,), float64
-        How far a mean was from what its neighbours made of it in the last sweep, at most; in
-        standard deviations for real-valued units. NaN where there was no sweep.
+        The largest difference between a mean and the mean that its neighbours determined in the
+        last sweep; in standard deviations for real-valued units. NaN without a sweep.
     """
 
     fields: States
@@ -53,14 +52,13 @@ class MeanField(NamedTuple):
 def mean_field(
     machine: Machine,
     v: Array,
-    tolerance: float = 1e-4,
-    max_sweeps: int = 500,
+    tolerance: float = _TOLERANCE,
+    max_sweeps: int = _MAX_SWEEPS,
     damping: float = 0.0,
 ) -> MeanField:
-    """Sweep until no mean of a row moves by more than ``tolerance``.
+    """Sweep until no mean of a row changes by more than ``tolerance``.
 
-    Each row is decided on its own: it is not swept again, whatever the others do, and its
-    result does not depend on them.
+    Each row stops on its own, and its result does not depend on the other rows.
 
     Parameters
     ----------
@@ -71,13 +69,13 @@ def mean_field(
     max_sweeps : int
         0 gives the first pass alone.
     damping : float
-        Share of a mean that stays in a sweep, in [0, 1).
+        Share of the previous mean that a sweep keeps, in [0, 1).
     """
     n_rows, only = v.shape[0], len(machine.W) == 1
     n_sweeps, residual = np.zeros(n_rows, dtype=int), np.full(n_rows, 0.0 if only else np.nan)
     if only or max_sweeps == 0:
-        return MeanField(_upwards(machine, _received(machine, v)), n_sweeps, residual)
-    like = _received(machine, v[:0, :])
+        return MeanField(_first_pass(machine, _from_visible(machine, v)), n_sweeps, residual)
+    like = _from_visible(machine, v[:0, :])
     xp = namespace(like)
     found: States = [None]
     for par in machine.par[1:]:
@@ -85,37 +83,37 @@ def mean_field(
         found.append(xp.empty(shape, dtype=like.dtype, device=device(like)))
     if n_rows > _ROWS:
         machine = Unchanging(machine.units, machine.par, machine.W)
-    waiting = _Waiting(machine, v)
-    pending, held = waiting.next(_ROWS)
-    while len(pending):
-        received, *before = held
-        fields, states = _sweep(machine, received, [None, *before], damping)
-        n_sweeps[pending] += 1
-        last = n_sweeps[pending] == max_sweeps
-        moved = _moved(machine, before, states[1:], tolerance * (1 - damping), last)
-        moved /= 1 - damping
-        ready = np.flatnonzero((moved <= tolerance) | last)
-        held = [received, *states[1:]]
-        if not len(ready):
+    queue = _RowQueue(machine, v)
+    swept, arrays = queue.next(_ROWS)
+    while len(swept):
+        from_visible, *before = arrays
+        fields, states = _sweep(machine, from_visible, [None, *before], damping)
+        n_sweeps[swept] += 1
+        last = n_sweeps[swept] == max_sweeps
+        change = _largest_change(machine, before, states[1:], tolerance * (1 - damping), last)
+        change /= 1 - damping
+        done = np.flatnonzero((change <= tolerance) | last)
+        arrays = [from_visible, *states[1:]]
+        if not len(done):
             continue
         for x, field in zip(found[1:], fields[1:], strict=True):
-            put(x, pending[ready], take(field, ready))
-        residual[pending[ready]] = moved[ready]
-        # Others take the places of rows that have arrived, as long as there are any.
-        while len(ready) and waiting:
-            rows, fresh = waiting.next(len(ready))
-            places, ready = ready[: len(rows)], ready[len(rows) :]
-            pending[places] = rows
-            for x, y in zip(held, fresh, strict=True):
+            put(x, swept[done], take(field, done))
+        residual[swept[done]] = change[done]
+        # Rows of the queue replace those that are done.
+        while len(done) and queue:
+            rows, new = queue.next(len(done))
+            places, done = done[: len(rows)], done[len(rows) :]
+            swept[places] = rows
+            for x, y in zip(arrays, new, strict=True):
                 put(x, places, y)
-        if len(ready):
-            left = np.delete(np.arange(len(pending)), ready)
-            pending, held = pending[left], [take(x, left) for x in held]
+        if len(done):
+            left = np.delete(np.arange(len(swept)), done)
+            swept, arrays = swept[left], [take(x, left) for x in arrays]
     return MeanField(found, n_sweeps, residual)
 
 
-class _Waiting:
-    """Rows that have yet to be swept; their first pass is made for many at a time."""
+class _RowQueue:
+    """Rows that are not swept yet; the first pass is made for many at a time."""
 
     def __init__(self, machine: Machine, v: Array):
         self.machine, self.v = machine, v
@@ -125,32 +123,32 @@ class _Waiting:
         return len(self.rows) > 0 or self.begin < self.v.shape[0]
 
     def next(self, n: int) -> tuple[np.ndarray, list]:
-        """Numbers of at most ``n`` rows; what they receive, and the means of their layers."""
+        """Numbers of at most ``n`` rows, with their `_from_visible` and hidden means."""
         if not len(self.rows):
             end = min(self.begin + _ROWS, self.v.shape[0])
-            received = _received(self.machine, self.v[self.begin : end, :])
-            means = _means(self.machine, _upwards(self.machine, received))
-            self.rows, self.block = np.arange(self.begin, end), [received, *means[1:]]
+            from_visible = _from_visible(self.machine, self.v[self.begin : end, :])
+            means = _means(self.machine, _first_pass(self.machine, from_visible))
+            self.rows, self.block = np.arange(self.begin, end), [from_visible, *means[1:]]
             self.begin = end
         n = min(n, len(self.rows))
         rows, self.rows = self.rows[:n], self.rows[n:]
-        taken, self.block = [x[:n, :] for x in self.block], [x[n:, :] for x in self.block]
-        return rows, taken
+        block, self.block = [x[:n, :] for x in self.block], [x[n:, :] for x in self.block]
+        return rows, block
 
 
-def settle(machine: Machine, v: Array, n_sweeps: int) -> tuple[States, States]:
-    """The even layers after a fixed number of sweeps, the visible one as it is.
+def mean_field_sweeps(machine: Machine, v: Array, n_sweeps: int) -> tuple[States, States]:
+    """States and fields of the even layers after a fixed number of sweeps.
 
-    Means of those above it, and the fields that these are the means at. The odd layers, which
-    follow from these, are ``None``, and so is the field of the visible one.
+    The states are ``v`` and the means of the layers above it. Those of the odd layers, which
+    the even ones determine, are ``None``, as are their fields and that of the visible layer.
     """
     if len(machine.W) == 1:
         return [v, None], [None, None]
-    received = _received(machine, v)
-    fields = _upwards(machine, received)
+    from_visible = _from_visible(machine, v)
+    fields = _first_pass(machine, from_visible)
     states = _means(machine, fields)
     for _ in range(n_sweeps):
-        fields, states = _sweep(machine, received, states)
+        fields, states = _sweep(machine, from_visible, states)
     for layer in machine.odd:
         fields[layer] = states[layer] = None
     return [v, *states[1:]], fields
@@ -159,27 +157,27 @@ def settle(machine: Machine, v: Array, n_sweeps: int) -> tuple[States, States]:
 def means_below(machine: Machine, layer: int, states: Array) -> States:
     """Mean field of the layers below ``layer``, from the visible one up, given its states."""
     below = range(layer - 1, -1, -1)
-    turned = Machine(
+    reversed_machine = Machine(
         machine.units[layer::-1], machine.par[layer::-1], [machine.W[i].T for i in below]
     )
     if layer == 1:
         return machine.means([0], [None, states])[:1]
-    return mean_field(turned, states).means(turned)[:0:-1]
+    return mean_field(reversed_machine, states).means(reversed_machine)[:0:-1]
 
 
 def free_energy_bound(machine: Machine, states: States, fields: States) -> Array:
     """Upper bound on the free energy of each row, shape (n_rows,).
 
-    The free energy itself in a machine with one hidden layer; above, the odd layers are summed
-    out given the means of the even ones. With q the distribution of the units of a layer at the
-    field f, and m its mean, E_q[-energy] + H(q) = a m + log_partition(f) - f m: whatever the
-    units are, the rest of their energy is in the entropy too, and cancels.
+    The free energy itself with one hidden layer; else the odd layers are summed out given the
+    means of the even ones. With q the distribution of the units of a layer at the field f,
+    and m its mean, E_q[-energy] + H(q) = a m + log_partition(f) - f m for all unit types: the
+    rest of their energy is in the entropy too, and cancels.
 
     Parameters
     ----------
     machine : Machine
     states, fields : lists of arrays of shape (n_rows, n_l)
-        As `settle` gives them; entries of the odd layers are not looked at.
+        As `mean_field_sweeps` returns them; entries of the odd layers are not used.
     """
     unit, par = machine.units[0], machine.par[0]
     bound = unit.energy(states[0], par)
@@ -188,27 +186,27 @@ def free_energy_bound(machine: Machine, states: States, fields: States) -> Array
         bound = bound - machine.units[layer].log_partition(field, machine.par[layer])
     for layer in machine.even[1:]:
         xp = namespace(fields[layer])
-        # Both terms are far larger than their sum where units are nearly certain.
+        # Both terms are much larger than their sum if units are nearly certain.
         mean, field, par = (
             xp.astype(x, xp.float64) for x in (states[layer], fields[layer], machine.par[layer])
         )
-        known = machine.units[layer].log_partition(field, par)
-        known -= xp.sum((field - par[0, :]) * mean, axis=-1)
-        bound = bound - xp.astype(known, bound.dtype)
+        term = machine.units[layer].log_partition(field, par)
+        term -= xp.sum((field - par[0, :]) * mean, axis=-1)
+        bound = bound - xp.astype(term, bound.dtype)
     return bound
 
 
-def _received(machine: Machine, v: Array) -> Array:
-    """Bias of the first hidden layer and what arrives from below, which no sweep changes."""
-    received = v @ machine.W[0]
-    received += machine.par[1][0, :]
-    return received
+def _from_visible(machine: Machine, v: Array) -> Array:
+    """The part of the field of the first hidden layer that no sweep changes."""
+    from_visible = v @ machine.W[0]
+    from_visible += machine.par[1][0, :]
+    return from_visible
 
 
-def _upwards(machine: Machine, received: Array) -> States:
+def _first_pass(machine: Machine, from_visible: Array) -> States:
     """Fields of one pass from the visible layer to the last one."""
     fields: States = [None]
-    field = received
+    field = from_visible
     for layer, W in enumerate(machine.W[1:], start=1):
         unit, par = machine.units[layer], machine.par[layer]
         fields.append(2 * field - par[0, :])
@@ -218,14 +216,14 @@ def _upwards(machine: Machine, received: Array) -> States:
 
 
 def _sweep(
-    machine: Machine, received: Array, states: States, damping: float = 0.0
+    machine: Machine, from_visible: Array, states: States, damping: float = 0.0
 ) -> tuple[States, States]:
     """Fields and means of the hidden layers, odd ones first."""
     fields, states = [None] * len(states), list(states)
     for layer in (*machine.odd, *machine.even[1:]):
         if layer == 1:
             field = machine.from_above(1, states[2])
-            field += received
+            field += from_visible
         else:
             field = machine.field(layer, states)
         mean = machine.units[layer].mean(field, machine.par[layer])
@@ -235,19 +233,19 @@ def _sweep(
     return fields, states
 
 
-def _moved(
+def _largest_change(
     machine: Machine,
     before: Sequence[Array],
     after: Sequence[Array],
     tolerance: float,
     last: np.ndarray,
 ) -> np.ndarray:
-    """How far any mean of a row moved in the hidden layers, at most.
+    """The largest change of a mean of each row in the hidden layers, (n_rows,).
 
-    Once a layer says that a row moved by more than ``tolerance`` the wider ones are not asked,
-    except for rows that are swept for the ``last`` time.
+    Narrow layers are first. The wider ones are not compared for a row that has changed by more
+    than ``tolerance``, unless it was swept for the ``last`` time.
     """
-    moved, rows = np.zeros(len(last)), np.arange(len(last))
+    largest, rows = np.zeros(len(last)), np.arange(len(last))
     for layer in sorted(range(len(after)), key=lambda i: after[i].shape[1]):
         x, y = before[layer], after[layer]
         change = y - x if len(rows) == len(last) else take(y, rows) - take(x, rows)
@@ -255,17 +253,17 @@ def _moved(
         if curvature is not None:
             change *= curvature**0.5
         xp = namespace(change)
-        # Two readings take less time than to write absolute values.
-        for furthest in (xp.max(change, axis=-1), -xp.min(change, axis=-1)):
-            moved[rows] = np.maximum(moved[rows], to_numpy(furthest))
-        rows = rows[(moved[rows] <= tolerance) | last[rows]]
+        # Maximum and minimum take less time than absolute values.
+        for extreme in (xp.max(change, axis=-1), -xp.min(change, axis=-1)):
+            largest[rows] = np.maximum(largest[rows], to_numpy(extreme))
+        rows = rows[(largest[rows] <= tolerance) | last[rows]]
         if not len(rows):
             break
-    return moved
+    return largest
 
 
 def _curvature(machine: Machine, layer: int) -> Array | None:
-    """Of real-valued columns: their moves count in standard deviations, and 1 for others."""
+    """Curvature of real-valued columns, 1 for others; changes times its root are compared."""
     curvature = machine.units[layer].curvature(machine.par[layer])
     if curvature is None:
         return None
@@ -278,16 +276,12 @@ def _means(machine: Machine, fields: States) -> States:
     return [None if field is None else unit.mean(field, par) for unit, par, field in hidden]
 
 
-_TOLERANCE = 1e-4
-_MAX_SWEEPS = 500
-
-
 def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
-    """Rows whose missing entries, NaN, are their mean field given the others.
+    """Rows whose missing entries, NaN, are their mean field given the observed ones.
 
-    Coordinate ascent on the bound of log p(known entries), the odd layers and the even ones in
-    turn, v_i = E[v_i | h_1] among these. Each row stops when no entry of its even layers moves
-    by more than a ten-thousandth of the unit's spread, whatever the other rows of its batch do.
+    Coordinate ascent on the bound of log p(observed entries), the odd layers and the even ones
+    in turn, v_i = E[v_i | h_1] among these. Each row stops on its own, when no entry of its
+    even layers changes by more than 1e-4, in standard deviations for real-valued units.
 
     Parameters
     ----------
@@ -298,7 +292,7 @@ def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
     missing = np.isnan(v)
     v = np.where(missing, machine.means([0], [None, machine.neutral(1)])[0], v)
     active = np.flatnonzero(missing.any(axis=1))
-    states, _ = settle(machine, v[active], 0)
+    states, _ = mean_field_sweeps(machine, v[active], 0)
     for _ in range(max_sweeps):
         if not len(active):
             break
@@ -307,11 +301,11 @@ def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
         states = machine.means(machine.even, states)
         states[0] = np.where(missing[active], states[0], before[0])
         v[active] = states[0]
-        moving = np.zeros(len(active), dtype=bool)
+        changed = np.zeros(len(active), dtype=bool)
         for layer in machine.even:
             curvature = _curvature(machine, layer)
-            spread = 1.0 if curvature is None else curvature**-0.5
-            moved = np.abs(states[layer] - before[layer])
-            moving |= (moved > _TOLERANCE * spread).any(axis=1)
-        active, states = active[moving], [x[moving] for x in states]
+            scale = 1.0 if curvature is None else curvature**-0.5
+            change = np.abs(states[layer] - before[layer])
+            changed |= (change > _TOLERANCE * scale).any(axis=1)
+        active, states = active[changed], [x[changed] for x in states]
     return v

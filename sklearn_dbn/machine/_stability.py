@@ -1,4 +1,4 @@
-"""Where the distribution of a machine exists, and the singular values that decide it."""
+"""Bounds of the weights between real-valued columns, for the distribution to exist."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from collections.abc import Sequence
 
 from .._array_api import Array, device, namespace
 
-# The largest spectral norm between real-valued columns. At 1 the variance is infinite; with
-# less of a margin the chains mix too slowly to tell the parameters so.
+# The largest spectral norm between real-valued columns. At 1 the variance is infinite; close to
+# 1 the chains mix too slowly for the gradient to reduce the weights.
 _CONVEX = 0.8
-
-
+# Singular values that are reduced one at a time; then all weights are multiplied by one factor.
 _DEFLATIONS = 4
 
 
 def keep_convex(curvatures: Sequence[Array | None], weights: Sequence[Array]) -> None:
-    """Make weights between real-valued columns smaller, in place, until the energy is convex.
+    """Reduce weights between real-valued columns, in place, until the energy is convex.
 
-    Between two layers of such columns a distribution exists while the energy is convex in both:
-    while the weights, each divided by the root of both curvatures, have a spectral norm
-    below 1. In a row of n such layers it surely exists below 1 / (2 cos(pi / (n + 1))),
-    the norm of n numbers that each add their neighbours. All other weights are allowed.
+    For two layers of such columns a distribution exists if the energy is convex in both: if the
+    weights, each divided by the root of both curvatures, have a spectral norm below 1. For n
+    such layers in succession a norm below 1 / (2 cos(pi / (n + 1))) is sufficient: 1 over the
+    norm of the adjacency matrix of a path of n nodes. All other weights are allowed.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def keep_convex(curvatures: Sequence[Array | None], weights: Sequence[Array]) ->
             continue
         xp = namespace(W)
         scale = _inverse_root(below)[:, None] * _inverse_root(above)
-        # Weights of other columns neither count nor change.
+        # Weights of other columns are not counted and not changed.
         real = scale > 0
         divisor = xp.where(real, scale, xp.ones_like(scale))
         most = _CONVEX / (2 * math.cos(math.pi / (_n_in_a_row(curvatures, layer) + 1)))
@@ -43,7 +42,7 @@ def keep_convex(curvatures: Sequence[Array | None], weights: Sequence[Array]) ->
             norm, x, y = largest_singular(scale * W)
             if norm <= most:
                 break
-            # The other directions stay as they are.
+            # The other singular values do not change.
             W -= (norm - most) * x[:, None] * y / divisor
         else:
             factor = min(1.0, most / largest_singular(scale * W)[0])
@@ -59,7 +58,7 @@ def _inverse_root(curvature: Array) -> Array:
 
 
 def _n_in_a_row(curvatures: Sequence[Array | None], layer: int) -> int:
-    """How many layers with real-valued columns there are in a row about ``layer``."""
+    """The number of successive layers with real-valued columns that include ``layer``."""
     first = last = layer
     while first > 0 and curvatures[first - 1] is not None:
         first -= 1
@@ -69,9 +68,9 @@ def _n_in_a_row(curvatures: Sequence[Array | None], layer: int) -> int:
 
 
 def largest_singular(W: Array) -> tuple[float, Array, Array]:
-    """Largest singular value and its vectors, by power iteration."""
+    """Largest singular value and its two vectors, by power iteration."""
     xp = namespace(W)
-    # A start without a pattern: weights that cancel along a plainer one would hide from it.
+    # An irregular start, as weights may be orthogonal to a regular one, such as all ones.
     x = xp.sin(1.0 + xp.arange(W.shape[0], dtype=W.dtype, device=device(W)))
     norm = 0.0
     for _ in range(20):

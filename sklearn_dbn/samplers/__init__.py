@@ -1,21 +1,23 @@
-"""Who draws the negative phase.
+"""Samplers draw the states of the negative phase.
 
-A sampler is a pair of functions without memory of its own: ``init(machine, n_chains, rng)``
-gives a state, and ``step(machine, state, rng)`` moves it and returns it with a dict of numbers,
-whose means over the steps of a pass are in `history_`. ``phases`` is what training calls: it
-moves the chains by a step and returns the `Phases` of the gradient. A sampler that is ``apart``
-moves its chains without a look at the data; one that is ``persistent`` has chains that go on
-from one minibatch to the next.
+A sampler keeps nothing between updates: ``init(machine, n_chains, rng)`` returns chains, and
+``step(machine, chains, rng)`` returns them moved, with a dict of numbers. Training calls
+``phases(machine, data, chains, rng)``, which makes a step and returns the `Phases` of the
+gradient. The means over a pass of the numbers in ``Phases.info`` are in `history_`.
+
+Attributes: ``n_sweeps`` (training raises it to the sweeps that draw missing entries);
+``persistent``: chains continue from one minibatch to the next; ``independent_of_rows``: the
+move does not depend on the minibatch. Without that the rows of a dask array are refused.
 """
 
-from ._chains import Chains, Phases, gibbs, independent, positive
+from ._chains import Chains, Phases, gibbs, independent, positive_phase
 from ._contrastive import ContrastiveDivergence
 from ._persistent import PersistentContrastiveDivergence
 from ._tempering import ParallelTempering, TemperedChains
 
 SAMPLERS = {
-    "cd": ContrastiveDivergence,
     "pcd": PersistentContrastiveDivergence,
+    "cd": ContrastiveDivergence,
     "tempering": ParallelTempering,
 }
 
@@ -29,5 +31,5 @@ __all__ = [
     "TemperedChains",
     "gibbs",
     "independent",
-    "positive",
+    "positive_phase",
 ]

@@ -11,11 +11,13 @@ from ..machine import Machine, States
 
 
 class Chains(NamedTuple):
-    """Where the chains are.
+    """The states of the chains.
 
-    ``states`` holds states for the even layers. For the odd ones it holds their conditional
-    means, and ``fields`` the fields of these, as training has computed them already and the
-    next draw needs no more; where they have yet to be computed both are ``None``.
+    ``states`` holds the states of the even layers, arrays of shape (n_chains, n_l). If training
+    has computed the conditional means of the odd layers already, these are in ``states`` and
+    their fields in ``fields``, and the next draw uses and may overwrite them; else the odd
+    layers and ``fields`` are ``None``. Code that replaces states of a chain must replace its
+    means and fields too, or set the odd layers and ``fields`` to ``None``.
     """
 
     states: States
@@ -26,18 +28,19 @@ class Chains(NamedTuple):
 
 
 class Phases(NamedTuple):
-    """What training needs for a gradient.
+    """Both phases of a gradient, in one array for each layer.
 
     Attributes
     ----------
     states : list of arrays
-        Rows of the data, rows of the chains, and spare rows for `Machine.gradient`: states of
-        the even layers, conditional means of the odd ones.
+        Rows of the data, rows of the chains, and spare rows: states of the even layers, which
+        `Machine.gradient` overwrites, and conditional means of the odd ones.
     fields : list of arrays
         Of the odd layers, for the same rows; ``None`` for the even ones.
     chains : Chains
+        Their even layers share no memory with ``states``.
     info : dict of str to float
-        What `step` reports of the move.
+        Numbers for `history_`, by name.
     """
 
     states: States
@@ -62,7 +65,7 @@ def gibbs(machine: Machine, chains: Chains, n_sweeps: int, rng: Stream) -> Chain
 def independent(
     machine: Machine, base: Sequence[Array], layers: Sequence[int], n_rows: int, rng: Stream
 ) -> States:
-    """Exact draws of ``layers`` without neighbours; the others are ``None``.
+    """Exact draws of ``layers`` without neighbours, (n_rows, n_l); the others are ``None``.
 
     ``base`` holds the parameters of the units, arrays of shape (n_par, n_l).
     """
@@ -76,7 +79,7 @@ def independent(
     return states
 
 
-# The gradient asks for this many spare rows; the products are fastest on multiples of 4 rows.
+# `Machine.gradient` needs this many spare rows; products are fastest on multiples of 4 rows.
 _SPARE, _TILE = 2, 4
 
 
@@ -93,13 +96,10 @@ def stack(first: States, second: States) -> States:
     return stacked
 
 
-def positive(machine: Machine, data: States) -> tuple[States, States]:
-    """Rows of the data with the means of their odd layers, and spare rows for the gradient.
-
-    And the fields of the odd layers.
-    """
-    nothing = [None if x is None else x[:0, :] for x in data]
-    return machine.conditionals(machine.odd, stack(data, nothing))
+def positive_phase(machine: Machine, data: States) -> tuple[States, States]:
+    """States and fields as in `Phases`, without chains."""
+    no_rows = [None if x is None else x[:0, :] for x in data]
+    return machine.conditionals(machine.odd, stack(data, no_rows))
 
 
 def copied(states: States | None) -> States | None:

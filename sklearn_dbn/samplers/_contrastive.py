@@ -1,4 +1,4 @@
-"""Contrastive divergence: chains that start anew from each minibatch."""
+"""Contrastive divergence: chains that start at the rows of each minibatch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ContrastiveDivergence(PersistentContrastiveDivergence):
         Gibbs sweeps away from the data for each update of the parameters.
     """
 
-    apart = False
+    independent_of_rows = False
     persistent = False
 
     def phases(self, machine: Machine, data: States, chains: Chains, rng: Stream) -> Phases:
-        """The chains leave from the data and from nowhere else."""
+        """Start the chains at the rows; the given ``chains`` are not used."""
         rows = Chains(*machine.conditionals(machine.odd, data))
         chains, info = self.step(machine, rows.copy(), rng)
         chains = Chains(*machine.conditionals(machine.odd, chains.states))

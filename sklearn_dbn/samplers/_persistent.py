@@ -1,4 +1,4 @@
-"""Persistent contrastive divergence: chains that outlive the minibatch."""
+"""Persistent contrastive divergence: chains continue from one minibatch to the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PersistentContrastiveDivergence:
         Gibbs sweeps for each update of the parameters.
     """
 
-    apart = True
+    independent_of_rows = True
     persistent = True
 
     def __init__(self, n_sweeps: int = 1):
@@ -27,11 +27,20 @@ class PersistentContrastiveDivergence:
         return Chains(independent(machine, machine.par, machine.even, n_chains, rng))
 
     def step(self, machine: Machine, chains: Chains, rng: Stream) -> tuple[Chains, dict]:
-        """The chains moved, and numbers for `history_` by name."""
+        """Return the moved chains, and numbers for `history_` by name.
+
+        The odd layers and fields of ``chains``, of any sampler, may be overwritten.
+        """
         return gibbs(machine, Chains(chains.states, chains.fields), self.n_sweeps, rng), {}
 
     def phases(self, machine: Machine, data: States, chains: Chains, rng: Stream) -> Phases:
-        """Data and chains share one product for the means of the odd layers."""
+        """Move the chains, and compute the means of the odd layers of data and chains.
+
+        ``data`` holds the minibatch in layer 0 and mean-field means in the other even layers,
+        arrays of shape (n_rows, n_l); they are not overwritten. ``n_rows`` may differ from the
+        number of chains.
+        """
+        # One product for data and chains takes less time than two.
         chains, info = self.step(machine, chains, rng)
         states, fields = machine.conditionals(machine.odd, stack(data, chains.states))
         n_data = data[0].shape[0]

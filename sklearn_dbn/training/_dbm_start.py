@@ -23,7 +23,7 @@ from typing import Any
 from .._array_api import Array, namespace
 from .._random import layer_seed
 from ..data import Rows
-from ..machine import Machine, States, settle
+from ..machine import Machine, States, mean_field_sweeps
 from ..samplers import Chains
 from ..units import UNITS
 from ._run import Run, new_run
@@ -149,7 +149,7 @@ def start_from_rbms(run: Run, runs: Sequence[Run]) -> None:
     v, n_chains = runs[0].chains.states[0], run.chains.states[0].shape[0]
     v = namespace(v).concat([v] * -(-n_chains // v.shape[0]))[:n_chains, :]
     above = machine.even[1:]
-    run.chains = Chains(machine.draw(above, *settle(machine, v, _SWEEPS), run.rng))
+    run.chains = Chains(machine.draw(above, *mean_field_sweeps(machine, v, _SWEEPS), run.rng))
 
 
 def _compose(machine: Machine, runs: Sequence[Run]) -> None:

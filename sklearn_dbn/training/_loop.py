@@ -12,7 +12,7 @@ import numpy as np
 from .._array_api import Array, device, namespace, sum_of
 from .._blas import blas_threads
 from ..data import Gaps, Rows
-from ..machine import settle
+from ..machine import mean_field_sweeps
 from ..optim import LazyDecay, moving_average
 from ._convergence import Straightness
 from ._divergence import machine_diverged
@@ -153,9 +153,9 @@ def _step(
     n_data = v.shape[0]
     # Requested before the chains move, so that both run at the same time.
     elsewhere = rows.sums(machine, settings.n_mean_field_steps)
-    data, settled = settle(machine, v, settings.n_mean_field_steps)
+    data, even_fields = mean_field_sweeps(machine, v, settings.n_mean_field_steps)
     states, fields, run.chains, info = sampler.phases(machine, data, run.chains, run.rng)
-    fields[::2] = settled[::2]
+    fields[::2] = even_fields[::2]
     n_negative = run.chains.states[0].shape[0]
     if settings.partial_mean_field:
         model = [x[n_data : n_data + n_negative, :] for x in states]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._array_api import Array, namespace
-from ..machine import Machine, free_energy_bound, settle
+from ..machine import Machine, free_energy_bound, mean_field_sweeps
 
 # Two units are redundant if their means correlate beyond this over the rows compared. With
 # fewer rows than the least that may be noise; with more than the most it takes as long as a
@@ -35,9 +35,9 @@ def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[s
     """The record of a machine after a pass."""
     v, validation = recorded.trained, recorded.held_out
     xp = namespace(v)
-    even, settled = settle(machine, v, n_sweeps)
+    even, even_fields = mean_field_sweeps(machine, v, n_sweeps)
     states, fields = machine.conditionals(machine.odd, even)
-    fields[::2] = settled[::2]
+    fields[::2] = even_fields[::2]
     v_mean = machine.means([0], states)[0]
     hidden = zip(machine.units, machine.par, fields, strict=True)
     idle = [unit.idle(x, par) for unit, par, x in list(hidden)[1:]]
@@ -51,15 +51,15 @@ def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[s
         "redundant_units": sum(map(_n_redundant, states[1:], active)),
     }
     if validation is not None:
-        held_out = free_energy_bound(machine, *settle(machine, validation, n_sweeps))
-        trained = free_energy_bound(machine, even, settled)
+        held_out = free_energy_bound(machine, *mean_field_sweeps(machine, validation, n_sweeps))
+        trained = free_energy_bound(machine, even, even_fields)
         record["free_energy_gap"] = xp.mean(held_out) - xp.mean(trained)
     return {name: float(value) for name, value in record.items()}
 
 
 def free_energies(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> Array:
     """Free energies of the recorded training rows, (n_rows,)."""
-    return free_energy_bound(machine, *settle(machine, recorded.trained, n_sweeps))
+    return free_energy_bound(machine, *mean_field_sweeps(machine, recorded.trained, n_sweeps))
 
 
 def deviation(x: Array) -> float:

@@ -1,7 +1,7 @@
-"""What a layer is made of.
+"""Unit types: the distributions of the units of a layer.
 
-`_base.py` has the contract of a unit type, and `Blocks` makes one type of several. To add one,
-add a file, name it below, and add a row to the table in ``tests/helpers/unit_types.py``;
+`_base.py` has the contract of a unit type; `Blocks` is a type made of several. To add a type,
+add a file, name the type below, and add a row to the table in ``tests/helpers/unit_types.py``;
 docs/extend/unit-type.md has an example.
 """
 

@@ -2,12 +2,12 @@
 
 A layer of ``n`` units has parameters ``par`` of shape ``(n_par, n)``; ``par[0]`` is its bias.
 A unit type is a set of pure functions of those parameters and of the *field*, the bias plus
-what arrives from the neighbouring layers. The states of a unit may take several columns, and
-the columns of a layer need not be alike: `Blocks` is a unit type as well.
+the weighted states of the neighbours. The state of a unit may take several columns, and a layer
+may have columns of several types: `Blocks` is a unit type as well.
 
 Arrays of states, fields and means have the shape ``(n_rows, n)``, those of columns ``(n,)``.
-Functions of a field also take the conditional ``mean`` at that field, where the caller has it:
-a type whose distribution follows from its mean may save time by it, and others ignore it.
+Functions of a field also take the conditional ``mean`` at that field, if the caller has it: a
+type whose distribution follows from its mean may save time with it, and others ignore it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .._random import Stream
 class UnitMoments(NamedTuple):
     """Moments of the columns of a layer, arrays of shape (n,).
 
-    ``scale`` is what a column may be divided by, which is never 0; only `UnitType.standard`
-    needs it.
+    ``scale`` is the divisor that standardises a column, never 0; only `UnitType.standard` needs
+    it.
     """
 
     mean: Array
@@ -35,7 +35,7 @@ class UnitMoments(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """Columns that have their states together, independent of all others given the field.
+    """Columns with joint states, independent of all other columns given the field.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Variable(NamedTuple):
 
 
 class UnitType(ABC):
-    """What a layer is made of.
+    """A family of distributions of units.
 
     Constants of a type, such as a number of levels, are attributes of the object.
 
@@ -57,13 +57,13 @@ class UnitType(ABC):
     ----------
     name : str
     support : tuple of two numbers, or of two arrays of shape (n,)
-        The least and the largest state: what values data may have.
+        The least and the largest state; data must be between them.
     on_or_off : bool
-        Whether a mean is the share of rows in which the unit is on: only then may units have
-        a sparsity target.
+        Whether a mean is the share of rows in which the unit is on: only such units may have a
+        sparsity target.
     quadratic : bool
-        Whether the energy is quadratic in the columns that `states` does not list, and these
-        take all real numbers.
+        Whether the columns that `states` does not list take all real numbers, and the energy is
+        quadratic in them.
     """
 
     name: str
@@ -77,16 +77,16 @@ class UnitType(ABC):
 
     @abstractmethod
     def energy(self, x: Array, par: Array) -> Array:
-        """The layer's own energy of the states ``x``, (n_rows,).
+        """The energy of the states ``x`` without the weights, (n_rows,).
 
-        A base measure is part of it, as minus its log. ``x`` may hold means, between states.
+        A base measure is part of it, as minus its log. ``x`` may hold means between states.
         """
 
     @abstractmethod
-    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
         """Log of the sum over states of exp(field x - energy without bias), (n_rows,).
 
-        Summed over the columns; over those that are ``known``, a bool array, where it is given.
+        Summed over the columns, or over those where the bool array ``observed`` is true.
         """
 
     @abstractmethod
@@ -99,18 +99,18 @@ class UnitType(ABC):
 
     @abstractmethod
     def mode(self, field: Array, par: Array) -> Array:
-        """The likeliest state."""
+        """The most probable state."""
 
     @abstractmethod
     def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
-        """A state. The arrays ``field`` and ``mean`` may be overwritten."""
+        """Draw the states. ``field`` and ``mean`` may be overwritten."""
 
     def pullback(
         self, delta: Array, field: Array, par: Array, mean: Array | None = None
     ) -> Array:
-        """Derivative by the field, from ``delta``, that by the mean, which may be overwritten.
+        """Derivative by the field, from that by the mean, ``delta``, which may be overwritten.
 
-        As it is here, each column of the mean depends on its own column of the field alone.
+        The default is for types in which the mean of a column depends on its own field alone.
         """
         delta *= self.variance(field, par, mean)
         return delta
@@ -123,7 +123,7 @@ class UnitType(ABC):
         ``back`` may be overwritten.
         """
         xp = namespace(field)
-        # The difference is small beside both: float32 would leave little of it.
+        # The difference is much smaller than both terms: float32 would be too inaccurate.
         end, step, par, start_par = (
             xp.astype(x, xp.float64) for x in (field, back, par, start_par)
         )
@@ -131,7 +131,7 @@ class UnitType(ABC):
         return xp.astype(change, field.dtype)
 
     def between(self, start: Array, end: Array, share: float) -> Array:
-        """Parameters whose energy is (1 - share) and share of that of two others."""
+        """Parameters with energy (1 - share) E_start + share E_end."""
         return (1 - share) * start + share * end
 
     def initial(self, like: Array) -> Array:
@@ -142,7 +142,7 @@ class UnitType(ABC):
         return namespace(like).zeros_like(like)[None, :]
 
     def present(self, x: Array, rng: Stream) -> Array:
-        """Rows of data as states, a state as itself; ``x`` may be overwritten."""
+        """Turn rows of data into states; states stay as they are. ``x`` may be overwritten."""
         return x
 
     def par_gradient(
@@ -163,12 +163,12 @@ class UnitType(ABC):
         x : array of shape (n_rows, n)
         weight : array of shape (n_rows,)
         offset : array of shape (n,)
-            Second moments are best taken about it, so that they do not move the mean.
+            Second moments should be taken about it, so that they do not change the mean.
         par : array of shape (n_par, n)
         field : array of shape (n_means, n) or None
-            The first ``n_means`` rows of ``x`` are the conditional means at this field, and
-            stand for the distribution: its second moment is not the square of its mean. The
-            other rows are states.
+            The first ``n_means`` rows of ``x`` are the conditional means at this field, in
+            place of states: the second moment is not the square of the mean. The other rows
+            are states.
         """
         return mean[None, :]
 
@@ -177,23 +177,23 @@ class UnitType(ABC):
     ) -> None:
         """Shorten a step of ``par``, in place, where it would overshoot.
 
-        Not asked of types whose only parameter is the bias.
+        Not called for types whose only parameter is the bias.
         """
 
     def project(self, par: Array) -> None:  # noqa: B027
         """Move ``par``, in place, to where the distribution exists."""
 
     def curvature(self, par: Array) -> Array | None:
-        """Second derivative of the energy by the state, (n,); ``None`` if that has no meaning.
+        """Second derivative of the energy by the state, (n,); ``None`` if no column has one.
 
-        The least there is, where it depends on the state, and 0 for columns that have none.
+        The least one, if it depends on the state, and 0 for columns that have none.
         """
         return None
 
     def standard(self, moments: UnitMoments) -> tuple[Array, Array] | None:
-        """Shift and scale that standardise the columns; ``None`` where they stay as they are.
+        """Shift and scale that standardise the columns; ``None`` if none is standardised.
 
-        A column that stays among others that do not has the shift 0 and the scale 1.
+        If only some are, the others have the shift 0 and the scale 1.
         """
         return None
 
@@ -202,38 +202,38 @@ class UnitType(ABC):
         return par
 
     def states(self, n: int) -> list[Variable]:
-        """The variables of a layer of ``n`` columns whose states can be listed."""
+        """The variables with finitely many states, of a layer of ``n`` columns."""
         return []
 
     def idle(self, field: Array, par: Array) -> tuple[Array, Array]:
-        """Which columns are dead (never on), and which saturated (always on), over the rows."""
+        """Which columns are dead, and which are saturated, over the rows; bool arrays (n,)."""
         xp, mean = namespace(field), self.mean(field, par)
         noise = xp.mean(self.variance(field, par, mean), axis=0)
         dead = xp.var(mean, axis=0) < 1e-4 * noise
         return dead, xp.zeros_like(dead)
 
     def uncertainty(self, field: Array, par: Array, mean: Array | None = None) -> Array:
-        """What is left open once the field is known, of each column: `information` averages it.
+        """The conditional variance of each column, or its conditional entropy in nats.
 
-        The conditional variance, or the conditional entropy in nats.
+        Its average over rows is an argument of `information`.
         """
         return self.variance(field, par, mean)
 
     def information(self, mean: Array, var: Array, uncertainty: Array) -> Array:
-        """What each column has in common with the input, in nats, shape (n,).
+        """Mutual information of each column and the rows, in nats, shape (n,).
 
-        From the mean and the variance of the conditional means over the inputs, and from the
-        mean `uncertainty`. As it is here, that of a normal signal in normal noise.
+        From the mean and the variance of the conditional means over the rows, and from the mean
+        `uncertainty`. The default is that of a normal signal in normal noise.
         """
         xp = namespace(var)
-        # A unit that is certain in all rows has no noise, and no signal either.
+        # A unit that is certain in all rows has neither noise nor signal.
         tiny = xp.finfo(var.dtype).smallest_normal
         return 0.5 * xp.log1p(var / xp.clip(uncertainty, tiny, None))
 
 
-def total(values: Array, known: Array | None = None) -> Array:
-    """Sum over the columns; over those that are ``known``, where that is given."""
+def total(values: Array, observed: Array | None = None) -> Array:
+    """Sum over the columns, or over those that are ``observed`` if that is given."""
     xp = namespace(values)
-    if known is not None:
-        values = xp.where(known, values, xp.zeros_like(values))
+    if observed is not None:
+        values = xp.where(observed, values, xp.zeros_like(values))
     return xp.sum(values, axis=-1)

@@ -17,7 +17,7 @@ class Bernoulli(UnitType):
     on_or_off = True
 
     def independent(self, moments: UnitMoments) -> Array:
-        # The clip is the prior of a column that was never seen on, or never off.
+        # The clip keeps the bias of a constant column finite.
         xp = namespace(moments.mean)
         p = xp.clip(moments.mean, 1e-3, 1 - 1e-3)
         return xp.log(p / (1 - p))[None, :]
@@ -25,23 +25,23 @@ class Bernoulli(UnitType):
     def energy(self, x: Array, par: Array) -> Array:
         return -(x @ par[0, :])
 
-    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
-        return total(softplus(field), known)
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
+        return total(softplus(field), observed)
 
     def log_partition_change(
         self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
     ) -> Array:
         xp = namespace(field)
         if mean is None or float(xp.max(back)) > 1 or float(xp.min(back)) < -1:
-            # What follows would multiply the rounding of the mean by exp of this.
+            # The formula below would multiply the rounding error of the mean by exp(back).
             return xp.sum(softplus(field) - softplus(field + back), axis=-1)
-        # 1 + exp(field + back) = (1 + exp(field)) (1 + mean (exp(back) - 1)): the mean, which a
-        # draw needs in any case, spares two of the four exponentials and logarithms.
+        # 1 + exp(field + back) = (1 + exp(field)) (1 + mean (exp(back) - 1)): with the mean,
+        # needed for a draw anyway, two of the four exponentials and logarithms are saved.
         ratio = np.expm1(back, out=back) if xp is np else xp.expm1(back)
         ratio *= mean
         ratio += 1
         ratio = np.log(ratio, out=ratio) if xp is np else xp.log(ratio)
-        # A sum over rows in a third of the time.
+        # A product takes a third of the time of a sum.
         return -(ratio @ xp.ones_like(ratio[0, :]))
 
     def mean(self, field: Array, par: Array) -> Array:

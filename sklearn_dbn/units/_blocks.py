@@ -14,10 +14,10 @@ from ._base import UnitMoments, UnitType, Variable
 
 
 class Blocks(UnitType):
-    """A row of unit types, each with its own columns.
+    """Several unit types side by side, each with its own columns.
 
-    The layer has as many rows of parameters as the type that has most; others read the first
-    ones of them, and the rest are 0. A layer of one type needs no blocks.
+    The layer has as many rows of parameters as the type with the most; the others use the first
+    of them, and the rest are 0.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Blocks(UnitType):
 
     def __init__(self, units: Sequence[UnitType], sizes: Sequence[int]):
         columns = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
-        self.parts = list(zip(units, columns, strict=True))
+        self.blocks = list(zip(units, columns, strict=True))
         self.name = "+".join(unit.name for unit in units)
         self.on_or_off = all(unit.on_or_off for unit in units)
         self.quadratic = all(
@@ -43,8 +43,8 @@ class Blocks(UnitType):
     def energy(self, x: Array, par: Array) -> Array:
         return sum(self._each("energy", x, par))
 
-    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
-        return sum(self._each("log_partition", field, par, known))
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
+        return sum(self._each("log_partition", field, par, observed))
 
     def log_partition_change(
         self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
@@ -88,9 +88,9 @@ class Blocks(UnitType):
     ) -> Array:
         parts = [
             unit.par_gradient(
-                mean[at], x[:, at], weight, offset[at], par[:, at], _part(field, at)
+                mean[at], x[:, at], weight, offset[at], par[:, at], _columns_of(field, at)
             )
-            for unit, at in self.parts
+            for unit, at in self.blocks
         ]
         return _padded(parts, par.shape[0])
 
@@ -105,7 +105,7 @@ class Blocks(UnitType):
         if all(x is None for x in found):
             return None
         zero = 0 * par[0, :]
-        pairs = zip(found, self.parts, strict=True)
+        pairs = zip(found, self.blocks, strict=True)
         return _joined([zero[at] if x is None else x for x, (_, at) in pairs])
 
     def standard(self, moments: UnitMoments) -> tuple[Array, Array] | None:
@@ -113,7 +113,7 @@ class Blocks(UnitType):
         if all(pair is None for pair in found):
             return None
         zero = 0 * moments.mean
-        pairs = zip(found, self.parts, strict=True)
+        pairs = zip(found, self.blocks, strict=True)
         pairs = [(zero[at], zero[at] + 1) if x is None else x for x, (_, at) in pairs]
         shift, scale = map(_joined, zip(*pairs, strict=True))
         return shift, scale
@@ -124,7 +124,7 @@ class Blocks(UnitType):
     def states(self, n: int) -> list[Variable]:
         return [
             Variable(variable.columns + at.start, variable.values)
-            for unit, at in self.parts
+            for unit, at in self.blocks
             for variable in unit.states(at.stop - at.start)
         ]
 
@@ -139,16 +139,17 @@ class Blocks(UnitType):
         return _joined(self._each("information", mean, var, uncertainty))
 
     def _each(self, function: str, *given: Any) -> list:
-        """What a function gives in each block, from the block's columns of what is given."""
+        """Call ``function`` of each unit type on its columns of the arguments."""
         return [
-            getattr(unit, function)(*(_part(x, at) for x in given)) for unit, at in self.parts
+            getattr(unit, function)(*(_columns_of(x, at) for x in given))
+            for unit, at in self.blocks
         ]
 
 
-def _part(x: Any, at: slice) -> Any:
-    """The columns ``at`` of arrays; anything else as it is."""
+def _columns_of(x: Any, at: slice) -> Any:
+    """The columns ``at`` of an array or of moments; other arguments unchanged."""
     if isinstance(x, UnitMoments):
-        return UnitMoments(*(_part(y, at) for y in x))
+        return UnitMoments(*(_columns_of(y, at) for y in x))
     return x[..., at] if hasattr(x, "shape") else x
 
 
@@ -157,7 +158,7 @@ def _joined(parts: Sequence[Array]) -> Array:
 
 
 def _padded(parts: Sequence[Array], n_par: int = 1) -> Array:
-    """Parameters side by side, with rows of 0 for blocks that have fewer."""
+    """Parameters side by side, with rows of 0 for blocks with fewer parameters."""
     xp, n_par = namespace(parts[0]), max(n_par, *(part.shape[0] for part in parts))
     filled = [[part] + [0 * part[:1, :]] * (n_par - part.shape[0]) for part in parts]
     return _joined([xp.concat(rows) for rows in filled])

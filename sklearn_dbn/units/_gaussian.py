@@ -8,9 +8,9 @@ from .._array_api import Array, namespace
 from .._random import Stream
 from ._base import UnitMoments, UnitType, total
 
-# The log-precision stays here. Training sees standardised columns, so the bounds say that
-# a unit's noise is between 3 % and 30 times the spread of its column; without them the
-# precision of a constant column grows for ever.
+# Bounds of the log-precision. Training uses standardised columns, so the standard deviation of
+# a unit is between 3 % and 30 times that of its column; without bounds the precision of a
+# constant column would grow without end.
 _LOG_PRECISION = (-7.0, 7.0)
 
 
@@ -18,7 +18,7 @@ class Gaussian(UnitType):
     """Real states; energy exp(zeta) x^2 / 2 - a x, with zeta the log-precision.
 
     ``par`` holds the bias ``a`` and ``zeta``: both are natural parameters of the conditional
-    distribution N(field exp(-zeta), exp(-zeta)), which is why any type can be its neighbour.
+    distribution N(field exp(-zeta), exp(-zeta)), so that any type can be its neighbour.
     """
 
     name = "gaussian"
@@ -33,8 +33,8 @@ class Gaussian(UnitType):
         xp = namespace(x)
         return (x * x) @ (0.5 * xp.exp(par[1, :])) - x @ par[0, :]
 
-    def log_partition(self, field: Array, par: Array, known: Array | None = None) -> Array:
-        return total(_log_partition(field, par), known)
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
+        return total(_log_partition(field, par), observed)
 
     def log_partition_change(
         self, field: Array, par: Array, back: Array, start_par: Array, mean: Array | None = None
@@ -43,7 +43,7 @@ class Gaussian(UnitType):
         return total(_log_partition(field, par) - _log_partition(back, start_par))
 
     def between(self, start: Array, end: Array, share: float) -> Array:
-        # The precision mixes as the energy does, and its logarithm does not.
+        # The energy is linear in the precision, not in its logarithm.
         xp = namespace(start)
         bias = (1 - share) * start[0, :] + share * end[0, :]
         precision = (1 - share) * xp.exp(start[1, :]) + share * xp.exp(end[1, :])
@@ -76,25 +76,25 @@ class Gaussian(UnitType):
         par: Array,
         field: Array | None = None,
     ) -> Array:
-        # The second moment is taken about the offset, and the bias follows, so that a
-        # change of precision does not move the mean.
+        # The second moment is taken about the offset, and the bias changes with it, so that a
+        # change of precision does not change the mean.
         xp = namespace(x)
         precision = xp.exp(par[1, :])
         deviation = x - offset
         zeta = -0.5 * precision * (weight @ (deviation * deviation))
         if field is not None:
-            # The variance about a mean, times the precision, is 1.
+            # Conditional variance times precision is 1.
             zeta = zeta - 0.5 * xp.sum(weight[: field.shape[0]])
         return xp.stack([mean + precision * offset * zeta, zeta])
 
     def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
         if hidden:
-            # Where a hidden unit lies, and its scale, its neighbours' biases and its weights
-            # can say as well; left free, the two would drift against each other.
+            # The neighbours' biases and the weights can express the location and scale of a
+            # hidden unit as well; if both were trained, they would drift against each other.
             step *= 0.0
             return
-        # The derivative by zeta grows with the precision, and with it the noise of the step:
-        # above a precision of 1 the step is that of the precision itself, which does not.
+        # The derivative by zeta, and so the noise of the step, grows with the precision: above
+        # a precision of 1 the step is that of the precision itself, whose noise does not grow.
         xp = namespace(par)
         precision = xp.exp(par[1, :])
         excess = step[1, :] * (1 - xp.minimum(xp.ones_like(precision), precision**-2.0))
@@ -118,6 +118,6 @@ class Gaussian(UnitType):
 
 
 def _log_partition(field: Array, par: Array) -> Array:
-    """Of each unit."""
+    """Log of the partition function of each unit, (n_rows, n)."""
     xp, zeta = namespace(field), par[1, :]
     return 0.5 * (field * field * xp.exp(-zeta) + (math.log(2 * math.pi) - zeta))

@@ -19,7 +19,8 @@ import sklearn_dbn.estimators._generator as generator
 from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn.data import Rows
-from sklearn_dbn.machine import settle
+from sklearn_dbn.machine import mean_field_sweeps
+from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import drive, rows_to_record, start
 from sklearn_dbn.units import UNITS
 
@@ -190,7 +191,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
     run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
-    data = [*before.means(before.odd, settle(before, v, 0)[0])]
+    data = [*before.means(before.odd, mean_field_sweeps(before, v, 0)[0])]
     model = before.means([2], before.means(before.odd, chains))
     assert not np.array_equal(model[2], chains[2])
     for layer in range(3):
@@ -200,7 +201,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["pcd", "cd", "tempering"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("pretrain", [None, "first_layer", "doubled"])
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_training_raises_the_exact_likelihood_of_other_rows(n_layers, pretrain, sampler):

@@ -17,7 +17,7 @@ from sklearn_dbn.likelihood import (
     estimate,
     log_mean_exp,
     log_partition_of_base,
-    place,
+    place_temperatures,
 )
 from sklearn_dbn.likelihood._annealing import increments
 from sklearn_dbn.machine import Machine
@@ -311,7 +311,7 @@ def test_temperatures_are_placed_so_that_the_weights_spread_as_asked():
     machine = exact.make_machine(("bernoulli", "bernoulli"), (60, 30), scale=0.3)
     spreads = []
     for wanted in (0.4, 0.2):
-        betas = place(machine, machine.par, Stream(0), spread=wanted)
+        betas = place_temperatures(machine, machine.par, Stream(0), deviation=wanted)
         assert betas[0] == 0
         assert betas[-1] == 1
         assert np.all(np.diff(betas) > 0)
@@ -325,7 +325,7 @@ def test_chains_that_do_not_equilibrate_get_more_temperatures():
     machine = exact.make_machine(("bernoulli", "bernoulli"), (16, 12), scale=0.0)
     machine.W[0][:], machine.par[0][:], machine.par[1][:] = 0.5, -3.0, -4.0
     base = [0 * par for par in machine.par]
-    betas = place(machine, base, Stream(0), spread=0.2)
+    betas = place_temperatures(machine, base, Stream(0), deviation=0.2)
     rng = Stream(5)
     states = independent(machine, base, machine.even, 400, rng)
     steps = np.stack(list(increments(machine, base, betas, states, rng)))
@@ -339,7 +339,7 @@ def test_temperatures_are_dense_where_the_energy_varies():
     machine = exact.make_machine(("gaussian", "bernoulli"), (10, 5), scale=0.1)
     base = [par.copy() for par in machine.par]
     base[0][1] -= 4
-    betas = place(machine, base, Stream(0), spread=0.8)
+    betas = place_temperatures(machine, base, Stream(0), deviation=0.8)
     assert betas[len(betas) // 2] < 0.3
     even = np.linspace(0, 1, len(betas))
     placed, spaced = (
@@ -356,8 +356,10 @@ def test_temperatures_are_dense_where_the_energy_varies():
 @pytest.mark.parametrize(("fewest", "most"), [(7, 9), (30, 1000)])
 def test_the_number_of_temperatures_has_bounds(fewest, most):
     machine = exact.make_machine(("bernoulli", "bernoulli"), (20, 10), scale=1.0)
-    betas = place(machine, machine.par, Stream(0), spread=1e-3, fewest=fewest, most=most)
+    betas = place_temperatures(
+        machine, machine.par, Stream(0), deviation=1e-3, fewest=fewest, most=most
+    )
     assert len(betas) == most
     alone = exact.make_machine(("bernoulli", "bernoulli"), (20, 10), scale=0.0)
-    betas = place(alone, alone.par, Stream(0), fewest=fewest, most=most)
+    betas = place_temperatures(alone, alone.par, Stream(0), fewest=fewest, most=most)
     np.testing.assert_allclose(betas, np.linspace(0, 1, fewest))

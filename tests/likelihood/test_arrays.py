@@ -12,7 +12,7 @@ from sklearn_dbn.likelihood import (
     exact_log_partition,
     log_partition,
     log_weights,
-    place,
+    place_temperatures,
 )
 from sklearn_dbn.samplers import independent
 
@@ -80,7 +80,7 @@ def test_placed_temperatures_and_the_result(kind, device_name, dtype):
 
     def results(move):
         there, rng = machine.map(move), Stream(0)
-        betas = place(there, there.par, rng, fewest=5, most=10)
+        betas = place_temperatures(there, there.par, rng, fewest=5, most=10)
         moved = [move(x) for x in states]
         result = log_partition(
             there, method="ais", rng=rng, states=moved, n_sweeps=1, n_chains=20, betas=betas

@@ -49,7 +49,7 @@ def test_the_machine_is_unchanged(kind):
 class Spin(Bernoulli):
     """Units that are -2 or 1: neither state has no energy."""
 
-    def log_partition(self, field, par, known=None):
+    def log_partition(self, field, par, observed=None):
         return np.logaddexp(-2 * field, field).sum(axis=-1)
 
     def states(self, n):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import exact
 
-from sklearn_dbn.machine import free_energy_bound, mean_field, means_below, settle
+from sklearn_dbn.machine import free_energy_bound, mean_field, mean_field_sweeps, means_below
 
 DEEP = exact.DEEP_KINDS | {
     "four": (("bernoulli",) * 5, (3, 3, 2, 2, 2)),
@@ -139,7 +139,7 @@ def test_no_rows_have_no_mean_field():
 @deep
 def test_each_sweep_raises_the_bound_and_it_stays_below_the_likelihood(kind):
     machine, v = machine_and_rows(kind, scale=1.0)
-    bounds = [-free_energy_bound(machine, *settle(machine, v, n)) for n in range(8)]
+    bounds = [-free_energy_bound(machine, *mean_field_sweeps(machine, v, n)) for n in range(8)]
     for before, after in itertools.pairwise(bounds):
         assert (after >= before - 1e-12).all()
     assert (bounds[-1] > bounds[0] + 1e-4).any()
@@ -164,7 +164,7 @@ def test_the_bound_is_the_energy_and_the_entropy_of_independent_units(kind):
 def test_layers_without_couplings_have_the_exact_posterior():
     machine, v = machine_and_rows(THREE)
     machine.W[1][...] = machine.W[2][...] = 0
-    energy = free_energy_bound(machine, *settle(machine, v, 1))
+    energy = free_energy_bound(machine, *mean_field_sweeps(machine, v, 1))
     np.testing.assert_allclose(-energy, exact.log_weight(machine, {0: v}), atol=1e-12)
 
 

@@ -20,7 +20,7 @@ from sklearn_dbn.machine import (
     fill_in,
     free_energy_bound,
     mean_field,
-    settle,
+    mean_field_sweeps,
 )
 from sklearn_dbn.samplers import SAMPLERS, Chains
 from sklearn_dbn.training import rows_to_record, start
@@ -140,7 +140,7 @@ def test_samplers_leave_the_distribution_as_it_is(kind, sampler):
     sampler, rng = SAMPLERS[sampler](1), Stream(3)
     data = [None if x is None else x[:5] for x in before]
     chains = Chains(before)
-    if not sampler.apart and sampler.persistent:
+    if not sampler.independent_of_rows and sampler.persistent:
         chains = sampler.init(machine, n, rng)
         for _ in range(30):
             chains, _ = sampler.step(machine, chains, rng)
@@ -162,7 +162,7 @@ def test_samplers_leave_the_distribution_as_it_is(kind, sampler):
 def test_each_sweep_of_the_mean_field_raises_the_bound(kind):
     machine = make(kind)
     v = states_of(machine)[0]
-    bounds = [-free_energy_bound(machine, *settle(machine, v, n)) for n in range(8)]
+    bounds = [-free_energy_bound(machine, *mean_field_sweeps(machine, v, n)) for n in range(8)]
     for lower, upper in itertools.pairwise(bounds):
         assert (upper >= lower - 1e-12).all()
     assert (bounds[-1] < exact.log_weight(machine, {0: v}) + 1e-12).all()
@@ -179,7 +179,7 @@ def test_each_sweep_of_the_mean_field_raises_the_bound(kind):
 def test_the_bound_is_exact_with_one_hidden_layer(kind):
     machine = make(kind)
     v = states_of(machine)[0]
-    actual = -free_energy_bound(machine, *settle(machine, v, 3))
+    actual = -free_energy_bound(machine, *mean_field_sweeps(machine, v, 3))
     np.testing.assert_allclose(actual, exact.log_weight(machine, {0: v}))
 
 
@@ -267,7 +267,7 @@ def test_missing_entries_are_filled_by_their_mean_field(kind):
     missing = np.random.default_rng(0).random(v.shape) < 0.4
     filled = fill_in(machine, np.where(missing, np.nan, v))
     np.testing.assert_array_equal(filled[~missing], v[~missing])
-    states = settle(machine, filled, 500)[0]
+    states = mean_field_sweeps(machine, filled, 500)[0]
     states = machine.means([0], machine.means(machine.odd, states))
     np.testing.assert_allclose(filled[missing], states[0][missing], atol=1e-2)
     rng = Stream(0)
@@ -308,7 +308,7 @@ def test_training_standardises_the_real_columns_and_learns(kind, sampler):
 def test_columns_in_another_order_make_the_same_machine():
     machine = make(RBMS[0])
     order = np.array([2, 3, 0, 1])
-    first, second = (unit for unit, _ in machine.units[0].parts)
+    first, second = (unit for unit, _ in machine.units[0].blocks)
     turned = type(machine.units[0])([second, first], [2, 2])
     twin = Machine(
         (turned, machine.units[1]),

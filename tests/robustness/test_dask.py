@@ -33,6 +33,7 @@ from sklearn_dbn import (
 )
 from sklearn_dbn._random import RowStream, Stream
 from sklearn_dbn.data import Moments
+from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.samplers._chains import stack
 from sklearn_dbn.selection import UnitStatistics
 from sklearn_dbn.units import UNITS
@@ -315,7 +316,9 @@ def refused(call, error, match, fitted):
 def test_what_needs_all_rows_is_refused_by_one_sentence(client):
     X = spread(GREY)
     fitted = rbm().fit(GREY)
-    for sampler in ("cd", "tempering"):
+    refused_samplers = [x for x in SAMPLERS if not SAMPLERS[x].independent_of_rows]
+    assert {"cd", "tempering"} <= set(refused_samplers)
+    for sampler in refused_samplers:
         fitted.set_params(sampler=sampler)
         refused(
             lambda: fitted.partial_fit(X), ValueError, "sampler=.*set sampler='pcd'", fitted

@@ -22,6 +22,7 @@ from sklearn_dbn import (
     DBNTransformer,
     RBMTransformer,
 )
+from sklearn_dbn.samplers import SAMPLERS
 
 GOOD = np.random.default_rng(0).random((8, 3))
 RBM = RBMTransformer(3, n_iter=1, random_state=0)
@@ -41,7 +42,7 @@ JUNK = [
 TRAINING = {
     "visible": ["auto", "bernoulli", "gaussian"],
     "hidden": ["bernoulli", "gaussian"],
-    "sampler": ["pcd", "cd", "tempering"],
+    "sampler": list(SAMPLERS),
     "n_gibbs_steps": [1, 2],
     "n_chains": [None, 1, 3],
     "n_temperatures": [2, 3],

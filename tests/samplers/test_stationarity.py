@@ -124,7 +124,8 @@ def by_training_with_tempering(machine, states, n_sweeps, rng):
 
 # Three temperatures, so that there are pairs of both parities.
 BETAS = np.linspace(1, 0, 3)
-# Given equal streams the first four make equal draws, each by code of its own.
+# These are also run with wrong machines. All but tempering make equal draws from equal streams,
+# by different code.
 KERNELS = {
     "gibbs": by_gibbs,
     "pcd": by_pcd,
@@ -132,7 +133,7 @@ KERNELS = {
     "training-cd": by_training_with_cd,
     "tempering": by_tempering,
 }
-# Nearly all of its code is that of a step.
+# Only the test of stationarity runs this one, as nearly all of its code is that of a step.
 TRAINING_TEMPERING = {"training-tempering": by_training_with_tempering}
 
 
@@ -360,12 +361,12 @@ def test_a_swap_that_omits_a_layer_is_detected(left, monkeypatch):
     # The sweeps repair it, so what the last swap breaks has to be large.
     machine = exact.make_machine(("bernoulli",) * 3, (2, 3, 2), scale=3.0)
     assert distance(by_tempering, machine, machine, 16) < THRESHOLD
-    taken = _tempering._taken
+    taken = _tempering._rows_in_order
 
     def taken_but_one(states, order):
         moved = taken(states, order)
         moved[left] = states[left]
         return moved
 
-    monkeypatch.setattr(_tempering, "_taken", taken_but_one)
+    monkeypatch.setattr(_tempering, "_rows_in_order", taken_but_one)
     assert distance(by_tempering, machine, machine, 16) > THRESHOLD
