@@ -1,5 +1,6 @@
-"""The unit type that docs/extend/unit-type.md includes is one."""
+"""What the pages for contributors say is true."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn.units import UNITS, UnitMoments
 
-DOCS = Path(__file__).parents[1] / "docs/extend"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs/extend"
 FIELD = np.array([[-2.0, 0.1, 1.5]])
 
 
@@ -54,3 +56,14 @@ def test_it_trains_as_hidden_units(spin, monkeypatch):
     H = RBMTransformer(5, hidden="spin", n_iter=3, random_state=0).fit_transform(X)
     assert ((-1 <= H) & (H <= 1)).all()
     assert H.min() < 0 < H.max()
+
+
+def test_the_map_of_the_architecture_page_names_the_modules_that_exist():
+    text = (DOCS / "architecture.md").read_text()
+    package = ROOT / "sklearn_dbn"
+    named = set(re.findall(r"(?:[a-z_]+/)?_[a-z_]+\.py", text))
+    existing = {path.name for path in package.rglob("_*.py")}
+    assert {name.split("/")[-1] for name in named} <= existing
+    # A display has a file of its own; modules of the root are named without their ending.
+    modules = {p.stem for p in package.rglob("_[a-z]*.py") if p.parent.name != "inspection"}
+    assert {stem for stem in modules if stem not in text} == set()
