@@ -150,7 +150,7 @@ def test_persistent_chains_that_do_not_mix_give_one_warning(kind):
 
 def test_the_warning_about_tempered_chains_does_not_recommend_tempering():
     rbm = RBMTransformer(**STEEP, sampler="tempering", n_temperatures=2, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="Set a lower learning_rate"):
+    with pytest.warns(ConvergenceWarning, match="set a lower learning_rate"):
         rbm.fit(far_patterns())
 
 
