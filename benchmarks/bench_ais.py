@@ -17,8 +17,9 @@ import numpy as np
 from _data import arguments, save
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.likelihood import anneal, base_rates, independent
+from sklearn_dbn.likelihood import anneal, base_rates
 from sklearn_dbn.machine import Machine
+from sklearn_dbn.samplers import independent
 from sklearn_dbn.units import UNITS
 
 N_VISIBLE, N_HIDDEN, N_CHAINS = 784, 500, 100

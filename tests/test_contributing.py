@@ -1,5 +1,7 @@
 """What the pages for contributors say is true."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -67,3 +69,14 @@ def test_the_map_of_the_architecture_page_names_the_modules_that_exist():
     # A display has a file of its own; modules of the root are named without their ending.
     modules = {p.stem for p in package.rglob("_[a-z]*.py") if p.parent.name != "inspection"}
     assert {stem for stem in modules if stem not in text} == set()
+
+
+def test_benchmarks_and_examples_import_names_that_exist():
+    missing = []
+    for path in [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sklearn_dbn"):
+                module = importlib.import_module(node.module)
+                names = [alias.name for alias in node.names]
+                missing += [(path.name, name) for name in names if not hasattr(module, name)]
+    assert not missing

@@ -266,7 +266,7 @@ class PartitionedRows(Rows):
         """`Rows` with the same attributes, but without the data."""
         rows = Rows.__new__(Rows)
         removed = {"X": None, "weight": None, "index": None, "_batch": None, "_sent": None}
-        vars(rows).update(vars(self) | removed)
+        rows.__dict__ = vars(self) | removed
         return rows
 
 
