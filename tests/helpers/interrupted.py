@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import signal
 
 import numpy as np
 from sklearn.base import clone
@@ -95,6 +96,8 @@ class SendsAfterFivePasses(Callback):
 
 def fit_until_interrupted(estimator, connection):
     """Fit until SIGINT; sends the message of the interrupt, the number of passes, the state."""
+    # A shell lets processes in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     connection.send("begins")
     try:
         estimator.set_callbacks(SendsAfterFivePasses(type(estimator), connection)).fit(X, y)
