@@ -26,6 +26,7 @@ import scipy.sparse as sp
 
 from ._compat import HasMethods
 from ._locks import hold
+from ._messages import short_message, shown
 from ._parameters import plain
 from ._version import __version__
 
@@ -57,7 +58,7 @@ class CacheFolder:
             return None
         except (OSError, MemoryError) as error:
             # A MemoryError has no message.
-            why = _short(str(error)) or "it is too large for the memory"
+            why = short_message(error) or "it is too large for the memory"
             self._warn(f"{name} could not be read ({why}), and is trained again")
             return None
         if sealed[:_DIGEST] != _digest(sealed[_DIGEST:]):
@@ -67,9 +68,7 @@ class CacheFolder:
             return pickle.loads(sealed[_DIGEST:])
         except Exception as error:
             # Undamaged, but of another Python or of classes that cannot be imported.
-            self._warn(
-                f"{name} cannot be used here ({_short(repr(error))}), and is trained again"
-            )
+            self._warn(f"{name} cannot be used here ({shown(error)}), and is trained again")
             return None
 
     def write(self, name: str, x: Any) -> bool:
@@ -78,7 +77,7 @@ class CacheFolder:
             payload = pickle.dumps(x, protocol=pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             # A class of the user may raise any error when it is pickled.
-            self._warn(_unsaved(name, repr(error)))
+            self._warn(_unsaved(name, shown(error)))
             return False
         # If the process is killed, this file is removed with the checkpoint.
         writer = f"{os.getpid()}-{threading.get_ident()}"
@@ -90,7 +89,7 @@ class CacheFolder:
                 file.write(payload)
             os.replace(new, self.folder / name)
         except OSError as error:
-            self._warn(_unsaved(name, str(error)))
+            self._warn(_unsaved(name, short_message(error)))
             _remove(new)
             return False
         return True
@@ -157,7 +156,7 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the saved states of all parts, and save no more."""
         root = self._root
-        if root._folder is not None:
+        if self.enabled:
             root._folder.remove(root._name)
             root._folder = None
 
@@ -170,7 +169,7 @@ def memory_of(estimator: Any, generator: Any = None) -> Any:
     memory, seed = (generator or estimator).memory, estimator.random_state
     if isinstance(memory, str | os.PathLike) and "\0" in os.fspath(memory):
         raise ValueError(
-            f"memory={_short(repr(memory))} has a null character, which no file name may "
+            f"memory={shown(memory)} has a null character, which no file name may "
             "have: give the path of a folder."
         )
     if estimator.warm_start:
@@ -179,7 +178,7 @@ def memory_of(estimator: Any, generator: Any = None) -> Any:
         return memory
     if memory is not None and generator is None:
         warnings.warn(
-            f"memory= saves nothing with random_state={_short(repr(seed))}, since no later fit "
+            f"memory= saves nothing with random_state={shown(seed)}, since no later fit "
             "would repeat the training: set random_state to an int.",
             UserWarning,
             stacklevel=2,
@@ -207,7 +206,7 @@ def cache_folder_of(memory: Any) -> CacheFolder | None:
 
 
 class Entry:
-    """The entry of one training in the cache.
+    """The entry of one training in the cache; without ``write`` it keeps nothing.
 
     Attributes
     ----------
@@ -217,12 +216,17 @@ class Entry:
         Of the training.
     """
 
-    def __init__(self, value: Any, checkpoint: Checkpoint, write: Callable[[Any], bool]):
-        self.value, self.checkpoint, self._write = value, checkpoint, write
+    def __init__(
+        self,
+        value: Any = None,
+        checkpoint: Checkpoint | None = None,
+        write: Callable[[Any], bool] | None = None,
+    ):
+        self.value, self.checkpoint, self._write = value, checkpoint or Checkpoint(), write
 
     def keep(self, value: Any) -> None:
         """Save the result of a complete training, and remove its checkpoint."""
-        if self._write(value):
+        if self._write is not None and self._write(value):
             self.checkpoint.remove()
 
 
@@ -240,7 +244,7 @@ def cached(memory: Any, key: str) -> Iterator[Entry]:
     """
     folder = cache_folder_of(memory)
     if memory is None:
-        yield Entry(None, Checkpoint(), lambda value: True)
+        yield Entry()
     elif folder is None:
         yield _entry_of_function_cache(memory, key)
     else:
@@ -248,7 +252,7 @@ def cached(memory: Any, key: str) -> Iterator[Entry]:
             value = folder.read(key)
             if value is None and not held:
                 # The outer training, which started this equal one, saves the result.
-                yield Entry(None, Checkpoint(), lambda value: True)
+                yield Entry()
                 return
             checkpoint = Checkpoint(folder, key)
             if value is not None:
@@ -272,7 +276,7 @@ def _entry_of_function_cache(memory: Any, key: str) -> Entry:
         value = function(key, None)
     except _NotCached:
         value = None
-    return Entry(value, Checkpoint(), write)
+    return Entry(value, write=write)
 
 
 def _result(key: str, value: Any) -> Any:
@@ -297,12 +301,7 @@ def _values_of(x: Any) -> Any:
 
 
 def _unsaved(name: str, why: str) -> str:
-    return f"{name} could not be saved ({_short(why)}); the training continues"
-
-
-def _short(text: str) -> str:
-    """The first 100 characters of ``text``."""
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return f"{name} could not be saved ({why}); the training continues"
 
 
 def _digest(payload: bytes) -> bytes:

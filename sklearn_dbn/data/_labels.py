@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, column_or_1d
 
+from .._messages import shown
+
 # Types of missing values of pandas, by name since pandas need not be installed.
 _MISSING_TYPES = ("NAType", "NaTType")
 _FLOATING = (float, np.floating, np.datetime64, np.timedelta64)
@@ -41,7 +43,7 @@ def labels_of(y: Any, unlabeled: Any, name: str = "y") -> tuple[np.ndarray, np.n
         and ``y`` holds its text, or the other way round.
     """
     if np.ndim(unlabeled):
-        raise ValueError(f"unlabeled={_short(unlabeled)} must be one label, 'auto' or None.")
+        raise ValueError(f"unlabeled={shown(unlabeled)} must be one label, 'auto' or None.")
     y = _array(y, name)
     where = _finder(y)
     missing, marked = where(_is_missing), _marked(y, where, unlabeled, name)
@@ -118,8 +120,8 @@ def _marked(y: np.ndarray, where: Where, unlabeled: Any, name: str) -> np.ndarra
         label = label.item() if isinstance(label, np.generic) else label
         kinds = ("text", "not") if isinstance(label, str) else ("no text", "text")
         raise ValueError(
-            f"{name} holds {_short(label)}, which is {kinds[0]}, and unlabeled="
-            f"{_short(unlabeled)} is {kinds[1]}: set unlabeled={_short(label)}."
+            f"{name} holds {shown(label)}, which is {kinds[0]}, and unlabeled="
+            f"{shown(unlabeled)} is {kinds[1]}: set unlabeled={shown(label)}."
         )
     return marked
 
@@ -134,7 +136,7 @@ def _refuse_missing(y: np.ndarray, missing: np.ndarray, unlabeled: Any, name: st
             "labels of a row, or none of them with unlabeled='auto'."
         )
     raise ValueError(
-        f"{name} contains NaN: {y[at]} in row {at[0]}, and unlabeled={_short(unlabeled)}: "
+        f"{name} contains NaN: {y[at]} in row {at[0]}, and unlabeled={shown(unlabeled)}: "
         "set unlabeled='auto' if that row has no label, or leave it out."
     )
 
@@ -152,7 +154,7 @@ def _without_object_dtype(labels: np.ndarray) -> np.ndarray:
             next(x for x in labels.ravel() if isinstance(x, str) is s) for s in (True, False)
         ]
         raise ValueError(
-            f"y mixes text such as {_short(examples[0])} with {_short(examples[1])}: make all "
+            f"y mixes text such as {shown(examples[0])} with {shown(examples[1])}: make all "
             "labels text or all numbers, and set unlabeled to that of rows without a label."
         )
     if all(issubclass(kind, Real | np.bool_) for kind in kinds):
@@ -201,8 +203,3 @@ def _have_same_text(label: Any, unlabeled: Any) -> bool:
         return not isinstance(other, bool | np.bool_) and bool(float(text) == other)
     except ValueError:
         return False
-
-
-def _short(x: Any) -> str:
-    text = repr(x)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
 from .._array_api import Array
-from ..training import Diverged, Passes
-from ._divergence import tuning_diverged
-from ._loop import end_pass
+from ..training import Passes
+from ._loop import TuningLoop
 from ._network import loss_and_gradient
-from ._settings import FULL_BATCH, FineTuningSettings
-from ._training_rows import TrainingRows
+from ._settings import FULL_BATCH
 from ._tuning import Tuning
 
 # The status of scipy after the largest number of iterations.
 _ITERATION_LIMIT = 1
 
 
-@dataclass(frozen=True)
-class FullBatchLoop:
-    """The iterations of a solver on the loss over all rows, with weight decay.
-
-    Parameters
-    ----------
-    settings : FineTuningSettings
-    training_rows : TrainingRows
-    validation : TrainingRows or None
-        The rows held out for early stopping.
-    """
-
-    settings: FineTuningSettings
-    training_rows: TrainingRows
-    validation: TrainingRows | None = None
+class FullBatchLoop(TuningLoop):
+    """The iterations of a solver on the loss over all rows, with weight decay."""
 
     def train(self, tuning: Tuning, passes: Passes) -> None:
         """Minimise the loss; after an interruption the network has the last iterate.
@@ -67,8 +51,7 @@ class FullBatchLoop:
             problem.put(problem.iterate)
         if not math.isfinite(found.fun):
             # Then scipy stops before the first iteration.
-            n_passes, weight = tuning.n_passes, self.training_rows.weight
-            raise Diverged(tuning_diverged(n_passes, self.settings, weight))
+            raise self.diverged(tuning)
         tuning.reached_limit = found.status == _ITERATION_LIMIT
 
 
@@ -120,6 +103,6 @@ class _Problem:
         self.put(self.iterate)
         passes, loss = self.passes, float(intermediate_result.fun)
         if passes.begin():
-            passes.end(end_pass(self.tuning, self.loop, loss))
+            passes.end(self.loop.end_pass(self.tuning, loss))
         if passes.stopped or self.tuning.stalled:
             raise StopIteration

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +19,8 @@ from ._tuning import LARGEST_LOSS, Tuning
 
 
 @dataclass(frozen=True)
-class NetworkLoop:
-    """The loop over minibatches of a network.
+class TuningLoop:
+    """What the passes of every solver have in common.
 
     Parameters
     ----------
@@ -34,6 +33,21 @@ class NetworkLoop:
     settings: FineTuningSettings
     training_rows: TrainingRows
     validation: TrainingRows | None = None
+
+    def end_pass(self, tuning: Tuning, loss: float) -> dict[str, float]:
+        """The record of a pass; raises `Diverged` if its mean ``loss`` is too large."""
+        if not loss < LARGEST_LOSS:
+            raise self.diverged(tuning)
+        return tuning.record(self.settings, loss, self.validation)
+
+    def diverged(self, tuning: Tuning) -> Diverged:
+        """The error of a pass whose loss is too large or not finite."""
+        weight = self.training_rows.weight
+        return Diverged(tuning_diverged(tuning.n_passes, self.settings, weight))
+
+
+class NetworkLoop(TuningLoop):
+    """The loop over minibatches of a network."""
 
     def train(self, tuning: Tuning, passes: Passes) -> None:
         """Make passes over the training rows in minibatches, while ``passes`` has more.
@@ -67,16 +81,7 @@ class NetworkLoop:
                     total += _step(tuning, settings, descent, training_rows, index, rate)
                     decay.add(rate)
                 decay.apply()
-            passes.end(end_pass(tuning, self, total / float(training_rows.weight.sum())))
-
-
-def end_pass(tuning: Tuning, loop: Any, loss: float) -> dict[str, float]:
-    """The record of a pass of ``loop``; raises `Diverged` if its mean ``loss`` is too large."""
-    if not loss < LARGEST_LOSS:
-        raise Diverged(
-            tuning_diverged(tuning.n_passes, loop.settings, loop.training_rows.weight)
-        )
-    return tuning.record(loop.settings, loss, loop.validation)
+            passes.end(self.end_pass(tuning, total / float(training_rows.weight.sum())))
 
 
 def _step(
