@@ -127,8 +127,12 @@ class Generator(MachineStack):
     def _log_z(self) -> float:
         """Log Z over standardised columns, estimated once for a training."""
         if "log_z" not in self._estimates:
-            self._estimates["log_z"] = self.log_partition().value - self._log_z_by_units
+            self._keep_log_z(self.log_partition())
         return self._estimates["log_z"]
+
+    def _keep_log_z(self, found: LogPartition) -> None:
+        """Keep what `log_partition` returned for scores, unless they have a log Z already."""
+        self._estimates.setdefault("log_z", found.value - self._log_z_by_units)
 
     @property
     def _log_z_by_units(self) -> float:

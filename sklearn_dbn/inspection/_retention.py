@@ -63,8 +63,8 @@ def generative_retention(
     found = {}
     for name, generator in generators.items():
         partition = generator.log_partition()
-        # `score` then uses this log Z and does not estimate it again.
-        generator._estimates.setdefault("log_z", partition.value)
+        # `score` then does not estimate log Z again.
+        generator._keep_log_z(partition)
         score = generator.score(X)
         directions = [partition.forward, partition.reverse]
         values = [partition.value if x is None else x.value for x in directions]

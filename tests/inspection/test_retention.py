@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpydoc.docscrape import ClassDoc
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
@@ -43,6 +44,22 @@ def test_scores_are_those_of_the_two_generators():
         assert part.reconstruction_error == pytest.approx(error)
         assert part.samples.shape == (4, 64)
     assert kept.after.log_likelihood < kept.before.log_likelihood
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        RBMTransformer(4, n_iter=2, random_state=0),
+        DBMTransformer((4,), rbm=RBMTransformer(n_iter=2), random_state=0),
+    ],
+)
+def test_log_z_of_columns_in_their_units_serves_standardised_ones(generator):
+    rows = 1e3 + 50 * np.random.default_rng(0).normal(size=(60, 3))
+    tuned = DBNClassifier(generator, n_iter=1, random_state=0).fit(rows, rows[:, 0] > 1e3)
+    kept = generative_retention(tuned, rows, n_samples=1)
+    expected = clone(generator).fit(rows).score(rows)
+    assert kept.before.log_likelihood == pytest.approx(expected)
+    assert tuned.transformer_.score(rows) == pytest.approx(expected)
 
 
 @pytest.mark.slow
