@@ -18,7 +18,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-import scipy.sparse as sp
 
 from .._array_api import Array
 from .._random import RowStream, Stream
@@ -26,6 +25,7 @@ from ..machine import Machine, mean_field_sweeps
 from ..samplers import SAMPLERS, positive_phase
 from ._gaps import Gaps
 from ._rows import Rows
+from ._values import dense
 
 # Attempts at a computation when workers are lost, and seconds of waiting for a new worker.
 _ATTEMPTS = 3
@@ -289,7 +289,7 @@ def _kind_of(block: Any) -> tuple[tuple[int, int], Any]:
 
 
 def _fetched(block: Any, index: np.ndarray) -> np.ndarray:
-    return block[index].toarray() if sp.issparse(block) else block[index]
+    return dense(block[index])
 
 
 def _accumulated(block: Any, common: tuple, weight: np.ndarray) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._array_api import Array, to_numpy
-from ._values import has_gaps, value_range, weights_with_zeros
+from ._values import dense, has_gaps, value_range, weights_with_zeros
 
 
 class Moments:
@@ -38,7 +38,7 @@ class Moments:
         X = X if sp.issparse(X) else to_numpy(X)
         self._widen(*value_range(X, weights_with_zeros(weight)))
         if has_gaps(X):
-            X = X.toarray() if sp.issparse(X) else X
+            X = dense(X)
             observed = ~np.isnan(X)
             count = np.maximum(weight @ observed, np.finfo(float).tiny)
             X = np.where(observed, X, 0)

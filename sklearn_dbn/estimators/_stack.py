@@ -71,7 +71,7 @@ class MachineStack(BaseDeepEstimator, ABC):
             moments = run.standard_moments()
         mean, var = (np.asarray(x, dtype=machine.par[0].dtype) for x in moments)
         hidden = run.activity[1:]
-        return base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+        return base_rates(machine, [mean, *hidden], [var])
 
     def _draws(self, n_rows: int, n_gibbs_steps: int, rng: Stream) -> list[Any]:
         """Independent states of all layers of the top machine."""

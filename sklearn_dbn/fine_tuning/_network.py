@@ -30,7 +30,7 @@ import numpy as np
 
 from .._array_api import Array, times_transposed
 from .._random import Stream
-from ..data import clipped
+from ..data import clipped, dense, standardised
 from ..machine import Machine
 
 # Rows that are computed together outside of minibatches.
@@ -93,11 +93,10 @@ class Inputs:
         return replace(self, X=self.X[index], top_down=top_down)
 
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
-        v = self.X[index]
-        v = v if isinstance(v, np.ndarray) else v.toarray()
+        v = dense(self.X[index])
         v = v if self.support is None else clipped(v, self.support)
         if self.scale is not None:
-            v = (v - self.shift) / self.scale
+            v = standardised(v, self.shift, self.scale)
         return v, [None if q is None else q[index] for q in self.top_down]
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:

@@ -21,7 +21,7 @@ from .._array_api import Array, namespace, to_numpy
 from .._random import Stream
 from ..machine import Machine, States, mean_field_sweeps
 from ._estimates import log_mean_exp
-from ._stack import MEAN_FIELD_SWEEPS, CommonStream, draw_with, upward_pass
+from ._stack import MEAN_FIELD_SWEEPS, Choice, CommonStream, draw_with, upward_pass
 
 # Sweeps before the chain of a row is used.
 _BURN_IN = 20
@@ -78,7 +78,7 @@ def _posteriors(
     The chain continues with another draw, so that the mixture is independent of the returned
     draws: otherwise the mean of the weights would be biased.
     """
-    xp, unit, par = namespace(x), machine.units[0], machine.par[0]
+    xp, draw = namespace(x), draw_with(rng)
     start = machine.means([0], [None, machine.neutral(1)])[0]
     v, found = xp.where(observed, x, start), []
     for sweep in range(_BURN_IN + n_samples):
@@ -87,19 +87,16 @@ def _posteriors(
         for layer in machine.odd:
             layer_input[layer] = machine.input(layer, states)
         if sweep >= _BURN_IN:
-            found.append((layer_input, _drawn(machine, layer_input, rng)))
-        h = _drawn(machine, layer_input, rng)
-        field = machine.from_above(0, h[1]) + par[0, :]
-        v = xp.where(observed, x, unit.sample(field, par, rng))
+            found.append((layer_input, _drawn(machine, layer_input, draw)))
+        h = _drawn(machine, layer_input, draw)
+        v = xp.where(observed, x, draw(machine, 0, machine.from_above(0, h[1])))
     return found
 
 
-def _drawn(machine: Machine, layer_input: States, rng: Stream) -> States:
+def _drawn(machine: Machine, layer_input: States, draw: Choice) -> States:
     drawn: States = [None] * len(layer_input)
     for layer in machine.odd:
-        par = machine.par[layer]
-        field = layer_input[layer] + par[0, :]
-        drawn[layer] = machine.units[layer].sample(field, par, rng)
+        drawn[layer] = draw(machine, layer, layer_input[layer])
     return drawn
 
 

@@ -56,15 +56,19 @@ def population(
         before, beta = float(betas[step - 1]), float(betas[step])
         change, states = path.step(before, beta, states, machine.odd, rng)
         log_weight += to_numpy(change)
-        weight = np.exp(log_weight - log_weight.max())
-        size = weight.sum() ** 2 / (weight * weight).sum()
-        if size < RESAMPLED_BELOW * n_chains or step == n_steps:
-            chosen = resample(weight, rng)
+        if effective_size(log_weight) < RESAMPLED_BELOW * n_chains or step == n_steps:
+            chosen = resample(np.exp(log_weight - log_weight.max()), rng)
             states = [take(x, chosen) for x in states]
             log_weight[:] = 0.0
     # Copies of a chain are in successive rows, so that the first rows would hold too many.
     order = rng.permutation(n_chains)[:n_rows]
     return [take(x, order) for x in states]
+
+
+def effective_size(log_weight: np.ndarray) -> float:
+    """The number of chains of equal weight that would give means of the same variance."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / (weight @ weight))
 
 
 def resample(weight: np.ndarray, rng: Stream) -> np.ndarray:

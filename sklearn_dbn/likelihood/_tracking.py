@@ -24,7 +24,7 @@ from ..machine import Machine, States
 from ..samplers import Chains, gibbs, independent
 from ._annealing import log_partition_of_base
 from ._estimates import log_mean_exp
-from ._population import RESAMPLED_BELOW, resample
+from ._population import RESAMPLED_BELOW, effective_size, resample
 
 # A step is shortened until the effective sample size of its weights is this share of the
 # chains, or until it is this share of the change. The next step is first tried with the width
@@ -83,25 +83,19 @@ class TrackedPartition:
                 growth = _DEVIATION / max(deviation, 1e-3) if deviation < math.inf else 0.0
                 if share == 0.0 and growth * most < width:
                     return
-                if _effective_size(gain) >= _EQUAL_STEP * len(gain) or width <= _SHORTEST:
+                if effective_size(gain) >= _EQUAL_STEP * len(gain) or width <= _SHORTEST:
                     guess = max(width * min(growth, 2.0), _SHORTEST)
                     break
                 guess = max(width * min(growth, 0.7), _SHORTEST)
             machine, share = after, share + width
             self.log_weight = self.log_weight + gain
-            if _effective_size(self.log_weight) < RESAMPLED_BELOW * len(gain):
+            if effective_size(self.log_weight) < RESAMPLED_BELOW * len(gain):
                 self.log_z = self.value
                 chosen = resample(np.exp(self.log_weight - self.log_weight.max()), rng)
                 self.states = [None if x is None else take(x, chosen) for x in self.states]
                 self.log_weight = np.zeros(len(gain))
             self.states = gibbs(machine, Chains(self.states), _SWEEPS, rng).states
             yield machine
-
-
-def _effective_size(log_weight: np.ndarray) -> float:
-    """Effective sample size of the chains."""
-    weight = np.exp(log_weight - log_weight.max())
-    return float(weight.sum() ** 2 / (weight @ weight))
 
 
 def between(old: Machine, new: Machine, share: float) -> Machine:

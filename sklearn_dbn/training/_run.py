@@ -181,7 +181,7 @@ class Run:
         """Units without neighbours that have the moments of all layers."""
         machine, hidden = self.average, self.activity[1:]
         mean, var = (array_like(x, machine.par[0]) for x in self.standard_moments())
-        par = base_rates(machine, [mean, *hidden], [var, *[None] * len(hidden)])
+        par = base_rates(machine, [mean, *hidden], [var])
         return Machine(machine.units, par, [0 * W for W in machine.W])
 
     def log_scale(self) -> np.ndarray:
