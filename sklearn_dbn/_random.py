@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._array_api import Array, device, namespace
+from ._array_api import Array, device, namespace, sigmoid
 
 # 16 random bits decide a Bernoulli draw; see docs/decisions/random-bits.md.
 _LEVELS = 65536.0
@@ -84,12 +84,20 @@ class Stream:
     def normal(self, like: Array) -> Array:
         """Draw standard normal numbers, in the shape and dtype of ``like``."""
         xp = namespace(like)
-        dtype = np.float32 if like.dtype == xp.float32 else np.float64
-        draw = self._normals(like.shape, dtype)
+        draw = self._normals(like.shape, numpy_dtype(like))
         return draw if xp is np else xp.asarray(draw, device=device(like))
 
     def _normals(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return self._generator.standard_normal(shape, dtype=dtype)
+
+    def uniform_like(self, like: Array) -> Array:
+        """Draw numbers from [0, 1), in the shape and dtype of ``like``."""
+        xp = namespace(like)
+        draw = self._uniforms(like.shape, numpy_dtype(like))
+        return draw if xp is np else xp.asarray(draw, device=device(like))
+
+    def _uniforms(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return self._generator.random(shape, dtype=dtype)
 
     def uniform(self, n: int) -> np.ndarray:
         """Draw ``n`` numbers between 0 and 1."""
@@ -122,3 +130,41 @@ class RowStream(Stream):
 
     def _normals(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return super()._normals((self._n_rows, *shape[1:]), dtype)[self._places]
+
+    def _uniforms(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return super()._uniforms((self._n_rows, *shape[1:]), dtype)[self._places]
+
+
+class CommonStream(Stream):
+    """A stream that gives all rows of an array the same random numbers.
+
+    The draws for a row then do not depend on the other rows.
+    """
+
+    def bernoulli(self, p: Array) -> Array:
+        xp = namespace(p)
+        # Not rounded to the levels of `Stream`, as importance weights divide by the probability.
+        u = self._generator.random((1, p.shape[-1]))
+        return xp.astype(xp.asarray(u.astype(numpy_dtype(p)), device=device(p)) < p, p.dtype)
+
+    def bernoulli_logit(self, field: Array) -> Array:
+        return self.bernoulli(sigmoid(field))
+
+    def uniform(self, n: int) -> np.ndarray:
+        return np.full(n, self._generator.random())
+
+    def uniform_like(self, like: Array) -> Array:
+        return self._for_all_rows(self._generator.random((1, like.shape[-1])), like)
+
+    def normal(self, like: Array) -> Array:
+        return self._for_all_rows(self._generator.standard_normal((1, like.shape[-1])), like)
+
+    def _for_all_rows(self, draw: np.ndarray, like: Array) -> Array:
+        xp = namespace(like)
+        draw = xp.asarray(draw.astype(numpy_dtype(like)), device=device(like))
+        return xp.broadcast_to(draw, like.shape)
+
+
+def numpy_dtype(x: Array) -> type:
+    """The NumPy dtype of the numbers that are drawn for ``x``."""
+    return np.float32 if x.dtype == namespace(x).float32 else np.float64

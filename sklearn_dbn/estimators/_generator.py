@@ -11,11 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
 from .._messages import shown
-from .._random import Stream, seed_of
+from .._random import CommonStream, Stream, seed_of
 from ..data import dense, has_gaps
 from ..likelihood import (
     METHODS,
-    CommonStream,
     LogPartition,
     LogProbability,
     conditional_draws,

@@ -12,13 +12,12 @@ from ._exact import enumerable, exact_log_partition
 from ._partition import METHODS, LogPartition, log_partition
 from ._population import population
 from ._rows import LogProbability, log_probability
-from ._stack import CommonStream, log_weight, log_weights, propose
+from ._stack import log_weight, log_weights, propose
 from ._temperatures import place_temperatures
 from ._tracking import TrackedPartition
 
 __all__ = [
     "METHODS",
-    "CommonStream",
     "Estimate",
     "LogPartition",
     "LogProbability",

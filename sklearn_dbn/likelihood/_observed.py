@@ -18,10 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._array_api import Array, namespace, to_numpy
-from .._random import Stream
+from .._random import CommonStream, Stream
 from ..machine import Machine, States, mean_field_sweeps
 from ._estimates import log_mean_exp
-from ._stack import MEAN_FIELD_SWEEPS, Choice, CommonStream, draw_with, upward_pass
+from ._stack import MEAN_FIELD_SWEEPS, Choice, draw_with, upward_pass
 
 # Sweeps before the chain of a row is used.
 _BURN_IN = 20
@@ -55,8 +55,8 @@ def log_weights_of_observed(
     weights = np.empty((v.shape[0], n_samples))
     for sample, hidden in enumerate(draws):
         layer_input = bottom.from_above(0, hidden[1])
-        # Missing entries are set to 0, where the energy of a unit is 0.
-        log_p = xp.sum(layer_input * x, axis=-1) - bottom.units[0].energy(x, bottom.par[0])
+        log_p = xp.sum(layer_input * x, axis=-1)
+        log_p -= bottom.units[0].energy(x, bottom.par[0], observed)
         field = layer_input + bottom.par[0][0, :]
         log_p -= bottom.units[0].log_partition(field, bottom.par[0], observed)
         log_p = xp.astype(log_p, xp.float64)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .._array_api import Array, device, namespace, sigmoid, to_numpy
-from .._random import Stream
+from .._array_api import Array, namespace, to_numpy
+from .._random import CommonStream, Stream
 from ..machine import Machine, States, mean_field_sweeps
 
 # A function of a machine, a layer and its `Machine.input` that returns states of the layer.
@@ -28,31 +28,6 @@ Choice = Callable[[Machine, int, Array], Array]
 _BLOCK_BYTES = 2**24
 # For each even layer above the visible one of the top machine.
 MEAN_FIELD_SWEEPS = 10
-
-
-class CommonStream(Stream):
-    """A stream that gives all rows of an array the same random numbers.
-
-    The draws for a row then do not depend on the other rows.
-    """
-
-    def bernoulli(self, p: Array) -> Array:
-        xp = namespace(p)
-        # Not rounded to the levels of `Stream`, as the weights divide by this probability.
-        u = self._generator.random((1, p.shape[-1]))
-        return xp.astype(xp.asarray(u.astype(_numpy_dtype(p)), device=device(p)) < p, p.dtype)
-
-    def bernoulli_logit(self, field: Array) -> Array:
-        return self.bernoulli(sigmoid(field))
-
-    def uniform(self, n: int) -> np.ndarray:
-        return np.full(n, self._generator.random())
-
-    def normal(self, like: Array) -> Array:
-        xp = namespace(like)
-        draw = self._generator.standard_normal((1, like.shape[-1]))
-        draw = xp.asarray(draw.astype(_numpy_dtype(like)), device=device(like))
-        return xp.broadcast_to(draw, like.shape)
 
 
 def log_weights(
@@ -178,7 +153,3 @@ def _log_density(machine: Machine, layer: int, x: Array, layer_input: Array) -> 
     )
     log_z = unit.log_partition(layer_input + par[0, :], par)
     return xp.sum(layer_input * x, axis=-1) - log_z - unit.energy(x, par)
-
-
-def _numpy_dtype(x: Array) -> type:
-    return np.float32 if x.dtype == namespace(x).float32 else np.float64

@@ -118,9 +118,8 @@ class EarlyStopping:
             self.states[0] = v
         else:
             self.states[0] = namespace(v).where(self.missing, self.states[0], v)
-        # An entry of 0 has no energy.
-        log_p = -visible.energy(self._observed(v), par)
         observed = None if self.missing is None else ~self.missing
+        log_p = -visible.energy(self._observed(v), par, observed)
         log_p -= visible.log_partition(par[:1, :], par, observed)
         self.log_weight = log_partition_of_base(base, base.par) + self._mean(log_p)
 

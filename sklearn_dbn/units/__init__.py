@@ -8,15 +8,35 @@ docs/extend/unit-type.md has an example.
 from ._base import UnitMoments, UnitType, Variable, total
 from ._bernoulli import Bernoulli
 from ._blocks import Blocks
+from ._categorical import Categorical
+from ._finite import Binomial, Count, Finite, Ordinal
 from ._gaussian import Gaussian
+from ._spin import Spin
 
-UNITS = {unit.name: unit for unit in (Bernoulli(), Gaussian())}
+UNITS = {
+    unit.name: unit
+    for unit in (
+        Bernoulli(),
+        Gaussian(),
+        Spin(),
+        Categorical(),
+        Ordinal(),
+        Count(),
+        Binomial(),
+    )
+}
 
 __all__ = [
     "UNITS",
     "Bernoulli",
+    "Binomial",
     "Blocks",
+    "Categorical",
+    "Count",
+    "Finite",
     "Gaussian",
+    "Ordinal",
+    "Spin",
     "UnitMoments",
     "UnitType",
     "Variable",

@@ -5,6 +5,9 @@ A unit type is a set of pure functions of those parameters and of the *field*, t
 the weighted states of the neighbours. The state of a unit may take several columns, and a layer
 may have columns of several types: `Blocks` is a unit type as well.
 
+A column of data is one column of states for most types, and one for each level for others;
+`UnitType.encode` makes the latter from the former.
+
 Arrays of states, fields and means have the shape ``(n_rows, n)``, those of columns ``(n,)``.
 Functions of a field also take the conditional ``mean`` at that field, if the caller has it: a
 type whose distribution follows from its mean may save time with it, and others ignore it.
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +60,13 @@ class UnitType(ABC):
     Attributes
     ----------
     name : str
-    support : tuple of two numbers, or of two arrays of shape (n,)
-        The least and the largest state; data must be between them.
+    takes : {"numbers", "levels", "counts"}
+        What a column of data holds: numbers, from which `present` makes states; one of finitely
+        many levels, given as its position among them; or a whole number from 0, also given as
+        such a position. A type that does not take numbers is made for the levels of its
+        columns, by `fitted`.
+    support : tuple of two numbers, or of two arrays of shape (n_columns,)
+        The least and the largest value of a column of data.
     on_or_off : bool
         Whether a mean is the share of rows in which the unit is on: only such units may have a
         sparsity target.
@@ -67,6 +76,7 @@ class UnitType(ABC):
     """
 
     name: str
+    takes = "numbers"
     support = (-math.inf, math.inf)
     on_or_off = False
     quadratic = False
@@ -76,10 +86,12 @@ class UnitType(ABC):
         """Parameters, (n_par, n), of units that have these moments and no neighbours."""
 
     @abstractmethod
-    def energy(self, x: Array, par: Array) -> Array:
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
         """The energy of the states ``x`` without the weights, (n_rows,).
 
         A base measure is part of it, as minus its log. ``x`` may hold means between states.
+        Summed over the columns, or over those where the bool array ``observed`` is true; the
+        others of ``x`` are 0.
         """
 
     @abstractmethod
@@ -141,9 +153,46 @@ class UnitType(ABC):
         """
         return namespace(like).zeros_like(like)[None, :]
 
+    def fitted(self, shares: Sequence[np.ndarray]) -> UnitType:
+        """The type for columns whose levels have these shares of the training rows.
+
+        Parameters
+        ----------
+        shares : sequence of arrays of shape (n_levels,)
+            For each column, summing to 1.
+        """
+        return self
+
+    def widths(self, n_columns: int) -> np.ndarray:
+        """How many columns of states each of ``n_columns`` columns of data has."""
+        return np.ones(n_columns, dtype=int)
+
+    def encode(self, values: Array) -> Array:
+        """Columns of states, from columns of data; NaN where these are NaN."""
+        return values
+
+    def decode(self, states: Array) -> Array:
+        """The inverse of `encode`."""
+        return states
+
     def present(self, x: Array, rng: Stream) -> Array:
-        """Turn rows of data into states; states stay as they are. ``x`` may be overwritten."""
+        """Turn encoded rows into states; states stay as they are. ``x`` may be overwritten."""
         return x
+
+    def summary(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        """What an estimate of the values needs of a conditional distribution, (n_rows, k).
+
+        It may be averaged over several fields. The default is the mean.
+        """
+        return self.mean(field, par) if mean is None else mean
+
+    def summary_width(self, n: int) -> int:
+        """Columns of a `summary` of a layer of ``n`` columns of states."""
+        return n
+
+    def estimate(self, summary: Array) -> Array:
+        """The values of columns of data that are given for missing ones, from a `summary`."""
+        return self.decode(summary)
 
     def par_gradient(
         self,
@@ -182,6 +231,20 @@ class UnitType(ABC):
 
     def project(self, par: Array) -> None:  # noqa: B027
         """Move ``par``, in place, to where the distribution exists."""
+
+    def project_weights(self, W: Array) -> None:  # noqa: B027
+        """Remove, in place, the part of the weights ``W``, (n, n_above), without effect.
+
+        A weight that all levels of a variable share changes only the bias of the layer above.
+        """
+
+    def deviation(self, moments: UnitMoments) -> Array:
+        """The standard deviation of each column, (n,), if it has no neighbours.
+
+        Columns of the same variable have the same: the root of their summed variances.
+        """
+        par = self.independent(moments)
+        return namespace(par).sqrt(self.variance(par[:1, :], par)[0, :])
 
     def curvature(self, par: Array) -> Array | None:
         """Second derivative of the energy by the state, (n,); ``None`` if no column has one.

@@ -22,7 +22,7 @@ class Bernoulli(UnitType):
         p = xp.clip(moments.mean, 1e-3, 1 - 1e-3)
         return xp.log(p / (1 - p))[None, :]
 
-    def energy(self, x: Array, par: Array) -> Array:
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
         return -(x @ par[0, :])
 
     def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, namespace
+from .._array_api import Array, device, namespace
 from .._random import Stream
 from ._base import UnitMoments, UnitType, Variable
 
@@ -22,26 +22,63 @@ class Blocks(UnitType):
     Parameters
     ----------
     units : sequence of UnitType
-    sizes : sequence of int
-        Columns of each.
+    columns : sequence of int arrays
+        The columns of data of each; together, each column once.
     """
 
-    def __init__(self, units: Sequence[UnitType], sizes: Sequence[int]):
-        columns = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
-        self.blocks = list(zip(units, columns, strict=True))
+    def __init__(self, units: Sequence[UnitType], columns: Sequence[np.ndarray]):
+        self.columns = [np.asarray(x, dtype=int) for x in columns]
+        pairs = list(zip(units, self.columns, strict=True))
+        sizes = [int(unit.widths(len(x)).sum()) for unit, x in pairs]
+        ends = pairwise(accumulate(sizes, initial=0))
+        self.blocks = [(unit, slice(*end)) for unit, end in zip(units, ends, strict=True)]
         self.name = "+".join(unit.name for unit in units)
         self.on_or_off = all(unit.on_or_off for unit in units)
         self.quadratic = all(
             unit.quadratic for unit, n in zip(units, sizes, strict=True) if not unit.states(n)
         )
-        ends = zip(*(unit.support for unit in units), strict=True)
-        self.support = tuple(np.repeat(end, sizes) for end in ends)
+        low, high = np.empty((2, sum(map(len, self.columns))))
+        for unit, x in pairs:
+            low[x], high[x] = unit.support
+        self.support = low, high
+
+    def widths(self, n_columns: int) -> np.ndarray:
+        widths = np.empty(n_columns, dtype=int)
+        for (unit, _), columns in zip(self.blocks, self.columns, strict=True):
+            widths[columns] = unit.widths(len(columns))
+        return widths
+
+    def encode(self, values: Array) -> Array:
+        xp = namespace(values)
+        return _joined(
+            [
+                unit.encode(xp.take(values, xp.asarray(x, device=device(values)), axis=1))
+                for (unit, _), x in zip(self.blocks, self.columns, strict=True)
+            ]
+        )
+
+    def decode(self, states: Array) -> Array:
+        return self._in_order(self._each("decode", states))
+
+    def summary(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        return _joined(self._each("summary", field, par, mean))
+
+    def estimate(self, summary: Array) -> Array:
+        found, start = [], 0
+        for unit, at in self.blocks:
+            stop = start + unit.summary_width(at.stop - at.start)
+            found.append(unit.estimate(summary[:, start:stop]))
+            start = stop
+        return self._in_order(found)
+
+    def summary_width(self, n: int) -> int:
+        return sum(unit.summary_width(at.stop - at.start) for unit, at in self.blocks)
 
     def independent(self, moments: UnitMoments) -> Array:
         return _padded(self._each("independent", moments))
 
-    def energy(self, x: Array, par: Array) -> Array:
-        return sum(self._each("energy", x, par))
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
+        return sum(self._each("energy", x, par, observed))
 
     def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
         return sum(self._each("log_partition", field, par, observed))
@@ -100,6 +137,13 @@ class Blocks(UnitType):
     def project(self, par: Array) -> None:
         self._each("project", par)
 
+    def project_weights(self, W: Array) -> None:
+        for unit, at in self.blocks:
+            unit.project_weights(W[at, :])
+
+    def deviation(self, moments: UnitMoments) -> Array:
+        return _joined(self._each("deviation", moments))
+
     def curvature(self, par: Array) -> Array | None:
         found = self._each("curvature", par)
         if all(x is None for x in found):
@@ -137,6 +181,13 @@ class Blocks(UnitType):
 
     def information(self, mean: Array, var: Array, uncertainty: Array) -> Array:
         return _joined(self._each("information", mean, var, uncertainty))
+
+    def _in_order(self, parts: Sequence[Array]) -> Array:
+        """Values of the columns of each block, in the order of the columns of data."""
+        joined, order = _joined(parts), np.argsort(np.concatenate(self.columns))
+        return namespace(joined).take(
+            joined, namespace(joined).asarray(order, device=device(joined)), axis=1
+        )
 
     def _each(self, function: str, *given: Any) -> list:
         """Call ``function`` of each unit type on its columns of the arguments."""

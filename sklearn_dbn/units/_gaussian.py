@@ -29,7 +29,7 @@ class Gaussian(UnitType):
         zeta = xp.clip(-xp.log(xp.clip(moments.var, 1e-30, None)), *_LOG_PRECISION)
         return xp.stack([moments.mean * xp.exp(zeta), zeta])
 
-    def energy(self, x: Array, par: Array) -> Array:
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
         xp = namespace(x)
         return (x * x) @ (0.5 * xp.exp(par[1, :])) - x @ par[0, :]
 

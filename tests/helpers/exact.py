@@ -85,7 +85,7 @@ def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
 def _unit(name, n):
     if name != BOTH:
         return UNITS[name]
-    return Blocks([UNITS["bernoulli"], UNITS["gaussian"]], [n - n // 2, n // 2])
+    return Blocks([UNITS["bernoulli"], UNITS["gaussian"]], np.split(np.arange(n), [n - n // 2]))
 
 
 def is_gaussian(unit, n):

@@ -1,24 +1,11 @@
 """Unit types and parameters to try them with. A new type is one more row in ``CASES``."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import scipy.stats
 
 from sklearn_dbn.units import UNITS
 
-
-def spin():
-    """The example of docs/extend/unit-type.md."""
-    path = Path(__file__).parents[2] / "docs/extend/spin.py"
-    spec = importlib.util.spec_from_file_location("spin", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Spin()
-
-
-TYPES = UNITS | {"spin": spin()}
+TYPES = {name: unit for name, unit in UNITS.items() if unit.takes == "numbers"}
 # Parameters of three units of each type, and the distribution of one that has the given mean
 # and parameters, as scipy.stats knows it.
 CASES = {

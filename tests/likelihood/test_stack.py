@@ -7,9 +7,8 @@ import pytest
 from helpers import exact
 from scipy.special import logsumexp
 
-from sklearn_dbn._random import Stream
+from sklearn_dbn._random import CommonStream, Stream
 from sklearn_dbn.likelihood import (
-    CommonStream,
     log_mean_exp,
     log_probability,
     log_weight,

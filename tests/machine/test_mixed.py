@@ -309,7 +309,7 @@ def test_columns_in_another_order_make_the_same_machine():
     machine = make(RBMS[0])
     order = np.array([2, 3, 0, 1])
     first, second = (unit for unit, _ in machine.units[0].blocks)
-    turned = type(machine.units[0])([second, first], [2, 2])
+    turned = type(machine.units[0])([second, first], [[0, 1], [2, 3]])
     twin = Machine(
         (turned, machine.units[1]),
         [machine.par[0][:, order], machine.par[1]],

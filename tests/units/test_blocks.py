@@ -22,7 +22,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float3
 
 
 def blocks(names):
-    return Blocks([TYPES[name] for name in names], [3] * len(names))
+    return Blocks([TYPES[name] for name in names], np.arange(3 * len(names)).reshape(-1, 3))
 
 
 def parameters(names, dtype=np.float64):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_dbn._array_api import Array, namespace, softplus
-from sklearn_dbn._random import Stream
-from sklearn_dbn.units import UnitMoments, UnitType, Variable, total
+from .._array_api import Array, namespace, softplus
+from .._random import Stream
+from ._base import UnitMoments, UnitType, Variable, total
 
 
 class Spin(UnitType):
@@ -20,7 +20,7 @@ class Spin(UnitType):
         xp = namespace(moments.mean)
         return xp.atanh(xp.clip(moments.mean, -0.998, 0.998))[None, :]
 
-    def energy(self, x: Array, par: Array) -> Array:
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
         return -(x @ par[0, :])
 
     def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:

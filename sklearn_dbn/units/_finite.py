@@ -1,0 +1,294 @@
+"""Units with finitely many ordered states: ordered levels and small counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import gammaln
+
+from .._array_api import Array, device, namespace
+from .._random import Stream
+from ._base import UnitMoments, UnitType, Variable
+
+# Stands for minus infinity, in the base measure of states that a column does not have.
+_ABSENT = -1e30
+# This share of the training rows is added to the levels of a column, evenly, so that all of
+# them have a positive probability.
+_ADDED_SHARE = 1e-3
+# Bounds of the bias of units without neighbours, which a bisection finds.
+_LARGEST_BIAS, _BISECTIONS = 50.0, 60
+
+
+class Finite(UnitType):
+    """States s_0 < .. < s_K, with p(s_k | field) proportional to exp(field s_k + b_k).
+
+    The energy is -a s_k - b_k, linear between two states. ``par`` holds the bias a and, if the
+    base measure b is learnt, b_0 to b_K. A base measure log (K choose k) gives the binomial
+    distribution, and a learnt one the adjacent-category logit model of ordered levels
+    (Anderson 1984, doi:10.1111/j.2517-6161.1984.tb01270.x), which has any distribution.
+
+    The states of each column have mean 0 and variance 1 over the training rows, so that one
+    learning rate is right for columns of any range.
+
+    Parameters
+    ----------
+    shares : sequence of arrays of shape (n_levels,)
+        Of each level in the training rows, for each column of data.
+    """
+
+    takes = "levels"
+    learnt = True
+
+    def __init__(self, shares: Sequence[np.ndarray] = ()):
+        n, self.n_levels = len(shares), np.array([len(share) for share in shares], dtype=int)
+        n_states = max(self.n_levels, default=1)
+        position = np.arange(n_states, dtype=float)
+        self.scores, self.base = np.zeros((n_states, n)), np.full((n_states, n), _ABSENT)
+        for column, m in enumerate(self.n_levels):
+            share = (1 - _ADDED_SHARE) * np.asarray(shares[column]) + _ADDED_SHARE / m
+            score = self._score(position)
+            mean = share @ score[:m]
+            deviation = np.sqrt(share @ (score[:m] - mean) ** 2)
+            self.scores[:, column] = (score - mean) / (deviation if m > 1 else 1.0)
+            self.base[:m, column] = np.log(share) if self.learnt else self._log_base(m)
+
+    def _score(self, position: np.ndarray) -> np.ndarray:
+        """Increasing scores of the levels 0, 1, .., before standardisation."""
+        return position
+
+    def _log_base(self, n_levels: int) -> np.ndarray:
+        """The base measure of the levels of a column, if it is not learnt."""
+        raise NotImplementedError
+
+    def fitted(self, shares: Sequence[np.ndarray]) -> Finite:
+        return type(self)(shares)
+
+    def encode(self, values: Array) -> Array:
+        xp = namespace(values)
+        levels = xp.arange(len(self.scores), dtype=values.dtype, device=device(values))
+        x = values[:, None, :]
+        states = xp.astype(x == levels[None, :, None], x.dtype) * self._scores(x)
+        return xp.where(xp.isnan(values), values, xp.sum(states, axis=1))
+
+    def decode(self, states: Array) -> Array:
+        """The position of the nearest state."""
+        xp = namespace(states)
+        above = states[:, None, :] > self._middles(states)
+        return xp.sum(xp.astype(above, states.dtype), axis=1)
+
+    def summary(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        """The probabilities of all levels, level by level."""
+        p = self._shares(field, par)
+        return namespace(p).reshape(p, (p.shape[0], p.shape[1] * p.shape[2]))
+
+    def summary_width(self, n: int) -> int:
+        return n * len(self.scores)
+
+    def estimate(self, summary: Array) -> Array:
+        """The most probable level."""
+        xp = namespace(summary)
+        return xp.astype(xp.argmax(self._levels_of(summary), axis=1), summary.dtype)
+
+    def independent(self, moments: UnitMoments) -> Array:
+        xp, n = namespace(moments.mean), moments.mean.shape[0]
+        low = xp.full((1, n), -_LARGEST_BIAS, dtype=xp.float64, device=device(moments.mean))
+        high, zero = -low, 0 * low
+        mean = xp.astype(moments.mean, xp.float64)[None, :]
+        rest = self._rest(zero)
+        for _ in range(_BISECTIONS):
+            bias = 0.5 * (low + high)
+            below = self.mean(bias, xp.concat([zero, rest])) < mean
+            low, high = xp.where(below, bias, low), xp.where(below, high, bias)
+        par = xp.concat([0.5 * (low + high), rest])
+        return xp.astype(par, moments.mean.dtype)
+
+    def initial(self, like: Array) -> Array:
+        zero = namespace(like).zeros_like(like)[None, :]
+        return namespace(like).concat([zero, self._rest(zero)])
+
+    def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
+        xp, base, scores = namespace(x), self._base(x, par), self._scores(x)
+        rise = (base[:, 1:, :] - base[:, :-1, :]) / (scores[:, 1:, :] - scores[:, :-1, :])
+        # The part of each interval between two states that is below x.
+        below = xp.clip(x[:, None, :] - scores[:, :-1, :], 0, None)
+        below = xp.minimum(below, scores[:, 1:, :] - scores[:, :-1, :])
+        log_base = base[:, 0, :] + xp.sum(rise * below, axis=1)
+        if observed is not None:
+            log_base = xp.where(observed, log_base, xp.zeros_like(log_base))
+        return -(x @ par[0, :]) - xp.sum(log_base, axis=-1)
+
+    def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
+        xp = namespace(field)
+        logits = self._logits(field, par)
+        top = xp.max(logits, axis=1)
+        values = top + xp.log(xp.sum(xp.exp(logits - top[:, None, :]), axis=1))
+        if observed is not None:
+            values = xp.where(observed, values, xp.zeros_like(values))
+        return xp.sum(values, axis=-1)
+
+    def mean(self, field: Array, par: Array) -> Array:
+        p = self._shares(field, par)
+        return namespace(p).sum(p * self._scores(p), axis=1)
+
+    def variance(self, field: Array, par: Array, mean: Array | None = None) -> Array:
+        p = self._shares(field, par)
+        xp, scores = namespace(p), self._scores(p)
+        mean = xp.sum(p * scores, axis=1)
+        return xp.sum(p * (scores - mean[:, None, :]) ** 2, axis=1)
+
+    def mode(self, field: Array, par: Array) -> Array:
+        return self.encode(self.estimate(self._logits(field, par)))
+
+    def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
+        p = self._shares(field, par)
+        xp = namespace(p)
+        u = rng.uniform_like(field)[:, None, :]
+        sums = xp.cumulative_sum(p, axis=1)
+        # The last level has no sum that rounding could leave below u.
+        below = xp.astype(sums[:, :-1, :] <= u * sums[:, -1:, :], p.dtype)
+        ones = xp.ones_like(below[:, :1, :])
+        reached = xp.concat([ones, below, 0 * ones], axis=1)
+        return xp.sum((reached[:, :-1, :] - reached[:, 1:, :]) * self._scores(p), axis=1)
+
+    def par_gradient(
+        self,
+        mean: Array,
+        x: Array,
+        weight: Array,
+        offset: Array,
+        par: Array,
+        field: Array | None = None,
+    ) -> Array:
+        xp = namespace(x)
+        if not self.learnt:
+            return mean[None, :]
+        n_means = 0 if field is None else field.shape[0]
+        above = xp.astype(x[n_means:, None, :] > self._middles(x), x.dtype)
+        n = above.shape[2]
+        flat = xp.reshape(above, (above.shape[0], above.shape[1] * n))
+        rest = weight[n_means:]
+        # The weight of the rows that reach a level, less that of those that reach the next.
+        reached = xp.reshape(rest @ flat, (above.shape[1], n))
+        total = xp.zeros_like(mean[None, :]) + xp.sum(rest)
+        reached = xp.concat([total, reached, 0 * total])
+        levels = reached[:-1, :] - reached[1:, :]
+        if n_means:
+            p = self._shares(field, par)
+            flat = xp.reshape(p, (p.shape[0], p.shape[1] * n))
+            levels = levels + xp.reshape(weight[:n_means] @ flat, levels.shape)
+        return xp.concat([mean[None, :], levels])
+
+    def precondition(self, step: Array, par: Array, offset: Array, hidden: bool) -> None:
+        if not self.learnt:
+            return
+        # A base measure that is constant or proportional to the score has no effect of its own:
+        # the bias has that of the latter.
+        xp, m = namespace(step), len(self.scores)
+        present = xp.astype(self._absent(step) == 0, step.dtype)[0, :, :]
+        number = xp.sum(present, axis=0)
+        score = self._scores(step)[0, :, :]
+        score = present * (score - xp.sum(present * score, axis=0) / number)
+        base = present * step[1 : m + 1, :]
+        base -= present * (xp.sum(base, axis=0) / number)
+        square = xp.sum(score * score, axis=0)
+        along = xp.sum(score * base, axis=0) / xp.where(square > 0, square, 1 + 0 * square)
+        step[1 : m + 1, :] = base - along * score
+
+    def states(self, n: int) -> list[Variable]:
+        return [
+            Variable(np.array([column]), self.scores[:m, column, None])
+            for column, m in enumerate(self.n_levels)
+        ]
+
+    def _logits(self, field: Array, par: Array) -> Array:
+        """field s_k + b_k, (n_rows, n_states, n)."""
+        logits = field[:, None, :] * self._scores(field)
+        logits += self._base(field, par)
+        return logits
+
+    def _shares(self, field: Array, par: Array) -> Array:
+        """The probabilities of the states, (n_rows, n_states, n)."""
+        xp, p = namespace(field), self._logits(field, par)
+        p -= xp.max(p, axis=1)[:, None, :]
+        p = np.exp(p, out=p) if xp is np else xp.exp(p)
+        p /= xp.sum(p, axis=1)[:, None, :]
+        return p
+
+    def _base(self, like: Array, par: Array) -> Array:
+        """The base measure, (1, n_states, n)."""
+        if not self.learnt:
+            return _like(self.base, like)
+        return (par[1 : len(self.scores) + 1, :] + self._absent(like)[0, :, :])[None, :, :]
+
+    def _rest(self, like: Array) -> Array:
+        """The rows of parameters below the bias, before training."""
+        if not self.learnt:
+            return like[:0, :]
+        xp = namespace(like)
+        base = _like(self.base, like)[0, :, :]
+        return xp.where(base == _ABSENT, 0 * base, base)
+
+    def _scores(self, like: Array) -> Array:
+        """The states, (1, n_states, n)."""
+        return _like(self.scores, like)
+
+    def _absent(self, like: Array) -> Array:
+        """0 for states that a column has, else `_ABSENT`, (1, n_states, n)."""
+        return _like(np.where(self.base == _ABSENT, _ABSENT, 0.0), like)
+
+    def _middles(self, like: Array) -> Array:
+        """The middle between each state and the next, (1, n_states - 1, n)."""
+        absent = self.base[1:] == _ABSENT
+        middles = 0.5 * (self.scores[1:] + self.scores[:-1])
+        return _like(np.where(absent, -_ABSENT, middles), like)
+
+    def _levels_of(self, summary: Array) -> Array:
+        n = len(self.n_levels)
+        shape = (summary.shape[0], summary.shape[1] // n, n)
+        return namespace(summary).reshape(summary, shape)
+
+
+class Ordinal(Finite):
+    """Ordered levels, equally spaced scores, learnt base measure."""
+
+    name = "ordinal"
+
+
+class Counts(Finite):
+    """Whole numbers from 0, of which the last stands for itself and all larger ones."""
+
+    takes = "counts"
+
+    def estimate(self, summary: Array) -> Array:
+        """The mean of the count."""
+        xp, p = namespace(summary), self._levels_of(summary)
+        counts = xp.arange(p.shape[1], dtype=p.dtype, device=device(p))
+        return xp.sum(p * counts[None, :, None], axis=1) / xp.sum(p, axis=1)
+
+
+class Count(Counts):
+    """Small counts with a learnt base measure, so of any distribution."""
+
+    name = "count"
+
+    def _score(self, position: np.ndarray) -> np.ndarray:
+        return np.sqrt(position)
+
+
+class Binomial(Counts):
+    """The number of successes in n trials; n is the largest level."""
+
+    name = "binomial"
+    learnt = False
+
+    def _log_base(self, n_levels: int) -> np.ndarray:
+        n, k = n_levels - 1, np.arange(n_levels)
+        return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+def _like(x: np.ndarray, like: Array) -> Array:
+    """A constant of shape (n_states, n) as (1, n_states, n), in the dtype of ``like``."""
+    if isinstance(like, np.ndarray):
+        return x[None, :, :].astype(like.dtype)
+    return namespace(like).asarray(x, dtype=like.dtype, device=device(like))[None, :, :]
