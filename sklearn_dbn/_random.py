@@ -143,7 +143,7 @@ class CommonStream(Stream):
 
     def bernoulli(self, p: Array) -> Array:
         xp = namespace(p)
-        # Not rounded to the levels of `Stream`, as importance weights divide by the probability.
+        # Not rounded to the levels of `Stream`, as weights are divided by the probability.
         u = self._generator.random((1, p.shape[-1]))
         return xp.astype(xp.asarray(u.astype(numpy_dtype(p)), device=device(p)) < p, p.dtype)
 

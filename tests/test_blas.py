@@ -13,7 +13,7 @@ from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer, training
 from sklearn_dbn import _blas as blas
 from sklearn_dbn._blas import blas_threads
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.units import UNITS
 
 CONTROLLER = ThreadpoolController().select(user_api="blas")
@@ -105,7 +105,7 @@ def test_a_pass_of_training_limits_its_threads(n_hidden, most, own, monkeypatch)
     seen = noting(monkeypatch, loop)
     X = np.random.default_rng(0).random((30, 8), dtype=np.float32)
     settings = make_settings(batch_size=30)
-    rows = Rows(X, np.ones(30, dtype=np.float32), UNITS["bernoulli"])
+    rows = Rows(X, np.ones(30, dtype=np.float32), Columns(UNITS["bernoulli"]))
     units = (UNITS["bernoulli"],) * 2
     run = training.start(units, [8, n_hidden], rows, settings, 10, Stream(0))
     recorded = training.rows_to_record(run, rows)

@@ -1,10 +1,11 @@
 """Rows: validation, values, moments, minibatches, missing entries, dask."""
 
+from ._columns import Columns
 from ._dask import Partitions, rows_of
 from ._dates import dates_in
 from ._gaps import Gaps
 from ._labels import labels_of
-from ._moments import Moments, add_moments
-from ._rows import Rows, complete, standardised
+from ._moments import Moments
+from ._rows import Rows
 from ._validation import RowChecks, visible_unit
 from ._values import clipped, dense, has_gaps, has_outside

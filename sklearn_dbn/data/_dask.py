@@ -23,6 +23,7 @@ from .._array_api import Array
 from .._random import RowStream, Stream
 from ..machine import Machine, mean_field_sweeps
 from ..samplers import SAMPLERS, positive_phase
+from ._columns import Columns
 from ._gaps import Gaps
 from ._rows import Rows
 from ._values import dense
@@ -164,20 +165,19 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
 def rows_of(
     X: Any,
     weight: Array,
-    unit: Any,
+    columns: Columns,
     lower: Any,
     rbm: Any,
-    columns: tuple[Array, Array] | None = None,
 ) -> Rows:
     """The training rows ``X``, here or in partitions, for the parameters of ``rbm``."""
     if not isinstance(X, Partitions):
-        return Rows(X, weight, unit, lower, rbm.sample_inputs, columns)
+        return Rows(X, weight, columns, lower, rbm.sample_inputs)
     if not SAMPLERS[rbm.sampler].independent_of_rows:
         raise ValueError(
             f"sampler={rbm.sampler!r} needs the rows of X in this process, and those of a dask "
             "array stay on its workers: set sampler='pcd', or pass X.compute()."
         )
-    return PartitionedRows(X, weight, unit, lower, rbm.sample_inputs, columns)
+    return PartitionedRows(X, weight, columns, lower, rbm.sample_inputs)
 
 
 class PartitionedRows(Rows):

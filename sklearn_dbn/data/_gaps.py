@@ -210,18 +210,22 @@ def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarra
     return drawn
 
 
-def count_gaps(X: Any) -> np.ndarray:
-    """The number of NaN entries of each row, dense or CSR."""
+def count_gaps(X: Any, widths: np.ndarray) -> np.ndarray:
+    """The number of missing states of each row, dense or CSR.
+
+    ``widths``, (n_columns,): how many states a missing entry of each column is.
+    """
     n_rows, n_columns = X.shape
     if sp.issparse(X):
         at = np.flatnonzero(np.isnan(X.data))
         row = np.searchsorted(X.indptr, at, side="right") - 1
         # An entry that is stored twice counts once.
         entries = np.unique(row * n_columns + X.indices[at])
-        return np.bincount(entries // n_columns, minlength=n_rows)
+        row, column = np.divmod(entries, n_columns)
+        return np.bincount(row, widths[column], minlength=n_rows).astype(int)
     n_block = max(1, _BLOCK_VALUES // max(1, n_columns))
     starts = range(0, n_rows, n_block)
-    blocks = [np.isnan(X[start : start + n_block]).sum(axis=1) for start in starts]
+    blocks = [np.isnan(X[start : start + n_block]) @ widths for start in starts]
     return np.concatenate([np.zeros(0, dtype=int), *blocks])
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._array_api import Array, to_numpy
-from ._values import dense, has_gaps, value_range, weights_with_zeros
+from ..units import UnitType
+from ._values import dense, encoded, has_gaps, value_range, weights_with_zeros
 
 
 class Moments:
@@ -82,6 +83,6 @@ class Moments:
         return np.sqrt(self.var) <= 1e-6 * np.maximum(np.abs(self.mean), tiny)
 
 
-def add_moments(totals: list[Moments], block: Any, weight: Array) -> None:
-    """Add a block of rows to ``totals[0]``, for `Rows.accumulate`."""
-    totals[0].add(block, weight)
+def add_moments(unit: UnitType, totals: list[Moments], block: Any, weight: Array) -> None:
+    """Add a block of rows, encoded by ``unit``, to ``totals[0]``, for `Rows.accumulate`."""
+    totals[0].add(encoded(unit, block), weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.sparse as sp
 from .._array_api import Array, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, fill_in
+from ._columns import Columns
 from ._gaps import Gaps, GapsOfRows, count_gaps
 from ._moments import Moments, add_moments
 from ._values import (
@@ -25,6 +27,7 @@ from ._values import (
     has_outside,
     is_binary,
     on_each_part,
+    value_range,
     weights_with_zeros,
 )
 
@@ -44,16 +47,13 @@ class Rows:
         In memory or memory-mapped. Never copied, or converted to dense, as a whole.
     weight : array of shape (n_rows,)
         In the dtype of X. Rows of weight zero are never presented.
-    unit : unit type
-        Of the visible units whose states are X.
+    columns : Columns
+        Of X; standardised if there are machines below.
     lower : sequence of Machine, default=()
         The machines of the layers below the one to be trained, the lowest first.
     sample : bool, default=True
         Whether presented rows are drawn, from grey levels and for each hidden layer of
         ``lower``. Otherwise means are presented.
-    columns : tuple of two arrays of shape (n_features,) or None, default=None
-        Shift and scale of the columns of X, if those of the lowest of ``lower`` are
-        standardised.
 
     Attributes
     ----------
@@ -66,30 +66,31 @@ class Rows:
         self,
         X: Any,
         weight: Array,
-        unit: Any,
+        columns: Columns,
         lower: Sequence[Machine] = (),
         sample: bool = True,
-        columns: tuple[Array, Array] | None = None,
     ):
-        self.X, self.weight, self.unit, self.lower = X, weight, unit, tuple(lower)
+        self.X, self.weight, self.lower = X, weight, tuple(lower)
         self.sample, self.columns = sample, columns
+        # Of the visible units of the machine, if there are machines below.
+        self._above = Columns(self.lower[-1].units[1]) if self.lower else None
         self.bottom = self.lower[0] if self.lower else None
         self.index = np.flatnonzero(to_numpy(weight))
         self._gaps = any(on_each_part(has_gaps, X))
         binary = all(on_each_part(is_binary, X, weight=weights_with_zeros(weight)))
         self._grey = sample and not binary
         # Includes rows of weight zero, which `blocks` yields too.
-        self._rounded = any(on_each_part(has_outside, X, unit.support))
+        self._rounded = any(on_each_part(has_outside, X, columns.unit.support))
         self._row_bytes = max(1, sum(on_each_part(bytes_of, X)) // max(1, X.shape[0]))
-        self.shift: Array | None = None
-        self.scale: Array | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
     def n_columns(self) -> int:
-        return self.lower[-1].par[1].shape[1] if self.lower else self.X.shape[1]
+        if self.lower:
+            return self.lower[-1].par[1].shape[1]
+        return int(self.columns.unit.widths(self.X.shape[1]).sum())
 
     def hold_out(self, fraction: float, rng: Stream) -> np.ndarray:
         """Hold out a share of the rows, at least one and never all; return their indices."""
@@ -98,9 +99,27 @@ class Rows:
         self.index = shuffled[n_held:]
         return shuffled[:n_held]
 
-    def standardize(self, shift: Array, scale: Array) -> None:
-        """Set the columns to be presented as (x - shift) / scale."""
-        self.shift, self.scale = shift, scale
+    @property
+    def presented(self) -> Columns:
+        """The columns of the visible units."""
+        return self._above if self.lower else self.columns
+
+    @presented.setter
+    def presented(self, columns: Columns) -> None:
+        if self.lower:
+            self._above = columns
+        else:
+            self.columns = columns
+
+    def moments(self) -> Moments:
+        """Moments of the visible units, not standardised."""
+        found = Moments(self.n_columns)
+        self.add_to(found)
+        return found
+
+    def add_to(self, moments: Moments) -> None:
+        """Add all rows to `moments`."""
+        self.accumulate([moments], partial(add_moments, self.presented.unit))
 
     def gaps(self, new: bool) -> Gaps | None:
         """The gaps of X before the first pass; ``None`` if there are none.
@@ -109,24 +128,24 @@ class Rows:
         """
         if not self._gaps:
             return None
-        counts = np.concatenate(on_each_part(count_gaps, self.X))
+        widths = self.columns.unit.widths(self.X.shape[1])
+        counts = np.concatenate(on_each_part(count_gaps, self.X, widths))
         counts[to_numpy(self.weight) == 0] = 0
         if not counts.any():
             return None
         return Gaps(counts, self.bottom, fixed=bool(self.lower), new=new)
 
     def missing(self, index: np.ndarray) -> Array:
-        """Which entries of the rows ``index`` of X are missing."""
-        return np.isnan(self._read_dense(index))
+        """Which visible states of the rows ``index`` of X are missing."""
+        return np.isnan(self.columns.states(self._read_dense(index)))
 
     def unobserved(self) -> np.ndarray:
-        """Columns without an observed entry in rows of positive weight."""
+        """Columns of X without an observed entry in rows of positive weight."""
         if not self._gaps:
             return np.arange(0)
-        moments = Moments(self.n_columns)
-        self.accumulate([moments], add_moments)
-        # `Moments` has the smallest float for a count of 0.
-        return np.flatnonzero(moments.count < np.finfo(np.float32).tiny)
+        weight = weights_with_zeros(self.weight)
+        lows, _ = zip(*on_each_part(value_range, self.X, weight=weight), strict=True)
+        return np.flatnonzero(np.isnan(np.fmin.reduce(lows)))
 
     def present(self, index: np.ndarray, rng: Stream, gaps: GapsOfRows | None = None) -> Array:
         """States of the visible units for the rows ``index``, (n_rows, n_columns).
@@ -136,25 +155,25 @@ class Rows:
         v = self._bottom_states(index)
         missing = None if gaps is None else np.isnan(v[gaps.rows])
         if self._grey:
-            v = self.unit.present(v, rng)
+            v = self.columns.unit.present(v, rng)
         if gaps is not None:
             v[gaps.rows] = gaps.fill(self.bottom, v[gaps.rows], missing, rng)
         if not self.sample:
-            return self._standard(self._means_above(v)) if self.lower else v
+            return self.presented.standard(self._means_above(v)) if self.lower else v
         for machine in self.lower:
             means, fields = machine.conditionals(machine.odd, [v, None])
             v = machine.draw(machine.odd, means, fields, rng)[1]
-        return self._standard(v) if self.lower else v
+        return self.presented.standard(v) if self.lower else v
 
     def means(self, index: np.ndarray) -> Array:
         """Means of the visible units for the rows ``index``, (n_rows, n_columns)."""
         v = self._filled(self._bottom_states(index), _MEAN_SWEEPS)
-        return self._standard(self._means_above(v)) if self.lower else v
+        return self.presented.standard(self._means_above(v)) if self.lower else v
 
     def blocks(self, size: int = BLOCK_ROWS) -> Iterator[tuple[Any, Array]]:
         """All rows and their weights in order, as means and not standardised.
 
-        Rows of sparse data stay sparse if there are no machines below.
+        Without machines below they are rows of data, not encoded, and sparse rows stay sparse.
         """
         n_rows, width = self.X.shape
         if not sp.issparse(self.X):
@@ -163,9 +182,9 @@ class Rows:
             part = slice(start, min(start + size, n_rows))
             block = self.X[part] if sp.issparse(self.X) else self.X[part, :]
             block = self._clipped(block)
-            if self.lower and self.columns is not None:
-                block = standardised(dense(block), *self.columns)
-            yield self._means_above(self._filled(block)), self.weight[part]
+            if self.lower:
+                block = self.columns.complete(self.bottom, block)
+            yield self._means_above(block), self.weight[part]
 
     def accumulate(self, totals: list[Any], add: Callable[..., None]) -> None:
         """Call ``add(totals, block, weight)`` for each block."""
@@ -246,16 +265,13 @@ class Rows:
 
     def _bottom_states(self, index: np.ndarray) -> Array:
         """Visible states of the bottom machine, NaN for missing entries."""
-        v = self._clipped(self._read_dense(index))
-        if not self.lower:
-            return self._standard(v)
-        return v if self.columns is None else standardised(v, *self.columns)
+        return self.columns.states(self._clipped(self._read_dense(index)))
 
     def _read_dense(self, index: np.ndarray) -> Array:
         return self.X[index].toarray() if sp.issparse(self.X) else take(self.X, index)
 
     def _clipped(self, v: Any) -> Any:
-        return clipped(v, self.unit.support) if self._rounded else v
+        return clipped(v, self.columns.unit.support) if self._rounded else v
 
     def _filled(self, v: Any, *n_sweeps: int) -> Any:
         if not self._gaps or self.bottom is None:
@@ -266,31 +282,3 @@ class Rows:
         for machine in self.lower:
             v = machine.means(machine.odd, [v, None])[1]
         return v
-
-    def _standard(self, v: Array) -> Array:
-        return v if self.scale is None else standardised(v, self.shift, self.scale)
-
-
-def standardised(v: Array, shift: Array, scale: Array) -> Array:
-    """Rows with columns of a mean of about 0 and a standard deviation of about 1."""
-    return (v - shift) / scale
-
-
-def complete(machine: Machine, shift: Array | None, scale: Array | None, X: Any) -> Any:
-    """Visible states of ``machine``: standardised, the gaps filled by its mean field.
-
-    Sparse rows that need neither stay sparse.
-
-    Parameters
-    ----------
-    machine : Machine
-    shift, scale : arrays of shape (n_columns,) or None
-        Of the columns of X, if those of ``machine`` are standardised.
-    X : array or CSR array of shape (n_rows, n_columns)
-        NaN for missing entries.
-    """
-    gaps = has_gaps(X)
-    if gaps or scale is not None:
-        X = dense(X)
-    X = X if scale is None else standardised(X, shift, scale)
-    return fill_in(machine, X) if gaps else X

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._array_api import Array, device, namespace, take, to_numpy
+from ..units import UnitType
 
 # Rows, and values of dense rows, in one block.
 BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
@@ -138,6 +139,16 @@ def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, n
 
 def dense(X: Any) -> Array:
     return X.toarray() if sp.issparse(X) else X
+
+
+def encoded(unit: UnitType, X: Any) -> Any:
+    """States of rows, not standardised; sparse rows stay sparse if that changes nothing."""
+    return unit.encode(dense(X)) if encodes(unit) else X
+
+
+def encodes(unit: UnitType) -> bool:
+    """Whether states of this type are not the values of columns of data."""
+    return type(unit).encode is not UnitType.encode
 
 
 def bytes_of(X: Any) -> int:

@@ -15,7 +15,7 @@ from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import _fit_context
 from .._messages import shown
 from .._random import layer_seed, seed_of
-from ..data import Partitions, Rows, clipped, has_outside, rows_of, visible_unit
+from ..data import Columns, Partitions, Rows, clipped, has_outside, rows_of, visible_unit
 from ..machine import Machine
 from ..selection import UnitStatistics
 from ..training import Run, training_parameters
@@ -363,9 +363,9 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     ) -> Rows:
         """The training rows of the next layer; sets the type of its visible units."""
         if not self.rbms_:
-            return rows_of(X, weight, unit, (), rbm)
+            return rows_of(X, weight, Columns(unit), (), rbm)
         rbm.set_params(visible=self.rbms_[-1].hidden_type_)
-        return rows_of(X, weight, unit, self._stack, rbm, self._bottom_run.columns)
+        return rows_of(X, weight, self._bottom_run.columns, self._stack, rbm)
 
     @with_callbacks
     def _partial_fit_layers(
@@ -444,7 +444,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.rbms_, self.history_ = source.rbms_, source.history_
         stack, columns, self._statistics = self._stack, self._bottom_run.columns, []
         for layer, run in enumerate(self._runs):
-            rows = Rows(X, weight, unit, stack[:layer], columns=columns if layer else None)
+            rows = Rows(X, weight, columns, stack[:layer])
             self._statistics.append(statistics_of_layer(run, rows))
         return X, weight
 
@@ -459,7 +459,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
         below = self._stack[layer].means([0], [None, states])[0]
-        return below if layer else self._runs[0].measured(below)
+        return below if layer else self._bottom_run.columns.values(below)
 
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self.rbms_[layer]._machine

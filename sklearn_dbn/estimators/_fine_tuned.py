@@ -21,7 +21,7 @@ from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
-from ..data import clipped, has_gaps, has_outside, visible_unit
+from ..data import clipped, dense, has_gaps, has_outside, visible_unit
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
@@ -206,9 +206,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         run, positive = self._bottom_run, np.flatnonzero(weight)
         some = np.linspace(0, len(positive) - 1, min(len(positive), _DISTANCE_ROWS))
         rows = clipped(X[positive[some.astype(int)]], run.machine.units[0].support)
-        rows = self.transformer_._complete(rows)
-        v, _ = Inputs(rows, [], run.shift, run.scale).take(slice(None))
-        return nearest_distance(v)
+        return nearest_distance(dense(self.transformer_._standard(rows)))
 
     @with_callbacks
     def _tune(
@@ -285,7 +283,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         }
         generator = self.transformer_._n_mean_field_steps, self.transformer_._inference
         runs = [
-            (run.average.arrays(), run.chains.states, run.activity, run.shift, run.scale)
+            (run.average.arrays(), run.chains.states, run.activity, run.columns.key)
             for run in self.transformer_._runs
         ]
         name = type(self).__name__
@@ -351,13 +349,14 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     def _inputs(self, X: Any, network: Network) -> Inputs:
         """The inputs of the network for validated rows."""
-        transformer, run = self.transformer_, self._bottom_run
-        X = transformer._complete(X)
+        transformer, columns = self.transformer_, self._bottom_run.columns
         top_down: list = [None] * len(network.A)
         if any(A is not None for A in network.A):
             means = transformer._posterior(X).means(transformer._stack[0])
             top_down[:-1] = means[2:]
-        return Inputs(X, top_down, run.shift, run.scale)
+        if has_gaps(X):
+            X, columns = transformer._standard(X), None
+        return Inputs(X, top_down, columns)
 
     def _training_inputs(self, X: Any, network: Network) -> Inputs:
         """The inputs for training; values outside the support by rounding are clipped.

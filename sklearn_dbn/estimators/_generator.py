@@ -138,14 +138,18 @@ class Generator(MachineStack):
         """Log Z of the fitted parameters, less log Z over standardised columns.
 
         That is the log scale of the columns, plus the energy in standardised columns of the row
-        of zeros with hidden units of 0, of which the fitted parameters give the energy 0.
+        of zeros with hidden units of 0, less that with the fitted parameters.
         """
         run, machine = self._bottom_run, self._stack[0]
-        if len(self._runs) > 1 or run.scale is None:
+        columns = run.columns
+        if len(self._runs) > 1 or columns.scale is None:
             return 0.0
-        par, shift, scale = (x.astype(np.float64) for x in (machine.par[0], *run.columns))
-        energy = machine.units[0].energy(-(shift / scale)[None, :], par)[0]
-        return float(run.log_scale().sum() + energy)
+        given = machine.par[0], columns.shift, columns.scale
+        par, shift, scale = (x.astype(np.float64) for x in given)
+        zero, unit = 0 * shift[None, :], machine.units[0]
+        energy = unit.energy(zero - shift / scale, par)
+        energy -= unit.energy(zero, unit.rescale(par, shift, scale))
+        return float(run.log_scale().sum() + energy[0])
 
     @of_one_fit
     def score_samples(self, X: Any) -> np.ndarray:
@@ -253,7 +257,7 @@ class Generator(MachineStack):
         """Log density of the observed entries of each row, in standardised columns."""
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
-            v = self._bottom_run.standard(dense(X[rows]))
+            v = self._bottom_run.columns.states(dense(X[rows]))
             part = log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
             for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
                 whole[rows] = x
@@ -343,12 +347,12 @@ class Generator(MachineStack):
             def drawn(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
                 for rows, _ in conditional_draws(self._stack, v, missing, n_gibbs_steps, rng):
                     v = rows
-                return v
+                return self._bottom_run.columns.values(v)
 
             return self._filled(self._check_rows(given, reset=False, outside="warn"), drawn)
         states = self._draws(1 if n_samples is None else n_samples, n_gibbs_steps, rng)
         states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
-        return self._bottom_run.measured(pass_down(self._stack, states[0], rng))
+        return self._bottom_run.columns.values(pass_down(self._stack, states[0], rng))
 
     @of_one_fit
     def impute(
@@ -397,12 +401,14 @@ class Generator(MachineStack):
         seed, n_burn = seed_of(random_state), int(_BURN_IN * n_gibbs_steps)
 
         def averaged(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
-            rng, total = CommonStream(seed), np.zeros(v.shape)
-            draws = conditional_draws(self._stack, v, missing, n_gibbs_steps, rng)
-            for sweep, (_, mean) in enumerate(draws):
+            total: Any = 0.0
+            draws = conditional_draws(
+                self._stack, v, missing, n_gibbs_steps, CommonStream(seed)
+            )
+            for sweep, (_, summary) in enumerate(draws):
                 if sweep >= n_burn:
-                    total += mean
-            return total / (n_gibbs_steps - n_burn)
+                    total = total + summary.astype(np.float64)
+            return self._bottom_run.columns.estimates(total / (n_gibbs_steps - n_burn))
 
         return self._filled(self._check_rows(X, reset=False, outside="warn"), averaged)
 
@@ -435,5 +441,5 @@ class Generator(MachineStack):
                 states = mean_field(machine, states).means(machine)[-1]
             for machine in reversed(stack):
                 states = means_below(machine, len(machine.W), states)[0]
-            found[rows] = run.measured(states)
+            found[rows] = run.columns.values(states)
         return found

@@ -79,10 +79,7 @@ def statistics_of_layer(
     """Statistics of the units of the layer of ``run``, to which ``rows`` are added."""
     if statistics is None:
         statistics = UnitStatistics(run.average.W[0].shape[1])
-    if rows.lower:
-        collect([statistics], run.result(), rows)
-    else:
-        collect([statistics], run.average, rows, run.columns)
+    collect([statistics], run.average, rows, run.columns)
     return statistics
 
 

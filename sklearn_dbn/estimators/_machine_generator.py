@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._messages import shown
-from ..data import Rows, rows_of, visible_unit
+from ..data import Columns, Rows, rows_of, visible_unit
 from ..machine import Machine, MeanField, mean_field, means_below
 from ..samplers import TemperedChains
 from ..training import MachineLoop, Outcome, Run, free_energies, swing_of_last_half
@@ -92,7 +92,7 @@ class MachineGenerator(Generator):
         unit = visible_unit(self, rbm.visible, X, weight, fitted)
         if not chunk:
             weight = weight / weight[weight > 0].mean()
-        rows = rows_of(X, weight, unit, (), rbm)
+        rows = rows_of(X, weight, Columns(unit), (), rbm)
         if not (chunk and continues):
             warn_unobserved(self, rows)
         return rows
@@ -139,7 +139,7 @@ class MachineGenerator(Generator):
 
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:
         below = means_below(self._stack[0], layer + 1, states)[layer]
-        return below if layer else self._run.measured(below)
+        return below if layer else self._run.columns.values(below)
 
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self._stack[0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .._random import Stream
-from ..data import Moments
+from ..data import Columns, Moments
 from ..fine_tuning import GenerativeTerm, Network, TargetScale, Tuning
 from ..machine import Machine
 from ..optim import Joined, RuleState
 from ..samplers import Chains, TemperedChains
 from ..selection import UnitStatistics
 from ..training import Run
-from ..units import UNITS
+from ..units import UNITS, Blocks, Levels
 from ._classifier import DBNClassifier
 from ._dbm import DBMTransformer
 from ._dbn import DBNTransformer
@@ -28,6 +28,7 @@ TRUSTED_TYPES = sorted(
         DBNClassifier,
         DBNRegressor,
         Chains,
+        Columns,
         Joined,
         Machine,
         Moments,
@@ -40,6 +41,8 @@ TRUSTED_TYPES = sorted(
         TemperedChains,
         Tuning,
         UnitStatistics,
+        Blocks,
+        Levels,
         *map(type, UNITS.values()),
     )
 )

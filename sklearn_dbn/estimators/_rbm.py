@@ -27,7 +27,7 @@ from ..training import (
     settings_of,
     training_parameters,
 )
-from ..units import UNITS
+from ..units import HIDDEN, UNITS
 from ._base import check_columns, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
 from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
@@ -213,7 +213,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "visible": [StrOptions({"auto", *UNITS})],
-        "hidden": [StrOptions(set(UNITS))],
+        "hidden": [StrOptions(set(HIDDEN))],
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
@@ -494,4 +494,4 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         check_is_fitted(self)
         H = check_columns(X, self._n_features_out, self.components_.dtype)
-        return self._run.measured(self._stack[0].means([0], [None, H])[0])
+        return self._run.columns.values(self._stack[0].means([0], [None, H])[0])

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._random import Stream
-from ..data import complete, dense, has_gaps
+from ..data import dense, has_gaps
 from ..likelihood import base_rates, population
 from ..machine import Machine, fill_in
 from ..training import Run
@@ -98,17 +98,17 @@ class MachineStack(BaseDeepEstimator, ABC):
 
         Sparse rows of bits stay sparse.
         """
-        run = self._bottom_run
-        return complete(self._stack[0], run.shift, run.scale, X)
+        return self._bottom_run.columns.complete(self._stack[0], X)
 
     def _filled(
         self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Validated rows with their gaps filled by ``fill(v, missing)``.
+        """Validated rows with their gaps filled by the values ``fill(v, missing)``.
 
-        ``v`` are the standardised rows with gaps, which the mean field has filled.
+        ``v`` are the visible states of the rows with gaps, which the mean field has filled, and
+        ``missing`` is true for those that it has filled.
         """
-        run, found = self._bottom_run, np.empty(X.shape, X.dtype)
+        columns, found = self._bottom_run.columns, np.empty(X.shape, X.dtype)
         for rows in self._blocks(X):
             part = dense(X[rows])
             found[rows] = part
@@ -117,23 +117,28 @@ class MachineStack(BaseDeepEstimator, ABC):
             if not len(with_gaps):
                 continue
             part, missing = part[with_gaps], missing[with_gaps]
-            v = fill(fill_in(self._stack[0], run.standard(part)), missing)
-            found[rows][with_gaps] = np.where(missing, run.measured(v), part)
+            v = columns.states(part)
+            values = fill(fill_in(self._stack[0], v), np.isnan(v))
+            found[rows][with_gaps] = np.where(missing, values, part)
         return found
 
     def _complete(self, X: Any) -> Any:
         """Validated rows with their gaps filled by the mean field; sparse rows stay sparse."""
         if not has_gaps(X):
             return X
+
+        def means(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            return self._bottom_run.columns.values(v)
+
         if not sp.issparse(X):
-            return self._filled(X, lambda v, missing: v)
+            return self._filled(X, means)
         X = X.copy()
         for rows in self._blocks(X):
             stored = slice(X.indptr[rows.start], X.indptr[rows.stop])
             values, columns = X.data[stored], X.indices[stored]
             gaps = np.isnan(values)
             if gaps.any():
-                filled = self._filled(X[rows], lambda v, missing: v)
+                filled = self._filled(X[rows], means)
                 row = np.repeat(np.arange(len(filled)), np.diff(X[rows].indptr))
                 values[gaps] = filled[row[gaps], columns[gaps]]
         return X

@@ -54,10 +54,10 @@ def generative_term_of(
             None if layer % 2 else np.array(x) for layer, x in enumerate(run.chains.states)
         ]
         activity = [np.array(x) for x in run.activity]
-        if i and run.scale is not None:
+        if i and run.columns.scale is not None:
             for x in (states[0], activity[0]):
-                x *= run.scale
-                x += run.shift
+                x *= run.columns.scale
+                x += run.columns.shift
         chains.append(Chains(states))
         offsets.append(activity)
     return GenerativeTerm(machines, chains, offsets, n_mean_field_steps)
@@ -73,9 +73,9 @@ def tuned_runs(
         if set(layers).isdisjoint(range(first, first + n_layers)):
             found.append(run)
         else:
-            if i and run.scale is not None:
-                visible = machine.par[0]
-                machine = machine.rescale(-run.shift / run.scale, 1 / run.scale)
+            if i and run.columns.scale is not None:
+                visible, shift, scale = machine.par[0], run.columns.shift, run.columns.scale
+                machine = machine.rescale(-shift / scale, 1 / scale)
                 if np.array_equal(visible, run.result().par[0]):
                     # To rescale it twice would change it by rounding.
                     machine.par[0] = run.average.par[0]

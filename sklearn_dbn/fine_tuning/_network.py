@@ -30,7 +30,7 @@ import numpy as np
 
 from .._array_api import Array, times_transposed
 from .._random import Stream
-from ..data import clipped, dense, standardised
+from ..data import Columns, clipped, dense
 from ..machine import Machine
 
 # Rows that are computed together outside of minibatches.
@@ -69,20 +69,19 @@ class Inputs:
 
     Parameters
     ----------
-    X : array or CSR array of shape (n_rows, n_0)
-        Without gaps. Converted to dense arrays a few rows at a time.
+    X : array or CSR array of shape (n_rows, n_columns)
+        Without gaps. Converted to dense arrays of states a few rows at a time.
     top_down : list of arrays of shape (n_rows, n_{l+1}) or None
         For each hidden layer.
-    shift, scale : arrays of shape (n_0,) or None
-        By which the columns are standardised.
+    columns : Columns or None
+        From ``X`` to states; ``None`` if it has the states.
     support : tuple of float or None
         Bounds to which X is clipped.
     """
 
     X: Any
     top_down: list[Array | None]
-    shift: Array | None = None
-    scale: Array | None = None
+    columns: Columns | None = None
     support: tuple[float, float] | None = None
 
     def __len__(self) -> int:
@@ -95,8 +94,8 @@ class Inputs:
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
         v = dense(self.X[index])
         v = v if self.support is None else clipped(v, self.support)
-        if self.scale is not None:
-            v = standardised(v, self.shift, self.scale)
+        if self.columns is not None:
+            v = self.columns.states(v)
         return v, [None if q is None else q[index] for q in self.top_down]
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:

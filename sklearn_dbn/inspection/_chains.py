@@ -196,7 +196,7 @@ def _chain_images(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> 
         means = top.means([0], states)[0]
         for machine in reversed(lower):
             means = machine.means([0], [None, means])[0]
-        images.append(estimator._runs[0].measured(means))
+        images.append(estimator._runs[0].columns.values(means))
         states = top.sample(top.odd, top.sample(top.even, states, rng), rng)
     return np.stack(images)
 

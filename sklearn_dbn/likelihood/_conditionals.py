@@ -39,8 +39,10 @@ def conditional_draws(
 
     Yields
     ------
-    v, mean : arrays of shape (n_rows, n_0)
-        The rows after a sweep, and the conditional means of their missing entries in the draw.
+    v : array of shape (n_rows, n_0)
+        The rows after a sweep.
+    summary : array of shape (n_rows, k)
+        The `UnitType.summary` of all visible units given the layer above.
     """
     bottom = stack[0]
     states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
@@ -58,10 +60,12 @@ def conditional_draws(
         else:
             states = bottom.sample(bottom.odd, states, rng)
         states, fields = bottom.conditionals(bottom.even, states)
-        mean = np.where(missing, states[0], v)
+        summary = bottom.units[0].summary(fields[0], bottom.par[0], states[0])
+        # `draw` may overwrite the means.
+        summary = np.array(summary)
         states = bottom.draw(bottom.even, states, fields, rng)
         v = np.where(missing, states[0], v)
-        yield v, mean
+        yield v, summary
 
 
 def pass_down(stack: Sequence[Machine], states: Array, rng: Stream) -> Array:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array
-from ..data import Rows, complete
+from ..data import Columns, Rows
 from ..machine import Machine, mean_field
 from ._scores import UnitStatistics
 
@@ -18,7 +17,7 @@ def collect(
     statistics: Sequence[UnitStatistics],
     machine: Machine,
     rows: Rows,
-    columns: tuple[Array, Array] | None = None,
+    columns: Columns,
     **inference: Any,
 ) -> None:
     """Add the posterior of all rows to the statistics of each hidden layer of a machine.
@@ -29,26 +28,23 @@ def collect(
     machine : Machine
     rows : Rows
         Rows of its visible layer; the gaps are filled by its mean field.
-    columns : tuple of two arrays of shape (n_columns,) or None
-        Shift and scale of the columns, if the visible states are standardised columns.
+    columns : Columns
+        From the rows to visible states.
     **inference
         Arguments of `mean_field`.
     """
-    # `_add` fills the gaps, in standardised columns: the rows of `accumulate` are not.
-    bottom, rows.bottom = rows.bottom, rows.lower[0] if rows.lower else None
     rows.accumulate(list(statistics), partial(_add, machine, columns, inference))
-    rows.bottom = bottom
 
 
 def _add(
     machine: Machine,
-    columns: tuple[Array, Array] | None,
+    columns: Columns,
     inference: dict[str, Any],
     statistics: Sequence[UnitStatistics],
     block: Any,
     weight: np.ndarray,
 ) -> None:
-    v = complete(machine, *(columns or (None, None)), block)
+    v = columns.complete(machine, block)
     fields = mean_field(machine, v, **inference).fields
     hidden = zip(statistics, machine.units[1:], machine.par[1:], fields[1:], strict=True)
     for of_layer, unit, par, field in hidden:

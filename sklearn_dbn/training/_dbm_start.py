@@ -94,8 +94,8 @@ class Pretraining:
         """The RBM of the next layer and its rows, given the trained ones ``below`` it."""
         layer = len(below)
         lower = [rbm.result() if i else rbm.average for i, rbm in enumerate(below)]
-        columns = below[0].columns if below else None
-        inputs = Rows(rows.X, rows.weight, rows.unit, lower, self.rbm.sample_inputs, columns)
+        columns = below[0].columns if below else rows.columns
+        inputs = Rows(rows.X, rows.weight, columns, lower, self.rbm.sample_inputs)
         inputs.index = rows.index
         sizes = [run.machine.W[layer].shape[1]]
         kind, seed = self.kinds[layer], layer_seed(seed, layer)

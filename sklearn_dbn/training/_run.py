@@ -13,7 +13,7 @@ import numpy as np
 from .._array_api import Array, device, namespace, to_numpy
 from .._parameters import PlainParameters, plain
 from .._random import Stream, seed_of
-from ..data import Gaps, Moments, Rows, add_moments, standardised
+from ..data import Columns, Gaps, Moments, Rows
 from ..likelihood import base_rates
 from ..machine import Machine
 from ..samplers import Chains
@@ -64,9 +64,9 @@ class Run:
         State of an update rule with momentum.
     moments : Moments
         Of the visible columns.
-    shift, scale : arrays of shape (n_columns,) or None
-        How the visible columns are standardised.
     rng : Stream
+    columns : Columns
+        How the visible columns are encoded and standardised.
     rest : float
         Share of the variance of the visible units that is not due to a common factor.
     least_divisor : float
@@ -92,8 +92,7 @@ class Run:
     velocity: Machine | None
     moments: Moments
     rng: Stream
-    shift: Array | None = None
-    scale: Array | None = None
+    columns: Columns
     rest: float = 1.0
     least_divisor: float = 0.0
     spread: float = 0.0
@@ -152,30 +151,17 @@ class Run:
 
     def result(self) -> Machine:
         """The averaged machine, for columns on the user's scale."""
-        if self.scale is None:
+        if self.columns.scale is None:
             return self.average
-        return self.average.rescale(self.shift, self.scale)
-
-    @property
-    def columns(self) -> tuple[Array, Array] | None:
-        """Shift and scale of the visible columns, where these are standardised."""
-        return None if self.scale is None else (self.shift, self.scale)
-
-    def standard(self, x: Array) -> Array:
-        """Rows for ``average``, from rows on the user's scale."""
-        return x if self.scale is None else standardised(x, self.shift, self.scale)
-
-    def measured(self, v: Array) -> Array:
-        """The inverse of `standard`."""
-        return v if self.scale is None else v * self.scale + self.shift
+        return self.average.rescale(self.columns.shift, self.columns.scale)
 
     def standard_moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the columns of ``average``, in float64."""
         mean, var = self.moments.mean, self.moments.var
-        if self.scale is None:
+        if self.columns.scale is None:
             return mean, var
-        scale = np.asarray(to_numpy(self.scale), dtype=np.float64)
-        return (mean - to_numpy(self.shift)) / scale, var / scale**2
+        scale = np.asarray(to_numpy(self.columns.scale), dtype=np.float64)
+        return (mean - to_numpy(self.columns.shift)) / scale, var / scale**2
 
     def base(self) -> Machine:
         """Units without neighbours that have the moments of all layers."""
@@ -185,10 +171,10 @@ class Run:
         return Machine(machine.units, par, [0 * W for W in machine.W])
 
     def log_scale(self) -> np.ndarray:
-        """Logs of the scales of the columns, by which log densities of `measured` are lower."""
-        if self.scale is None:
+        """Logs of the scales of the columns, by which log densities per unit are lower."""
+        if self.columns.scale is None:
             return np.zeros(len(self.moments.mean))
-        return np.log(np.asarray(to_numpy(self.scale), dtype=np.float64))
+        return np.log(np.asarray(to_numpy(self.columns.scale), dtype=np.float64))
 
 
 def start(
@@ -203,14 +189,13 @@ def start(
     """A run before its first update: random weights, biases that give the mean row."""
     like = rows.weight
     xp = namespace(like)
-    moments = Moments(sizes[0])
-    rows.accumulate([moments], add_moments)
+    moments = rows.moments()
     given = unit_moments(moments, like)
-    mean, var, shift, scale = given.mean, given.var, None, None
+    mean, var = given.mean, given.var
     standard = units[0].standard(given)
     if standard is not None:
         shift, scale = standard
-        rows.standardize(shift, scale)
+        rows.presented = rows.presented.standardise(shift, scale)
         mean, var = mean - shift, var / (scale * scale)
     means, par = [mean], [units[0].independent(UnitMoments(mean, var))]
     for unit, n in zip(units[1:], sizes[1:], strict=True):
@@ -254,8 +239,7 @@ def start(
         velocity=settings.update.start(machine),
         moments=moments,
         rng=rng,
-        shift=shift,
-        scale=scale,
+        columns=rows.presented,
         rest=left,
         least_divisor=least_divisor,
         spread=spread,
@@ -270,26 +254,25 @@ def observe(run: Run, rows: Rows) -> None:
     """
     like = rows.weight
     guessed = run.moments.flat()
-    rows.accumulate([run.moments], add_moments)
+    rows.add_to(run.moments)
     given = unit_moments(run.moments, like)
-    visible = run.machine.units[0]
-    if run.scale is None:
+    visible, columns = run.machine.units[0], run.columns
+    if columns.scale is None:
         run.activity[0] = given.mean
         run.spread = _spread_with(run, visible.independent(given))
         return
     shift, scale = visible.standard(given)
     # An old standardised column is (new - back) / ratio of the new one.
-    back, ratio = (run.shift - shift) / scale, run.scale / scale
+    back, ratio = (columns.shift - shift) / scale, columns.scale / scale
     xp = namespace(like)
     guessed = xp.asarray(guessed, device=device(like))
     guessed = guessed | (ratio > _SCALE_GUESS) | (ratio < 1 / _SCALE_GUESS)
     back, ratio = xp.where(guessed, 0 * back, back), xp.where(guessed, 0 * ratio + 1, ratio)
     run.machine = run.machine.rescale(back, ratio)
     run.average = run.average.rescale(back, ratio)
-    run.shift, run.scale = shift, scale
+    run.columns = rows.presented = columns.standardise(shift, scale)
     mean, var = given.mean - shift, given.var / (scale * scale)
     run.spread = _spread_with(run, visible.independent(UnitMoments(mean, var)))
-    rows.standardize(shift, scale)
 
 
 def _spread(unit: Any, par: Array) -> float:
@@ -344,8 +327,7 @@ def new_run(
 ) -> Run:
     """A run of the units that ``rbm`` gives, before its first update."""
     rbm = PlainParameters(rbm)
-    visible = rows.lower[-1].units[1] if rows.lower else rows.unit
-    units = (visible, *[UNITS[rbm.hidden]] * len(hidden_sizes))
+    units = (rows.presented.unit, *[UNITS[rbm.hidden]] * len(hidden_sizes))
     sizes = [rows.n_columns, *map(plain, hidden_sizes)]
     n_chains = rbm.n_chains or min(settings.batch_size, max(1, len(rows)))
     return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)

@@ -8,7 +8,7 @@ docs/extend/unit-type.md has an example.
 from ._base import UnitMoments, UnitType, Variable, total
 from ._bernoulli import Bernoulli
 from ._blocks import Blocks
-from ._categorical import Categorical
+from ._categorical import Categorical, Levels
 from ._finite import Binomial, Count, Finite, Ordinal
 from ._gaussian import Gaussian
 from ._spin import Spin
@@ -25,8 +25,11 @@ UNITS = {
         Binomial(),
     )
 }
+# The types that hidden units may have: others need the levels of columns of data.
+HIDDEN = {name: unit for name, unit in UNITS.items() if unit.takes == "numbers"}
 
 __all__ = [
+    "HIDDEN",
     "UNITS",
     "Bernoulli",
     "Binomial",
@@ -35,6 +38,7 @@ __all__ = [
     "Count",
     "Finite",
     "Gaussian",
+    "Levels",
     "Ordinal",
     "Spin",
     "UnitMoments",

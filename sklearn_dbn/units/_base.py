@@ -163,6 +163,10 @@ class UnitType(ABC):
         """
         return self
 
+    def constants(self) -> list[np.ndarray]:
+        """Arrays that determine the type, for equal names."""
+        return []
+
     def widths(self, n_columns: int) -> np.ndarray:
         """How many columns of states each of ``n_columns`` columns of data has."""
         return np.ones(n_columns, dtype=int)
@@ -189,6 +193,10 @@ class UnitType(ABC):
     def summary_width(self, n: int) -> int:
         """Columns of a `summary` of a layer of ``n`` columns of states."""
         return n
+
+    def measured(self, summary: Array, shift: Array, scale: Array) -> Array:
+        """The summary of scale x + shift, from that of the states x."""
+        return summary * scale + shift
 
     def estimate(self, summary: Array) -> Array:
         """The values of columns of data that are given for missing ones, from a `summary`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -42,6 +42,9 @@ class Blocks(UnitType):
             low[x], high[x] = unit.support
         self.support = low, high
 
+    def constants(self) -> list[np.ndarray]:
+        return self.columns + [x for unit, _ in self.blocks for x in unit.constants()]
+
     def widths(self, n_columns: int) -> np.ndarray:
         widths = np.empty(n_columns, dtype=int)
         for (unit, _), columns in zip(self.blocks, self.columns, strict=True):
@@ -63,13 +66,16 @@ class Blocks(UnitType):
     def summary(self, field: Array, par: Array, mean: Array | None = None) -> Array:
         return _joined(self._each("summary", field, par, mean))
 
+    def measured(self, summary: Array, shift: Array, scale: Array) -> Array:
+        parts = [
+            unit.measured(summary[:, part], shift[at], scale[at])
+            for unit, at, part in self._summaries()
+        ]
+        return _joined(parts)
+
     def estimate(self, summary: Array) -> Array:
-        found, start = [], 0
-        for unit, at in self.blocks:
-            stop = start + unit.summary_width(at.stop - at.start)
-            found.append(unit.estimate(summary[:, start:stop]))
-            start = stop
-        return self._in_order(found)
+        parts = [unit.estimate(summary[:, part]) for unit, _, part in self._summaries()]
+        return self._in_order(parts)
 
     def summary_width(self, n: int) -> int:
         return sum(unit.summary_width(at.stop - at.start) for unit, at in self.blocks)
@@ -181,6 +187,14 @@ class Blocks(UnitType):
 
     def information(self, mean: Array, var: Array, uncertainty: Array) -> Array:
         return _joined(self._each("information", mean, var, uncertainty))
+
+    def _summaries(self) -> Iterator[tuple[UnitType, slice, slice]]:
+        """Each unit type, its columns of states, and its columns of a `summary`."""
+        start = 0
+        for unit, at in self.blocks:
+            stop = start + unit.summary_width(at.stop - at.start)
+            yield unit, at, slice(start, stop)
+            start = stop
 
     def _in_order(self, parts: Sequence[Array]) -> Array:
         """Values of the columns of each block, in the order of the columns of data."""

@@ -64,6 +64,9 @@ class Categorical(UnitType):
     def fitted(self, shares: Sequence[np.ndarray]) -> Categorical:
         return Categorical([len(share) for share in shares])
 
+    def constants(self) -> list[np.ndarray]:
+        return [self.n_levels, self.order]
+
     def widths(self, n_columns: int) -> np.ndarray:
         return self.n_levels[np.argsort(self.order)]
 
@@ -81,18 +84,14 @@ class Categorical(UnitType):
     def decode(self, states: Array) -> Array:
         """The position of the largest state of each variable."""
         xp, first = namespace(states), 0
+        found = xp.zeros_like(states[:, : len(self.n_levels)])
+        largest = found - xp.inf
         for x in self._parts(states):
-            top, at = xp.max(x, axis=1), xp.astype(xp.argmax(x, axis=1), states.dtype) + first
-            if first:
-                n = x.shape[2]
-                larger = top > largest[:, :n]
-                at, top = (
-                    xp.where(larger, at, found[:, :n]),
-                    xp.where(larger, top, largest[:, :n]),
-                )
-                found[:, :n], largest[:, :n] = at, top
-            else:
-                found, largest = at, top
+            n, top, at = x.shape[2], xp.max(x, axis=1), xp.argmax(x, axis=1)
+            larger = top > largest[:, :n]
+            at = xp.astype(at, states.dtype) + first
+            found[:, :n] = xp.where(larger, at, found[:, :n])
+            largest[:, :n] = xp.where(larger, top, largest[:, :n])
             first += x.shape[1]
         back = xp.asarray(np.argsort(self.order), device=device(states))
         return xp.take(found, back, axis=1)
@@ -147,21 +146,20 @@ class Categorical(UnitType):
     def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
         mean = self.mean(field, par) if mean is None else mean
         xp, found = namespace(mean), []
-        parts = self._parts(mean)
         # A level is present if the sum of the shares up to it is the first above u. The sum of
         # all is 1 up to rounding, and must be above u.
         room = 8 * int(self.n_levels[0]) * float(xp.finfo(mean.dtype).eps)
         u = (1 - room) * rng.uniform_like(mean[:, : len(self.n_levels)])
-        for part in parts:
+        reached = above_before = xp.zeros_like(u)
+        for part in self._parts(mean):
             n, sums = part.shape[2], xp.cumulative_sum(part, axis=1)
-            if found:
-                sums += reached[:, None, :n]
+            sums += reached[:, None, :n]
             above = xp.astype(sums > u[:, None, :n], mean.dtype)
             present = xp.empty_like(above)
-            present[:, 0, :] = above[:, 0, :] - last[:, :n] if found else above[:, 0, :]
+            present[:, 0, :] = above[:, 0, :] - above_before[:, :n]
             present[:, 1:, :] = above[:, 1:, :] - above[:, :-1, :]
             found.append(present)
-            reached, last = sums[:, -1, :], above[:, -1, :]
+            reached, above_before = sums[:, -1, :], above[:, -1, :]
         return _side_by_side(found)
 
     def states(self, n: int) -> list[Variable]:

@@ -64,6 +64,9 @@ class Finite(UnitType):
     def fitted(self, shares: Sequence[np.ndarray]) -> Finite:
         return type(self)(shares)
 
+    def constants(self) -> list[np.ndarray]:
+        return [self.n_levels, self.scores, self.base]
+
     def encode(self, values: Array) -> Array:
         xp = namespace(values)
         levels = xp.arange(len(self.scores), dtype=values.dtype, device=device(values))
@@ -81,6 +84,9 @@ class Finite(UnitType):
         """The probabilities of all levels, level by level."""
         p = self._shares(field, par)
         return namespace(p).reshape(p, (p.shape[0], p.shape[1] * p.shape[2]))
+
+    def measured(self, summary: Array, shift: Array, scale: Array) -> Array:
+        return summary
 
     def summary_width(self, n: int) -> int:
         return n * len(self.scores)

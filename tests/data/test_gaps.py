@@ -16,7 +16,7 @@ import sklearn_dbn.data._rows as _rows
 import sklearn_dbn.training._loop as loop
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.data._gaps import count_gaps, initial_states, redraw
 from sklearn_dbn.units import UNITS
 
@@ -152,13 +152,15 @@ def test_rows_with_gaps_train_alike_however_they_are_stored(name, make):
 def test_gaps_are_counted_row_by_row():
     X = GAPPY.copy()
     X[3] = 1
-    expected = np.isnan(X).sum(axis=1)
-    assert np.array_equal(count_gaps(X), expected)
+    # A column may have several states.
+    widths = np.array([3, 1, 1, 2, 1, 1])
+    expected = (np.isnan(X) * widths).sum(axis=1)
+    assert np.array_equal(count_gaps(X, widths), expected)
     sparse = sp.csr_array(X)
-    assert np.array_equal(count_gaps(sparse), expected)
+    assert np.array_equal(count_gaps(sparse, widths), expected)
     # An entry that is stored in two parts.
     twice = sp.csr_array((np.full(2, np.nan), [1, 1], [0, 0, 2]), shape=(2, 3))
-    assert np.array_equal(count_gaps(twice), [0, 1])
+    assert np.array_equal(count_gaps(twice, widths[:3]), [0, 1])
 
 
 def numbered(sample, visible="gaussian"):
@@ -166,7 +168,7 @@ def numbered(sample, visible="gaussian"):
     X = np.tile(np.arange(60.0)[:, None] / 64, (1, 5))
     X[np.random.default_rng(0).random(X.shape) < 0.4] = np.nan
     X[:, 0], X[::4] = np.arange(60) / 64, np.arange(0, 60, 4)[:, None] / 64
-    rows = Rows(X, np.ones(60), UNITS[visible], sample=sample)
+    rows = Rows(X, np.ones(60), Columns(UNITS[visible]), sample=sample)
     rows.bottom = exact.make_machine((visible, "bernoulli"), (5, 3))
     return X, rows
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Moments, Rows
+from sklearn_dbn.data import Columns, Moments, Rows
 from sklearn_dbn.data._values import is_binary
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import HIDDEN, UNITS
 
 # Rows of [0, 1] that hold their own number.
 X = np.arange(1, 24)[:, None] / 32 * np.ones(3)
@@ -22,7 +22,7 @@ def row_numbers(v):
 def plain_rows(X, weight=None, **options):
     """Rows as they are, without draws."""
     weight = np.ones(X.shape[0]) if weight is None else weight
-    return Rows(X, weight, UNITS["bernoulli"], sample=False, **options)
+    return Rows(X, weight, Columns(UNITS["bernoulli"]), sample=False, **options)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 5, 22, 23, 24, 100])
@@ -73,7 +73,7 @@ def test_of_a_single_row_none_is_held_out():
 
 def test_grey_levels_are_drawn_anew_at_each_presentation():
     grey = np.tile([0.0, 0.25, 1.0], (20_000, 1))
-    rows = Rows(grey, np.ones(20_000), UNITS["bernoulli"])
+    rows = Rows(grey, np.ones(20_000), Columns(UNITS["bernoulli"]))
     index, rng = np.arange(20_000), Stream(0)
     first, second = rows.present(index, rng), rows.present(index, rng)
     assert set(first.flat) == {0.0, 1.0}
@@ -83,10 +83,10 @@ def test_grey_levels_are_drawn_anew_at_each_presentation():
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("sample", [True, False])
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", HIDDEN)
 def test_presenting_rows_leaves_the_data_as_they_were(unit, sample, container):
     data = container(X)
-    rows = Rows(data, np.ones(23), UNITS[unit], sample=sample)
+    rows = Rows(data, np.ones(23), Columns(UNITS[unit]), sample=sample)
     for v, _ in rows.batches(5, Stream(0)):
         v *= -1
     np.testing.assert_array_equal(data.toarray() if sp.issparse(data) else data, X)
@@ -95,8 +95,8 @@ def test_presenting_rows_leaves_the_data_as_they_were(unit, sample, container):
 def test_standardised_rows_have_mean_zero_and_variance_one():
     rng = np.random.default_rng(0)
     data = rng.normal([1.0, -3.0], [0.1, 4.0], size=(50, 2))
-    rows = Rows(data, np.ones(50), UNITS["gaussian"])
-    rows.standardize(data.mean(axis=0), data.std(axis=0))
+    rows = Rows(data, np.ones(50), Columns(UNITS["gaussian"]))
+    rows.presented = rows.presented.standardise(data.mean(axis=0), data.std(axis=0))
     v = np.concatenate([v for v, _ in rows.batches(7, Stream(0))])
     np.testing.assert_allclose(v.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(v.std(axis=0), 1)
@@ -105,11 +105,11 @@ def test_standardised_rows_have_mean_zero_and_variance_one():
     )
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", HIDDEN)
 def test_rows_above_a_machine_are_draws_whose_means_are_its_hidden_means(unit):
     machine = exact.make_machine(("bernoulli", unit), (3, 2))
     v = np.repeat(np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), 20_000, axis=0)
-    rows = Rows(v, np.ones(len(v)), UNITS[unit], [machine])
+    rows = Rows(v, np.ones(len(v)), Columns(UNITS[unit]), [machine])
     assert rows.n_columns == 2
     expected = machine.means([1], [v, None])[1]
     np.testing.assert_allclose(rows.means(np.arange(len(v))), expected)
@@ -123,7 +123,7 @@ def test_rows_above_a_machine_are_draws_whose_means_are_its_hidden_means(unit):
 def test_grey_levels_are_drawn_before_they_reach_a_machine_above():
     machine = exact.make_machine(("bernoulli", "bernoulli"), (3, 2), scale=4)
     v = np.full((40_000, 3), 0.5)
-    rows = Rows(v, np.ones(len(v)), UNITS["bernoulli"], [machine])
+    rows = Rows(v, np.ones(len(v)), Columns(UNITS["bernoulli"]), [machine])
     h = rows.present(np.arange(len(v)), Stream(0))
     states = exact.bits(3)
     expected = machine.means([1], [states, None])[1].mean(axis=0)
@@ -142,7 +142,7 @@ def test_sparse_rows_are_the_dense_ones(lower):
     weight = rng.uniform(0.5, 2, size=30)
 
     def results(data):
-        rows = Rows(data, weight, UNITS["bernoulli"], machines)
+        rows = Rows(data, weight, Columns(UNITS["bernoulli"]), machines)
         moments = Moments(rows.n_columns)
         for block, w in rows.blocks(7):
             moments.add(block, w)

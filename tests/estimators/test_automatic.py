@@ -16,7 +16,7 @@ from sklearn_dbn import (
     RBMTransformer,
 )
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.fine_tuning import nearest_distance
 from sklearn_dbn.training import batch_size_of, n_passes_of, start
 from sklearn_dbn.units import UNITS
@@ -53,7 +53,7 @@ def test_the_rate_grows_with_the_batch_up_to_a_bound(kind, rows, expected):
 
     def rate(batch_size):
         settings = make_settings(learning_rate=None, batch_size=batch_size)
-        shown = Rows(data, np.ones(500), units[0])
+        shown = Rows(data, np.ones(500), Columns(units[0]))
         return start(units, [40, 4], shown, settings, 10, Stream(0)).rate(settings)
 
     # The variances of 40 columns add up to 10, or to 40 of standard deviation 1.

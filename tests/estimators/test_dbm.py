@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_dbn.estimators._generator as generator
 from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._random import Stream, layer_seed
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.machine import mean_field_sweeps
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import drive, rows_to_record, start
@@ -164,7 +164,7 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
         sampler=FixedChains(chains), batch_size=3, centered=False, n_mean_field_steps=500
     )
     units = (UNITS["bernoulli"],) * len(sizes)
-    rows = Rows(v, np.ones(3), units[0])
+    rows = Rows(v, np.ones(3), Columns(units[0]))
     run = start(units, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
@@ -187,7 +187,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
     settings = make_settings(
         sampler=FixedChains(chains), batch_size=3, centered=False, partial_mean_field=True
     )
-    rows = Rows(v, np.ones(3), UNITS["bernoulli"])
+    rows = Rows(v, np.ones(3), Columns(UNITS["bernoulli"]))
     run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))

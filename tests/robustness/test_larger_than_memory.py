@@ -10,7 +10,7 @@ from sklearn.base import clone
 import sklearn_dbn.data._rows as _rows
 from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.units import UNITS
 
 RBM = RBMTransformer(8, n_iter=1, batch_size=100, random_state=0)
@@ -146,7 +146,7 @@ def test_sparse_rows_in_windows_are_the_dense_ones(small_windows, tmp_path):
     X.data[:] = 1
     joblib.dump(X, tmp_path / "X.joblib")
     opened = joblib.load(tmp_path / "X.joblib", mmap_mode="r")
-    rows = [Rows(x, np.ones(300), UNITS["bernoulli"]) for x in (X, opened)]
+    rows = [Rows(x, np.ones(300), Columns(UNITS["bernoulli"])) for x in (X, opened)]
     first, second = ([v for v, _ in r.batches(7, Stream(0))] for r in rows)
     for v, w in zip(first, second, strict=True):
         assert np.array_equal(v, w)
@@ -159,7 +159,7 @@ NUMBERED = np.arange(1.0, 501)[:, None] / 512 * np.ones(2)
 
 def presented(weight=None, batch_size=10, held=0.0):
     weight = np.ones(500) if weight is None else weight
-    rows = Rows(NUMBERED, weight, UNITS["gaussian"])
+    rows = Rows(NUMBERED, weight, Columns(UNITS["gaussian"]))
     rng = Stream(0)
     apart = rows.hold_out(held, rng) if held else np.array([], dtype=int)
     batches = list(rows.batches(batch_size, rng))
@@ -198,14 +198,14 @@ def test_a_window_is_made_of_blocks_from_all_over_and_its_batches_mix_them(small
 
 def test_windows_are_presented_in_the_order_that_they_were_dealt_in(small_windows):
     order = np.concatenate(presented(batch_size=8)[0])
-    rows = Rows(NUMBERED, np.ones(500), UNITS["gaussian"])
+    rows = Rows(NUMBERED, np.ones(500), Columns(UNITS["gaussian"]))
     dealt = [index for index, _ in rows._windows(8, Stream(0))]
     assert len(dealt) == 8
     assert np.array_equal(np.concatenate(dealt), order)
 
 
 def test_passes_over_large_data_differ(small_windows):
-    rows, rng = Rows(NUMBERED, np.ones(500), UNITS["gaussian"]), Stream(0)
+    rows, rng = Rows(NUMBERED, np.ones(500), Columns(UNITS["gaussian"])), Stream(0)
     first, second = (
         np.concatenate([v[:, 0] for v, _ in rows.batches(10, rng)]) for _ in range(2)
     )
@@ -229,10 +229,10 @@ def test_rows_without_a_length_are_trained_on_as_they_come(tmp_path):
     first = model.rbms_[0]
     assert first.n_iter_ == 6
     # Columns are standardised by all rows so far, however many came at a time.
-    np.testing.assert_allclose(first._run.shift, X.mean(axis=0))
-    np.testing.assert_allclose(first._run.scale, X.std(axis=0))
+    np.testing.assert_allclose(first._run.columns.shift, X.mean(axis=0))
+    np.testing.assert_allclose(first._run.columns.scale, X.std(axis=0))
     other = clone(model)
     for chunk in chunks(50):
         other.partial_fit(chunk)
-    np.testing.assert_allclose(other.rbms_[0]._run.scale, first._run.scale)
+    np.testing.assert_allclose(other.rbms_[0]._run.columns.scale, first._run.columns.scale)
     assert np.isfinite(model.transform(X)).all()

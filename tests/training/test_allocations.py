@@ -9,12 +9,12 @@ from helpers.training import make_settings, peak_of, train
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.optim import Ascent, MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import rows_to_record as choose
 from sklearn_dbn.training import start
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import HIDDEN, UNITS
 
 
 class RecordedRows(np.ndarray):
@@ -38,8 +38,8 @@ def watch(run):
     run.activity = [x.view(RecordedRows) for x in run.activity]
 
 
-@pytest.mark.parametrize("visible", UNITS)
-@pytest.mark.parametrize("hidden", UNITS)
+@pytest.mark.parametrize("visible", HIDDEN)
+@pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     "update", [Ascent(0.1), MomentumAscent(0.5)], ids=["plain", "momentum"]
@@ -53,7 +53,7 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
         update=update,
         sparsity=Sparsity(0.1, 0.1) if hidden == "bernoulli" else None,
     )
-    rows = Rows(X.view(RecordedRows), weight.view(RecordedRows), units[0])
+    rows = Rows(X.view(RecordedRows), weight.view(RecordedRows), Columns(units[0]))
     run = start(units, [6, 4], rows, settings, 5, Stream(0))
     watch(run)
     RecordedRows.seen.clear()

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.training import start
 from sklearn_dbn.training._common_factor import common_factor, leading_direction
 from sklearn_dbn.training._run import observe
@@ -33,9 +33,11 @@ def independent(n_rows=2000):
 
 
 def standard(X):
-    rows = Rows(X, np.ones(X.shape[0]), UNITS["gaussian"])
+    rows = Rows(X, np.ones(X.shape[0]), Columns(UNITS["gaussian"]))
     dense = X.toarray() if sp.issparse(X) else X
-    rows.standardize(np.nanmean(dense, axis=0), np.nanstd(dense, axis=0))
+    rows.presented = rows.presented.standardise(
+        np.nanmean(dense, axis=0), np.nanstd(dense, axis=0)
+    )
     return rows
 
 
@@ -46,7 +48,7 @@ def factor_of(rows, n_hidden=40):
 
 def begun(X, n_hidden=40, hidden="bernoulli", **changes):
     units = UNITS["gaussian"], UNITS[hidden]
-    rows = Rows(X, np.ones(len(X)), units[0])
+    rows = Rows(X, np.ones(len(X)), Columns(units[0]))
     settings = make_settings(**({"learning_rate": None, "batch_size": 10} | changes))
     return start(units, [X.shape[1], n_hidden], rows, settings, 10, Stream(0)), rows, settings
 
@@ -96,7 +98,7 @@ def test_the_factor_of_a_one_factor_model_is_found(kind):
 
 @pytest.mark.parametrize("X", [independent(), np.zeros((20, 3))], ids=["normal", "constant"])
 def test_independent_columns_have_no_common_factor(X):
-    rows = Rows(X, np.ones(len(X)), UNITS["gaussian"])
+    rows = Rows(X, np.ones(len(X)), Columns(UNITS["gaussian"]))
     assert factor_of(rows) is None
 
 
@@ -109,7 +111,7 @@ def test_two_factors_of_the_same_size_are_no_common_one():
 @pytest.mark.parametrize("n_rows", [1, 2, 9])
 def test_few_rows_show_no_factor(n_rows):
     X = one_factor(n_rows)[0]
-    rows = Rows(X, np.ones(n_rows), UNITS["gaussian"])
+    rows = Rows(X, np.ones(n_rows), Columns(UNITS["gaussian"]))
     assert factor_of(rows) is None
 
 
@@ -136,7 +138,10 @@ def test_units_of_bits_follow_the_factor_too():
     p = 0.5 + 0.4 * rng.uniform(-1, 1, size=(2000, 1))
     X = np.clip(p + 0.05 * rng.normal(size=(2000, 60)), 0, 1)
     units = (UNITS["bernoulli"],) * 2
-    rows, settings = Rows(X, np.ones(2000), units[0]), make_settings(learning_rate=None)
+    rows, settings = (
+        Rows(X, np.ones(2000), Columns(units[0])),
+        make_settings(learning_rate=None),
+    )
     run = start(units, [60, 40], rows, settings, 200, Stream(0))
     # What is drawn has the variance of the grey levels and that of the draws.
     assert run.rest == pytest.approx(1 - X.var(axis=0).sum() / (60 * 0.25), abs=0.05)
@@ -161,7 +166,7 @@ def test_the_learning_rate_follows_what_the_factor_leaves():
     run, _, settings = begun(X)
     assert 0 < run.rest < 0.5
     assert run.rate(settings) == pytest.approx(run.rest / 24)
-    observe(run, Rows(one_factor(seed=4)[0], np.ones(2000), UNITS["gaussian"]))
+    observe(run, Rows(one_factor(seed=4)[0], np.ones(2000), Columns(UNITS["gaussian"])))
     assert run.rate(settings) == pytest.approx(run.rest / 24, rel=1e-6)
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_wine
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.likelihood import exact_log_partition
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.training import rows_to_record, start
@@ -74,7 +74,7 @@ def test_the_scale_of_the_columns_counts_where_an_entry_is_known():
 def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     unit = UNITS[visible]
     X = BITS if visible == "bernoulli" else load_wine().data
-    rows, settings = Rows(X, np.ones(len(X)), unit), make_settings(learning_rate=0.03)
+    rows, settings = Rows(X, np.ones(len(X)), Columns(unit)), make_settings(learning_rate=0.03)
     units, sizes = (unit, UNITS["bernoulli"]), [X.shape[1], 16]
     run = start(units, sizes, rows, settings, 10, Stream(0))
     held = rows.hold_out(0.1, run.rng)
@@ -287,7 +287,7 @@ def test_single_precision_stays_single():
 
 def test_a_copy_of_a_run_is_not_moved_with_it():
     X = BITS[:60]
-    rows, settings = Rows(X, np.ones(60), UNITS["bernoulli"]), make_settings()
+    rows, settings = Rows(X, np.ones(60), Columns(UNITS["bernoulli"])), make_settings()
     run = start((UNITS["bernoulli"],) * 2, [64, 5], rows, settings, 5, Stream(0))
     held = rows.hold_out(0.2, run.rng)
     recorded = rows_to_record(run, rows, held)

@@ -4,7 +4,7 @@ from helpers import exact
 from helpers.training import make_settings, train
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import Diverged, rows_to_record, start
@@ -19,7 +19,7 @@ rbms = pytest.mark.parametrize("kind", RBM_KINDS)
 def make_run(kind, X, weight=None, **changes):
     names, sizes = exact.KINDS[kind]
     units = tuple(UNITS[name] for name in names)
-    rows = Rows(X, np.ones(len(X)) if weight is None else weight, units[0])
+    rows = Rows(X, np.ones(len(X)) if weight is None else weight, Columns(units[0]))
     settings = make_settings(**changes)
     return start(units, list(sizes), rows, settings, 20, Stream(0)), rows, settings
 
@@ -44,14 +44,14 @@ def test_initial_means_are_a_fixed_point_of_all_layers(kind):
         if layer > 0:
             neutral = {"bernoulli": 0.5, "gaussian": 0.0}[unit.name]
             np.testing.assert_allclose(mean, neutral, atol=1e-12)
-    expected = 0 if run.scale is not None else X.mean(axis=0)
+    expected = 0 if run.columns.scale is not None else X.mean(axis=0)
     np.testing.assert_allclose(run.activity[0], expected, atol=1e-12)
 
 
 def test_initial_fields_of_hidden_units_have_standard_deviation_one():
     X = (np.random.default_rng(0).uniform(size=(500, 60)) < 0.5).astype(float)
     units = (UNITS["bernoulli"],) * 2
-    rows, settings = Rows(X, np.ones(500), units[0]), make_settings()
+    rows, settings = Rows(X, np.ones(500), Columns(units[0])), make_settings()
     run = start(units, [60, 400], rows, settings, 5, Stream(0))
     field = run.machine.field(1, [X, None])
     assert np.sqrt(np.mean(field**2)) == pytest.approx(1, rel=0.05)
@@ -116,18 +116,21 @@ def test_observing_new_rows_leaves_the_distribution(kind):
     expected = exact.log_p(run.result(), X)
 
     def moving():
-        return run.machine if run.scale is None else run.machine.rescale(run.shift, run.scale)
+        columns = run.columns
+        if columns.scale is None:
+            return run.machine
+        return run.machine.rescale(columns.shift, columns.scale)
 
     expected_moving = exact.log_p(moving(), X)
-    observe(run, Rows(other, np.ones(len(other)), run.machine.units[0]))
+    observe(run, Rows(other, np.ones(len(other)), Columns(run.machine.units[0])))
     np.testing.assert_allclose(exact.log_p(run.result(), X), expected)
     np.testing.assert_allclose(exact.log_p(moving(), X), expected_moving)
     both = np.concatenate([X, other])
-    if run.scale is None:
+    if run.columns.scale is None:
         np.testing.assert_allclose(run.activity[0], both.mean(axis=0))
     else:
-        np.testing.assert_allclose(run.shift, both.mean(axis=0))
-        np.testing.assert_allclose(run.scale, both.std(axis=0))
+        np.testing.assert_allclose(run.columns.shift, both.mean(axis=0))
+        np.testing.assert_allclose(run.columns.scale, both.std(axis=0))
 
 
 def test_moving_averages_of_the_hidden_means_follow_the_data():
@@ -172,7 +175,9 @@ def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_column
     X = np.random.default_rng(0).permuted(X, axis=0)
     units, weight = (UNITS["bernoulli"],) * 2, np.ones(300)
     settings = make_settings(learning_rate=None)
-    run = start(units, [n_columns, 3], Rows(X, weight, units[0]), settings, 5, Stream(0))
+    run = start(
+        units, [n_columns, 3], Rows(X, weight, Columns(units[0])), settings, 5, Stream(0)
+    )
     # At most 0.1, so that a few columns do not make for long steps.
     assert run.rate(settings) == pytest.approx(expected, rel=1e-6)
 
@@ -190,11 +195,11 @@ def test_training_a_copy_leaves_the_original_unchanged(kind):
     before = [x.copy() for x in everything(run)]
     first, second = run.copy(), run.copy()
     next(train(first, rows, settings, 1, rows_to_record(first, rows)))
-    observe(first, Rows(data_of(kind, seed=2), np.ones(40), run.machine.units[0]))
+    observe(first, Rows(data_of(kind, seed=2), np.ones(40), Columns(run.machine.units[0])))
     for x, y in zip(everything(run), before, strict=True):
         np.testing.assert_array_equal(x, y)
     assert run.n_passes == len(run.history["weight_norm"]) == 1
-    rows.standardize(run.shift, run.scale)
+    rows.presented = rows.presented.standardise(run.columns.shift, run.columns.scale)
     next(train(second, rows, settings, 1, rows_to_record(second, rows)))
     assert second.history == first.history
 
@@ -250,7 +255,7 @@ def test_what_a_step_of_any_sampler_reports_is_in_the_history(name):
 
     X = data_of("bernoulli-bernoulli", 20)
     units = (UNITS["bernoulli"],) * 2
-    rows = Rows(X, np.ones(20), units[0])
+    rows = Rows(X, np.ones(20), Columns(units[0]))
     settings = make_settings(sampler=Reporting(1), batch_size=5)
     run = start(units, [4, 3], rows, settings, 5, Stream(0))
     for _ in train(run, rows, settings, 2, rows_to_record(run, rows)):

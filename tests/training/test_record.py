@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import rows_to_record, start, swing_of_last_half
@@ -88,7 +88,7 @@ def test_the_swing_is_the_change_of_the_likelihoods_of_rows_beside_their_mean(ki
     X = rng.normal(size=(60, sizes[0]))
     if names[0] == "bernoulli":
         X = (X > 0).astype(float)
-    rows, settings = Rows(X, np.ones(60), units[0]), make_settings()
+    rows, settings = Rows(X, np.ones(60), Columns(units[0])), make_settings()
     run = start(units, list(sizes), rows, settings, 20, Stream(0))
     recorded = rows_to_record(run, rows)
     passes = train(run, rows, settings, 3, recorded)
@@ -102,7 +102,7 @@ def test_a_training_that_is_cut_into_two_has_the_swings_of_one():
     X, swings = rows(60).astype(float), []
     for cuts in ([4], [2, 2]):
         units = (UNITS["bernoulli"],) * 2
-        data, settings = Rows(X, np.ones(60), units[0]), make_settings()
+        data, settings = Rows(X, np.ones(60), Columns(units[0])), make_settings()
         run = start(units, [N_COLUMNS, 4], data, settings, 20, Stream(0))
         recorded = rows_to_record(run, data)
         for n in cuts:
