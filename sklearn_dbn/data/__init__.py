@@ -3,9 +3,11 @@
 from ._columns import Columns
 from ._dask import Partitions, rows_of
 from ._dates import dates_in
+from ._frames import Format, frame_of
 from ._gaps import Gaps
 from ._labels import labels_of
 from ._moments import Moments
 from ._rows import Rows
+from ._table import Column, Table
 from ._validation import RowChecks, visible_unit
-from ._values import clipped, dense, has_gaps, has_outside
+from ._values import clipped, dense, encoded, encodes, has_gaps, has_outside

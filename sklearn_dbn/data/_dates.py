@@ -15,7 +15,7 @@ _KINDS = {
     "durations": (np.timedelta64, datetime.timedelta),
 }
 # Types that are no data frames: narwhals would import some of its modules to test for that.
-_NO_FRAMES = (np.ndarray, list, tuple, int, float)
+NO_FRAMES = (np.ndarray, list, tuple, int, float)
 
 
 def dates_in(x: Any) -> tuple[int, str] | None:
@@ -37,7 +37,7 @@ def dates_in(x: Any) -> tuple[int, str] | None:
 
 def _columns(x: Any) -> Iterable[Any]:
     """The columns of ``x``, or ``x`` itself if its dtype is that of all columns."""
-    if not isinstance(x, _NO_FRAMES) and not sp.issparse(x):
+    if not isinstance(x, NO_FRAMES) and not sp.issparse(x):
         table = nw.from_native(x, allow_series=True, pass_through=True)
         if isinstance(table, nw.DataFrame):
             return (table[:, index] for index in range(table.shape[1]))

@@ -23,6 +23,7 @@ import scipy.sparse as sp
 
 from .._random import RowStream, Stream
 from ..machine import Machine, States
+from ._values import Unstored
 
 # Draws of up to so many bytes are kept between passes; during a pass there are two copies of
 # them. With more, each pass starts new chains.
@@ -216,6 +217,10 @@ def count_gaps(X: Any, widths: np.ndarray) -> np.ndarray:
     ``widths``, (n_columns,): how many states a missing entry of each column is.
     """
     n_rows, n_columns = X.shape
+    if isinstance(X, Unstored):
+        row = np.repeat(np.arange(n_rows), np.diff(X.indptr))
+        observed = np.where(np.isnan(X.data), 0, widths[X.indices])
+        return widths.sum() - np.bincount(row, observed, minlength=n_rows).astype(int)
     if sp.issparse(X):
         at = np.flatnonzero(np.isnan(X.data))
         row = np.searchsorted(X.indptr, at, side="right") - 1

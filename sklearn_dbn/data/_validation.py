@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,17 +13,18 @@ from sklearn.utils.validation import validate_data
 
 from .._compat import _check_sample_weight
 from .._messages import short_message, shown
-from ..units import UNITS
+from ..units import HIDDEN, UNITS, UnitType
 from ._dask import Partitions, partitions_of
 from ._dates import dates_in
+from ._frames import frame_of
+from ._table import Table
 from ._values import (
     ROUNDING,
+    Support,
     blocks_of_values,
     clipped,
     has_outside,
-    is_outside,
     on_each_part,
-    rows_with_weight,
     value_range,
     weights_with_zeros,
 )
@@ -45,6 +44,8 @@ class RowChecks:
 
     # The training of the bottom machine, if there is one.
     _bottom_run: Any
+    # The columns that `fit` was given.
+    _table: Table
 
     def _check_rows(
         self,
@@ -54,8 +55,12 @@ class RowChecks:
         dtype: Any = None,
         partitioned: bool = False,
         outside: str = "keep",
+        rbm: Any = None,
+        table: Table | None = None,
     ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
+
+        The rows that are returned hold numbers: levels are given by their positions.
 
         Parameters
         ----------
@@ -67,15 +72,24 @@ class RowChecks:
             What to do with values that the visible units of the fitted machine cannot have.
             "keep" leaves them to `visible_unit`. Otherwise those that are outside by rounding
             are clipped, on a copy; for others there is a warning or an error.
+        rbm : RBMTransformer or None
+            The template of the bottom machine, whose `visible` and `missing` give the kinds of
+            the columns; with ``reset``.
+        table : Table or None
+            The table of another estimator, instead of ``rbm``.
         """
         dtype = dtype or (np.float64, np.float32)
         if _of_dask(X):
             X = self._check_partitions(X, reset, dtype, partitioned)
+            if reset:
+                self._table = Table(None, None)
         else:
-            X = self._check_array(X, reset, dtype)
+            if reset and rbm is not None:
+                table = self._table_of(X, rbm)
+            X = self._check_table(X, reset, dtype, table)
         if outside == "keep" or not self._is_within_support(X):
             largest = _largest(X.dtype)
-            huge = _column_outside(X, (-largest, largest))
+            huge = _column_beyond(X, largest)
             if huge is not None:
                 raise ValueError(
                     f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and "
@@ -89,7 +103,7 @@ class RowChecks:
     def _is_within_support(self, X: Any) -> bool:
         """Whether the visible units are bounded, and all values are in their support."""
         support = self._bottom_run.machine.units[0].support
-        return not any(map(math.isinf, support)) and not has_outside(X, support)
+        return not np.any(np.isinf(support)) and not has_outside(X, support)
 
     def _clipped(self, X: Any, refuse: bool) -> Any:
         """``X``, or a copy in which values outside the support by rounding are clipped."""
@@ -100,19 +114,53 @@ class RowChecks:
         found = first_outside(X, unit.support)
         if found is not None:
             index, value = found
-            low, high = run.moments.low[index], run.moments.high[index]
+            kind, state = unit.of_column(index)
+            low, high = run.moments.low[state], run.moments.high[state]
             range_ = f"{low:.3g} to {high:.3g}" if low <= high else "no value"
             why = "have no likelihood" if refuse else "were not trained on values"
             message = (
                 f"X has {value:.8g} in {_column(self, index)}, which had {range_} in training, "
-                f"and {unit.name} units {why} outside [{unit.support[0]:g}, "
-                f"{unit.support[1]:g}]: scale X as in training, for instance with "
+                f"and {kind.name} units {why} outside [{kind.support[0]:g}, "
+                f"{kind.support[1]:g}]: scale X as in training, for instance with "
                 "MinMaxScaler(clip=True)."
             )
             if refuse:
                 raise ValueError(message)
             warnings.warn(message, UserWarning, stacklevel=4)
         return clipped(X, unit.support)
+
+    def _check_table(self, X: Any, reset: bool, dtype: Any, table: Any) -> Any:
+        """Rows of numbers of data that are not on a cluster; sets the table with ``reset``."""
+        table = table or (None if reset else self._table)
+        if table is None or table.columns is None:
+            found = self._check_array(X, reset, dtype)
+        else:
+            X = _as_table(X, type(self).__name__)
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            found = table.codes(X, partial(_column, self))
+            found = found.astype(dtype[0] if isinstance(dtype, tuple) else dtype, copy=False)
+            _check_finite(found, self)
+        if reset:
+            self._table = table or Table(None, None)
+        return found
+
+    def _table_of(self, X: Any, rbm: Any) -> Table:
+        """The table of training rows, for the parameters of the template ``rbm``."""
+        names = getattr(X, "columns", None)
+
+        def name(index: int) -> str:
+            return f"column {index if names is None else shown(names[index])}"
+
+        plain = isinstance(rbm.visible, str) and rbm.visible in ("auto", *HIDDEN)
+        if plain and rbm.missing == "nan" and frame_of(X) is None:
+            return Table(None, None)
+        try:
+            found = dates_in(X)
+            if found is not None:
+                raise ValueError(self._dates_message(*found))
+            return Table.of(_as_table(X, type(self).__name__), rbm.visible, rbm.missing, name)
+        except (ValueError, TypeError) as error:
+            raise self._error_about(X, error) from None
 
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
@@ -232,19 +280,19 @@ class RowChecks:
 
 
 def visible_unit(
-    estimator: Any, visible: str | None, X: Any, weight: np.ndarray, fitted: str | None = None
-) -> Any:
+    estimator: Any, visible: Any, X: Any, weight: np.ndarray, fitted: UnitType | None = None
+) -> UnitType:
     """The unit type for the columns of the training rows ``X``.
 
     Parameters
     ----------
     estimator : estimator
-        Has the names of the columns.
-    visible : str or None
+        Has the table of the columns, and their names.
+    visible : str, dict or None
         The parameter `visible`; ``None`` if the machine is not trained.
     X : array, CSR array or Partitions
         Rows. Those of ``weight`` 0 do not count.
-    fitted : str or None
+    fitted : UnitType or None
         The visible unit type of the fitted machine, if there is one.
 
     Raises
@@ -252,26 +300,34 @@ def visible_unit(
     ValueError
         When a column has values outside the support of the units, beyond rounding.
     """
+    table, all_weights = estimator._table, weight
     weight = weights_with_zeros(weight)
-    if visible == "auto" and fitted is None:
-        return UNITS["bernoulli" if _is_grey(X, weight) else "gaussian"]
-    unit = UNITS[fitted or visible]
+    if fitted is not None:
+        unit = fitted
+    elif table.columns is not None:
+        unit = table.unit(X, all_weights)
+    elif visible == "auto":
+        grey = _is_grey(X, weight)
+        return UNITS["bernoulli" if grey else "gaussian"]
+    else:
+        unit = UNITS[visible]
     found = first_outside(X, unit.support, weight)
     if found is None:
         return unit
     index, value = found
-    where, (low, high) = _column(estimator, index), unit.support
-    if visible in UNITS:
+    kind, _ = unit.of_column(index)
+    where, (low, high) = _column(estimator, index), kind.support
+    if visible not in ("auto", None):
         raise ValueError(
             f"X has values outside [{low:g}, {high:g}] in {where}, which visible={visible!r} "
             "units cannot take: scale X, for instance with MinMaxScaler, or set "
             "visible='gaussian'."
         )
     how = (
-        f"visible='auto' gave {fitted} units at the first call, where all values were in "
+        f"visible='auto' gave {kind.name} units at the first call, where all values were in "
         f"[{low:g}, {high:g}]"
         if visible == "auto"
-        else f"the {fitted} units of the fitted generator take values in [{low:g}, {high:g}]"
+        else f"the {kind.name} units of the fitted generator take values in [{low:g}, {high:g}]"
     )
     raise ValueError(
         f"X has {value:.8g} in {where}, and {how}: scale X as before, or train a new machine "
@@ -290,43 +346,35 @@ def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
         return True
     if any(on_each_part(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
         return False
-    lows, highs = zip(*on_each_part(value_range, X, weight=weight), strict=True)
-    low, high = np.fmin.reduce(lows), np.fmax.reduce(highs)
+    low, high = _ranges(X, weight)
     rounding = ROUNDING * np.where(high > low, high - low, 1.0)
     outside = (low < support[0] - rounding) | (high > support[1] + rounding)
     return not outside.any()
 
 
 def first_outside(
-    X: Any, support: tuple[float, float], weight: np.ndarray | None = None
+    X: Any, support: Support, weight: np.ndarray | None = None
 ) -> tuple[int, float] | None:
     """The first column with a value outside ``support``, and its value furthest outside.
 
     Values outside by rounding and rows of ``weight`` 0 do not count.
     """
-    if all(map(math.isinf, support)):
+    if np.all(np.isinf(support)):
         return None
-    parts = on_each_part(_furthest_outside, X, support, weight=weight)
-    return min(filter(None, parts), key=_first_then_furthest(support), default=None)
+    low, high = _ranges(X, weight)
+    below, above = support[0] - low, high - support[1]
+    (columns,) = np.nonzero(np.fmax(below, above) > ROUNDING)
+    if not len(columns):
+        return None
+    index = int(columns[0])
+    values = low if np.fmax(below, -np.inf)[index] >= np.fmax(above, -np.inf)[index] else high
+    return index, float(values[index])
 
 
-def _furthest_outside(
-    X: Any, support: tuple[float, float], weight: np.ndarray | None = None
-) -> tuple[int, float] | None:
-    outside = partial(is_outside, support=support, beyond=ROUNDING)
-    order = _first_then_furthest(support)
-    found = None
-    for rows in rows_with_weight(X, weight):
-        for columns, values in _entries(rows, outside):
-            first = columns == columns.min()
-            ends = values[first].min(), values[first].max()
-            here = [(int(columns.min()), float(value)) for value in ends]
-            found = min(filter(None, [found, *here]), key=order)
-    return found
-
-
-def _first_then_furthest(support: tuple[float, float]) -> Callable[[tuple], tuple]:
-    return lambda found: (found[0], -max(support[0] - found[1], found[1] - support[1]))
+def _ranges(X: Any, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each column, over all parts of ``X``."""
+    lows, highs = zip(*on_each_part(value_range, X, weight=weight), strict=True)
+    return np.fmin.reduce(lows), np.fmax.reduce(highs)
 
 
 def _largest(dtype: Any) -> float:
@@ -361,6 +409,17 @@ def _shape_message(shape: tuple[int, ...], name: str) -> str:
     return takes + "Reshape your data, by X.reshape(1, -1) if it is one row."
 
 
+def _as_table(X: Any, name: str) -> Any:
+    """``X`` if it is a frame or sparse, else as an array; with at least one row and column."""
+    if frame_of(X) is None and not sp.issparse(X):
+        X = np.asarray(X)
+        if X.ndim != 2:
+            raise ValueError(_shape_message(X.shape, name))
+    if 0 in X.shape:
+        raise ValueError(_empty_message(X, name))
+    return X
+
+
 def _empty_message(X: Any, name: str) -> str:
     n_rows, n_columns = X.shape if hasattr(X, "shape") else np.shape(X)
     kind, least = ("feature", "column") if n_rows else ("sample", "row")
@@ -381,37 +440,17 @@ def _of_dask(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "dask"
 
 
-def _entries(
-    X: Any, wrong: Callable[[np.ndarray], np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The columns and the values of the entries that are ``wrong``. Zero must not be."""
-    start = 0
-    for values in blocks_of_values(X):
-        found = wrong(values)
-        if found.any():
-            stored = X.indices[start : start + len(values)] if sp.issparse(X) else None
-            columns = np.nonzero(found)[1] if stored is None else stored[found]
-            yield columns, values[found]
-        start += len(values)
-
-
-def _first_column(X: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> int | None:
-    """The first column with a value that is ``wrong``, or ``None``. Zero must not be."""
-    return min((int(columns.min()) for columns, _ in _entries(X, wrong)), default=None)
-
-
 def _column(estimator: Any, index: int) -> str:
     """The name of a column in error messages, by its index if it has none."""
     names = getattr(estimator, "feature_names_in_", None)
     return f"column {index}" if names is None else f"column {shown(names[index])}"
 
 
-def _column_outside(X: Any, support: tuple[float, float]) -> int | None:
-    """The first column with a value outside ``support``, or None."""
-    if all(map(math.isinf, support)):
-        return None
-    columns = on_each_part(_first_column, X, partial(is_outside, support=support))
-    return min((column for column in columns if column is not None), default=None)
+def _column_beyond(X: Any, largest: float) -> int | None:
+    """The first column with an absolute value above ``largest``, or None."""
+    low, high = _ranges(X, None)
+    (columns,) = np.nonzero((low < -largest) | (high > largest))
+    return int(columns[0]) if len(columns) else None
 
 
 def _checked(X: Any, dtype: Any) -> Any:
@@ -451,7 +490,7 @@ def _check_finite(X: Any, estimator: Any = None) -> None:
         try:
             assert_all_finite(values, allow_nan=True)
         except ValueError:
-            where = _column(estimator, _first_column(X, np.isinf))
+            where = _column(estimator, _column_beyond(X, np.finfo(values.dtype).max))
             raise ValueError(
                 f"Input X contains infinity or a value too large for {values.dtype} in "
                 f"{where}: scale that column, or give NaN where the value is missing."

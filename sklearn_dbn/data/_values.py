@@ -12,6 +12,8 @@ import scipy.sparse as sp
 from .._array_api import Array, device, namespace, take, to_numpy
 from ..units import UnitType
 
+# The least and the largest value: numbers, or arrays of shape (n_columns,).
+Support = tuple[Any, Any]
 # Rows, and values of dense rows, in one block.
 BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
 # Values that are at most this far outside the support of their unit are attributed to rounding,
@@ -19,8 +21,20 @@ BLOCK_ROWS, BLOCK_VALUES = 1024, 1 << 20
 ROUNDING = 1e-6
 
 
+class Unstored(sp.csr_array):
+    """Rows whose values that are not stored are missing, and NaN in a dense array."""
+
+    def toarray(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        found = np.full(self.shape, np.nan, dtype=self.dtype)
+        row = np.repeat(np.arange(self.shape[0]), np.diff(self.indptr))
+        found[row, self.indices] = self.data
+        return found
+
+
 def has_gaps(X: Any) -> bool:
-    """Whether any value is NaN."""
+    """Whether any value is missing."""
+    if isinstance(X, Unstored) and X.nnz < math.prod(X.shape):
+        return True
     values = X.data if sp.issparse(X) else X
     xp = namespace(values)
     # The minimum is NaN if any value is.
@@ -33,7 +47,7 @@ def is_binary(X: Any, weight: Array | None = None) -> bool:
 
 
 def has_outside(
-    X: Any, support: tuple[float, float], weight: Array | None = None, beyond: float = 0.0
+    X: Any, support: Support, weight: Array | None = None, beyond: float = 0.0
 ) -> bool:
     """Whether a value lies more than ``beyond`` outside the ``support``.
 
@@ -41,22 +55,27 @@ def has_outside(
     """
     if np.all(np.isinf(support)):
         return False
+    if np.ndim(support[0]):
+        ends = value_range(X, weight)
+        return any(bool(np.any(is_outside(end, support, beyond))) for end in ends)
     values = _values_with_weight(X, weight)
     return any(bool(namespace(x).any(is_outside(x, support, beyond))) for x in values)
 
 
-def is_outside(x: Array, support: tuple[float, float], beyond: float = 0.0) -> Array:
+def is_outside(x: Array, support: Support, beyond: float = 0.0) -> Array:
     """Which values lie more than ``beyond`` outside the ``support``."""
     return (x < support[0] - beyond) | (x > support[1] + beyond)
 
 
-def clipped(X: Any, support: tuple[float, float]) -> Any:
+def clipped(X: Any, support: Support) -> Any:
     """A copy in which values outside the ``support`` by rounding are set to its bounds.
 
     Those further outside do not change, so that no value depends on others. Zero must be within
     the support.
     """
     if sp.issparse(X):
+        if np.ndim(support[0]):
+            support = support[0][X.indices], support[1][X.indices]
         return type(X)((clipped(X.data, support), X.indices, X.indptr), shape=X.shape)
     xp = namespace(X)
     low, high = (xp.asarray(end, dtype=X.dtype, device=device(X)) for end in support)

@@ -337,6 +337,10 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
             )
         return rbm, sizes, self._training_rows(rbm, X, sample_weight, continues, chunk)
 
+    @property
+    def _kinds(self) -> dict[str, Any]:
+        return {"rbm": checked_template(self, "rbm")}
+
     def _default_template(self, name: str) -> RBMTransformer:
         if name == "pretrain_rbm" and self.rbm is not None:
             return clone(self.rbm)
@@ -380,7 +384,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         context.call_on_fit_task_begin(estimator=self._original, **given)
         training = training_parameters(rbm) | {"n_components": sizes} | deep
         pretraining_key = None if pretraining is None else pretraining.key
-        key = key_of(memory, rows.X, rows.weight, training, pretraining_key, seed)
+        parameters = training, rows.columns.key, pretraining_key
+        key = key_of(memory, rows.X, rows.weight, parameters, seed)
         with cached(memory, key) as entry:
             attributes, outcome = entry.value, None
             if attributes is None:
@@ -432,7 +437,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
             return None
         # The layers become part of the machine that `rbm` describes.
         template = checked_template(self, "pretrain_rbm")
-        template.set_params(visible=rbm.visible, hidden=rbm.hidden)
+        template.set_params(visible=rbm.visible, hidden=rbm.hidden, missing=rbm.missing)
         return Pretraining(scheme, template, n_layers)
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import _fit_context
 from .._messages import shown
 from .._random import layer_seed, seed_of
-from ..data import Columns, Partitions, Rows, clipped, has_outside, rows_of, visible_unit
+from ..data import Columns, Partitions, Rows, Table, clipped, has_outside, rows_of, visible_unit
 from ..machine import Machine
 from ..selection import UnitStatistics
 from ..training import Run, training_parameters
@@ -229,7 +229,9 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             if continues:
                 self._check_sizes(templates)
             dtype = self.rbms_[0].components_.dtype if continues else None
-            X = self._check_rows(X, reset=not continues, dtype=dtype, partitioned=True)
+            X = self._check_rows(
+                X, reset=not continues, dtype=dtype, partitioned=True, rbm=templates[0]
+            )
             weight = self._check_weight(sample_weight, X)
             self._fit_layers(templates, X, y, weight)
         return self
@@ -282,7 +284,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             statistics = copy.deepcopy(self._statistics)
         else:
             rbms = self._templates()
-            X = self._check_rows(X, reset=True, partitioned=True)
+            X = self._check_rows(X, reset=True, partitioned=True, rbm=rbms[0])
             statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
         weight = self._check_weight(sample_weight, X)
         self._partial_fit_layers(rbms, statistics, X, y, weight)
@@ -299,7 +301,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         self.rbms_, self._statistics = [], []
-        fitted_type = fitted[0].visible_type_ if fitted else None
+        fitted_type = fitted[0]._machine.units[0] if fitted else None
         unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
         weight, interruption = weight / weight[weight > 0].mean(), None
         for layer, rbm in enumerate(rbms):
@@ -311,7 +313,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 warn_unobserved(self, rows)
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             task = context.subcontext(task_name=f"layer {layer}")
-            key = key_of(memory, key, training_parameters(rbm), rbm.random_state)
+            parameters = training_parameters(rbm), rows.presented.key
+            key = key_of(memory, key, parameters, rbm.random_state)
             try:
                 with cached(memory, key) as entry:
                     trained, outcome = entry.value, None
@@ -363,7 +366,9 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     ) -> Rows:
         """The training rows of the next layer; sets the type of its visible units."""
         if not self.rbms_:
+            rbm._table = self._table
             return rows_of(X, weight, Columns(unit), (), rbm)
+        rbm._table = Table(None, None)
         rbm.set_params(visible=self.rbms_[-1].hidden_type_)
         return rows_of(X, weight, self._bottom_run.columns, self._stack, rbm)
 
@@ -381,7 +386,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         seed = None if started else seed_of(self.random_state)
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
-        fitted_type = rbms[0].visible_type_ if started else None
+        fitted_type = rbms[0]._machine.units[0] if started else None
         unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
         self.rbms_ = []
         for layer, (rbm, of_layer) in enumerate(zip(rbms, statistics, strict=True)):
@@ -421,6 +426,12 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                     "hidden_layer_sizes to these."
                 )
 
+    @property
+    def _kinds(self) -> dict[str, Any]:
+        if self.pretrained is not None:
+            return {"table": frozen_generator(self.pretrained, DBNTransformer)._table}
+        return {"rbm": self._templates()[0]}
+
     def _default_template(self, name: str) -> RBMTransformer:
         return RBMTransformer()
 
@@ -436,9 +447,9 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         """
         source = frozen_generator(self.pretrained, DBNTransformer)
         source._check_rows(X, reset=False)
-        X = self._check_rows(X, reset=True)
+        X = self._check_rows(X, reset=True, table=source._table)
         weight = self._check_weight(sample_weight, X)
-        unit = visible_unit(self, None, X, weight, source.rbms_[0].visible_type_)
+        unit = visible_unit(self, None, X, weight, source.rbms_[0]._machine.units[0])
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
         source = source._independent_copy()
         self.rbms_, self.history_ = source.rbms_, source.history_

@@ -136,15 +136,17 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         transformer, fitted = self._source()
         if continued:
             transformer, fitted = self.transformer_, True
-        given, dtype = X, None
+        given, kinds = X, {}
         if fitted:
             transformer._check_rows(X, reset=False)
-            dtype = transformer._runs[0].average.W[0].dtype
-        X = self._check_rows(X, reset=not continued, dtype=dtype)
+            kinds["dtype"] = transformer._runs[0].average.W[0].dtype
+            kinds["table"] = transformer._table
+        else:
+            kinds = transformer._kinds
+        X = self._check_rows(X, reset=not continued, **kinds)
         weight = self._check_weight(sample_weight, X)
         if fitted:
-            unit_type = transformer._runs[0].machine.units[0].name
-            visible_unit(self, None, X, weight, unit_type)
+            visible_unit(self, None, X, weight, transformer._runs[0].machine.units[0])
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."

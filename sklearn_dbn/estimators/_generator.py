@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._random import CommonStream, Stream, seed_of
-from ..data import dense, has_gaps
+from ..data import dense, encoded, has_gaps
 from ..likelihood import (
     METHODS,
     LogPartition,
@@ -281,11 +281,12 @@ class Generator(MachineStack):
 
     def _log_scale(self, X: Any) -> Any:
         """Log scales of the columns, summed over the observed entries of each row."""
-        log_scale = self._bottom_run.log_scale()
+        run = self._bottom_run
+        log_scale = run.log_scale()
         if not (log_scale.any() and has_gaps(X)):
             return log_scale.sum()
-        parts = [~np.isnan(dense(X[rows])) @ log_scale for rows in self._blocks(X)]
-        return np.concatenate(parts)
+        states = (encoded(run.columns.unit, dense(X[rows])) for rows in self._blocks(X))
+        return np.concatenate([~np.isnan(v) @ log_scale for v in states])
 
     @of_one_fit
     def sample(
@@ -349,10 +350,12 @@ class Generator(MachineStack):
                     v = rows
                 return self._bottom_run.columns.values(v)
 
-            return self._filled(self._check_rows(given, reset=False, outside="warn"), drawn)
+            rows = self._check_rows(given, reset=False, outside="warn")
+            return self._table.rows(self._filled(rows, drawn), given)
         states = self._draws(1 if n_samples is None else n_samples, n_gibbs_steps, rng)
         states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
-        return self._bottom_run.columns.values(pass_down(self._stack, states[0], rng))
+        v = pass_down(self._stack, states[0], rng)
+        return self._table.rows(self._bottom_run.columns.values(v))
 
     @of_one_fit
     def impute(
@@ -410,7 +413,8 @@ class Generator(MachineStack):
                     total = total + summary.astype(np.float64)
             return self._bottom_run.columns.estimates(total / (n_gibbs_steps - n_burn))
 
-        return self._filled(self._check_rows(X, reset=False, outside="warn"), averaged)
+        rows = self._check_rows(X, reset=False, outside="warn")
+        return self._table.rows(self._filled(rows, averaged), X)
 
     @of_one_fit
     def reconstruct(self, X: Any) -> np.ndarray:
@@ -432,7 +436,7 @@ class Generator(MachineStack):
             When `X` has values outside [0, 1] for Bernoulli visible units.
         """
         check_is_fitted(self)
-        X = self._check_rows(X, reset=False, outside="warn")
+        given, X = X, self._check_rows(X, reset=False, outside="warn")
         stack, run = self._stack, self._bottom_run
         found = np.empty(X.shape, np.result_type(X.dtype, stack[0].W[0].dtype))
         for rows in self._blocks(X):
@@ -442,4 +446,4 @@ class Generator(MachineStack):
             for machine in reversed(stack):
                 states = means_below(machine, len(machine.W), states)[0]
             found[rows] = run.columns.values(states)
-        return found
+        return self._table.rows(found, given)

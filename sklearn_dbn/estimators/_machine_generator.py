@@ -61,10 +61,8 @@ class MachineGenerator(Generator):
             "_run": run.without_rows(),
             "_machine": machine,
             "_estimates": {},
-            "n_features_in_": a.shape[1],
-            "visible_variance_": None
-            if visible.curvature(a) is None
-            else visible.variance(a[:1], a)[0],
+            "n_features_in_": self._table.n_columns or a.shape[1],
+            "visible_variance_": _variance(visible, a),
             "visible_type_": visible.name,
             "hidden_type_": machine.units[1].name,
             "history_": run.history,
@@ -86,9 +84,11 @@ class MachineGenerator(Generator):
         ``partitioned``: a dask array is accepted.
         """
         dtype = self._machine.W[0].dtype if continues else None
-        X = self._check_rows(X, reset=not continues, dtype=dtype, partitioned=partitioned)
+        X = self._check_rows(
+            X, reset=not continues, dtype=dtype, partitioned=partitioned, rbm=rbm
+        )
         weight = self._check_weight(sample_weight, X)
-        fitted = self.visible_type_ if continues else None
+        fitted = self._machine.units[0] if continues else None
         unit = visible_unit(self, rbm.visible, X, weight, fitted)
         if not chunk:
             weight = weight / weight[weight > 0].mean()
@@ -144,6 +144,14 @@ class MachineGenerator(Generator):
     def _unit(self, layer: int) -> tuple[Any, Any]:
         machine = self._stack[0]
         return machine.units[layer + 1], machine.par[layer + 1]
+
+
+def _variance(unit: Any, par: np.ndarray) -> np.ndarray | None:
+    """Conditional variances of real-valued columns, NaN for others; ``None`` without any."""
+    curvature = unit.curvature(par)
+    if curvature is None:
+        return None
+    return np.where(curvature > 0, unit.variance(par[:1], par)[0], np.nan)
 
 
 def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._random import Stream
-from ..data import Columns, Moments
+from ..data import Column, Columns, Format, Moments, Table
 from ..fine_tuning import GenerativeTerm, Network, TargetScale, Tuning
 from ..machine import Machine
 from ..optim import Joined, RuleState
@@ -28,7 +28,10 @@ TRUSTED_TYPES = sorted(
         DBNClassifier,
         DBNRegressor,
         Chains,
+        Column,
         Columns,
+        Format,
+        Table,
         Joined,
         Machine,
         Moments,

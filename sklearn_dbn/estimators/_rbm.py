@@ -41,14 +41,32 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     n_components : int, default=256
         Number of hidden units.
 
-    visible : {"auto", "bernoulli", "gaussian"}, default="auto"
-        Type of the visible units. "auto" is "bernoulli" if all values of `X` lie in [0, 1],
-        else "gaussian"; rows of weight 0 do not count. Values that rounding left out of [0, 1],
-        by up to 1e-6, are clipped in all methods. Gaussian columns are standardised for
-        training, and their noise variance is learnt.
+    visible : str or dict, default="auto"
+        Kind of the columns: one for all, or a mapping from kinds to columns, which are given
+        as in `ColumnTransformer`; "auto" decides for those that it leaves out.
 
-    hidden : {"bernoulli", "gaussian"}, default="bernoulli"
+        - "bernoulli": two states; numbers in [0, 1], also grey levels, or two levels.
+        - "gaussian": real numbers. The columns are standardised for training, and the
+          variance of their noise is learnt.
+        - "categorical": levels without an order.
+        - "ordinal": ordered levels.
+        - "count": whole numbers from 0, of any distribution; above 50 they share one level.
+        - "binomial": whole numbers from 0 to n, the largest one in `fit`.
+        - "spin": the states -1 and 1.
+        - "auto": an array, or a frame of numbers, is "bernoulli" if all values lie in [0, 1],
+          else "gaussian". In any other frame each column decides: booleans and two levels are
+          "bernoulli", texts and categories "categorical", ordered categories "ordinal", and
+          numbers "bernoulli" or "gaussian".
+
+        Values that rounding left out of [0, 1], by up to 1e-6, are clipped in all methods. The
+        levels are those of the first `fit` or `partial_fit`; a new one is missing.
+
+    hidden : {"bernoulli", "gaussian", "spin"}, default="bernoulli"
         Type of the hidden units.
+
+    missing : {"nan", "unstored"}, default="nan"
+        What is missing: NaN, None, NA; or the values that a sparse `X` does not store, as in a
+        matrix of ratings.
 
     sampler : {"pcd", "cd", "tempering"}, default="pcd"
         Sampler of the negative phase: persistent chains [2]_; chains that start at each
@@ -212,8 +230,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "visible": [StrOptions({"auto", *UNITS})],
+        "visible": [StrOptions({"auto", *UNITS}), dict],
         "hidden": [StrOptions(set(HIDDEN))],
+        "missing": [StrOptions({"nan", "unstored"})],
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
@@ -242,8 +261,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self,
         n_components: int = 256,
         *,
-        visible: str = "auto",
+        visible: str | dict = "auto",
         hidden: str = "bernoulli",
+        missing: str = "nan",
         sampler: str = "pcd",
         n_gibbs_steps: int = 1,
         n_chains: int | None = None,
@@ -270,6 +290,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self.n_components = n_components
         self.visible = visible
         self.hidden = hidden
+        self.missing = missing
         self.sampler = sampler
         self.n_gibbs_steps = n_gibbs_steps
         self.n_chains = n_chains
@@ -328,7 +349,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         continues = self.warm_start and hasattr(self, "_run")
         rows = self._training_rows(self, X, sample_weight, continues, partitioned=True)
-        memory, parameters = memory_of(self), training_parameters(self)
+        memory = memory_of(self)
+        parameters = training_parameters(self), rows.columns.key
         key = key_of(memory, rows.X, rows.weight, parameters, self.random_state)
         with cached(memory, key) as entry:
             attributes, outcome = entry.value, None
@@ -418,6 +440,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         )
         return attributes, outcome
 
+    @property
+    def _kinds(self) -> dict[str, Any]:
+        return {"rbm": self}
+
     def _check_n_components(self) -> None:
         n_fitted = self._run.machine.W[0].shape[1]
         if self.n_components != n_fitted:
@@ -494,4 +520,5 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         """
         check_is_fitted(self)
         H = check_columns(X, self._n_features_out, self.components_.dtype)
-        return self._run.columns.values(self._stack[0].means([0], [None, H])[0])
+        v = self._stack[0].means([0], [None, H])[0]
+        return self._table.rows(self._run.columns.values(v))

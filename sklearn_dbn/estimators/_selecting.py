@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,12 @@ class SelectingGenerator(Generator):
     @property
     def _n_features_out(self) -> int:
         n_units = sum(len(units) for units in self.selected_units_)
-        return n_units + (self.n_features_in_ if self.passthrough else 0)
+        return n_units + (self._n_encoded if self.passthrough else 0)
+
+    @property
+    def _n_encoded(self) -> int:
+        """The number of columns that `passthrough` appends."""
+        return sum(map(len, self._table.encoded_names(range(self.n_features_in_))))
 
     @property
     def _selection_needs_rows(self) -> bool:
@@ -182,7 +188,7 @@ class SelectingGenerator(Generator):
         H = self._columns(X, layers, self.selected_units_, fields)
         if not self.passthrough:
             return H
-        X = self._complete(X)
+        X = self._table.encoded(self._complete(X))
         if sp.issparse(X):
             return sp.hstack([H, X], format="csr")
         return np.hstack([H, X])
@@ -216,7 +222,7 @@ class SelectingGenerator(Generator):
             X = X.toarray()
         H = check_columns(X, self._n_features_out, self._unit(0)[1].dtype)
         if self.passthrough:
-            return H[:, -self.n_features_in_ :].copy()
+            return self._table.rows(self._table.decoded(H[:, -self._n_encoded :]))
         ends = np.cumsum([len(units) for units in self.selected_units_])
         blocks = np.split(H, ends[:-1], axis=1)
         layers = self.selected_layers_.tolist()
@@ -232,7 +238,7 @@ class SelectingGenerator(Generator):
                     block = unit.mean(block, par[:, units])
                 states[:, units] = block
             states = self._below(layer, states)
-        return states
+        return self._table.rows(states)
 
     @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -254,8 +260,8 @@ class SelectingGenerator(Generator):
             for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True)
             for j in units
         ]
-        passed = list(input_features) if self.passthrough else []
-        return np.array(names + passed, dtype=object)
+        passed = self._table.encoded_names(input_features) if self.passthrough else []
+        return np.array([*names, *chain.from_iterable(passed)], dtype=object)
 
     @of_one_fit
     def select(

@@ -41,6 +41,11 @@ class MachineStack(BaseDeepEstimator, ABC):
     def _bottom_run(self) -> Run:
         return self._runs[0]
 
+    @property
+    @abstractmethod
+    def _kinds(self) -> dict[str, Any]:
+        """Arguments of `_check_rows` that give the kinds of the columns, before a fit."""
+
     @abstractmethod
     def _with_runs(self, runs: list[Run]) -> Any:
         """A copy of the fitted generator with the machines of ``runs``."""

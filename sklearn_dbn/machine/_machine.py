@@ -161,6 +161,7 @@ class Machine:
         weight: Array,
         offsets: Sequence[Array],
         fields: States | None = None,
+        deviation: Array | None = None,
     ) -> Machine:
         """Centred derivative of the log-likelihood from weighted rows.
 
@@ -179,6 +180,10 @@ class Machine:
 
             dW = <v h'> - mu <h>' - (<v> - <1> mu) lambda'
 
+        With ``deviation`` s it is the derivative in coordinates s_i W_ij of the weights above
+        the visible layer, for steps of all W_ij that are independent of the units of v_i: the
+        part of dW of column i is divided by s_i^2, and da and db follow as above.
+
         Parameters
         ----------
         states : list of arrays of shape (n_rows + n_spare, n_l)
@@ -189,6 +194,8 @@ class Machine:
         fields : list of arrays of shape (n_means, n_l) or None
             For a layer whose first ``n_means`` rows are conditional means, their fields; else
             ``None``. ``None`` for all layers if none has means.
+        deviation : array of shape (n_0,) or None
+            Of the visible columns.
 
         Returns
         -------
@@ -210,6 +217,8 @@ class Machine:
                 x[n_rows, :], x[n_rows + 1, :] = -offset, mean - weight_sum * offset
             else:
                 x[n_rows, :], x[n_rows + 1, :] = mean, -offset
+        if deviation is not None:
+            states[0] *= deviation**-2.0
         W = []
         for layer, (below, above) in enumerate(itertools.pairwise(states)):
             W.append(below.T @ above)
@@ -220,7 +229,12 @@ class Machine:
         return Machine(self.units, par, W)
 
     def centred(
-        self, sums: Machine, total: float, penalty: Sequence[Any], offsets: Sequence[Array]
+        self,
+        sums: Machine,
+        total: float,
+        penalty: Sequence[Any],
+        offsets: Sequence[Array],
+        deviation: Array | None = None,
     ) -> Machine:
         """`gradient` with ``offsets``, from ``sums``, that of the same rows without offsets.
 
@@ -237,6 +251,7 @@ class Machine:
         penalty : sequence of arrays of shape (n_l,), or of 0
             Added to all states of a layer.
         offsets : sequence of arrays of shape (n_l,)
+        deviation : array of shape (n_0,) or None
         """
         par, W = sums.par, sums.W
         means = [x[0, :] + 0 for x in par]
@@ -247,6 +262,8 @@ class Machine:
             mu, lam = offsets[layer] - penalty[layer], offsets[layer + 1] - penalty[layer + 1]
             dW -= mu[:, None] * means[layer + 1]
             dW -= (means[layer] - total * mu)[:, None] * lam
+            if deviation is not None and layer == 0:
+                dW *= deviation[:, None] ** -2.0
             par[layer][0, :] -= dW @ offsets[layer + 1]
             par[layer + 1][0, :] -= offsets[layer] @ dW
         return sums

@@ -72,13 +72,17 @@ class Direction(NamedTuple):
     share: float
 
 
-def leading_direction(rows: Rows) -> Direction | None:
-    """The direction of some of the ``rows``; ``None`` if they are too few, or all equal."""
+def leading_direction(rows: Rows, deviation: Array | None = None) -> Direction | None:
+    """The direction of some of the ``rows``; ``None`` if they are too few, or all equal.
+
+    In columns divided by ``deviation``, (n_columns,), if that is given.
+    """
     most = min(_MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // rows.n_columns))
     n_rows = min(most, len(rows))
     if n_rows < _LEAST_ROWS:
         return None
     v = rows.means(rows.index[np.linspace(0, len(rows) - 1, n_rows).astype(int)])
+    v = v if deviation is None else v / deviation
     xp = namespace(v)
     observed = ~xp.isnan(v)
     v = xp.where(observed, v, xp.zeros_like(v))

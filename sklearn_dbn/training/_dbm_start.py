@@ -126,9 +126,10 @@ class DoubledMachine(Machine):
         weight: Array,
         offsets: Sequence[Array],
         fields: States | None = None,
+        deviation: Array | None = None,
     ) -> Machine:
         """As in `Machine`; the biases compensate for the additional inputs."""
-        gradient = super().gradient(states, weight, offsets, fields)
+        gradient = super().gradient(states, weight, offsets, fields, deviation)
         dW = gradient.W[0]
         gradient.par[0][0, :] -= (self.down - 1) * (dW @ offsets[1])
         gradient.par[1][0, :] -= (self.up - 1) * (offsets[0] @ dW)

@@ -185,9 +185,9 @@ def _step(
         (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)
     )
     shares[:n_data] = here * step
-    ascent = machine.gradient(states, shares, offsets, fields)
+    ascent = machine.gradient(states, shares, offsets, fields, run.deviation)
     if sums is not None:
-        sums = machine.centred(sums, weight_sum, penalty, offsets)
+        sums = machine.centred(sums, weight_sum, penalty, offsets, run.deviation)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)

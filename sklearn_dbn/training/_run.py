@@ -13,11 +13,11 @@ import numpy as np
 from .._array_api import Array, device, namespace, to_numpy
 from .._parameters import PlainParameters, plain
 from .._random import Stream, seed_of
-from ..data import Columns, Gaps, Moments, Rows
+from ..data import Columns, Gaps, Moments, Rows, encodes
 from ..likelihood import base_rates
 from ..machine import Machine
 from ..samplers import Chains
-from ..units import UNITS, UnitMoments
+from ..units import UNITS, Blocks, UnitMoments
 from ._common_factor import (
     chains_on_factor,
     common_factor,
@@ -38,6 +38,9 @@ _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
 # For n hidden units on real-valued columns, of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
 _PER_HIDDEN_UNIT = 2.5
+# Least standard deviation of a column, in the balance between columns of several kinds: the
+# gradient of a column that is nearly constant has more noise than signal.
+_LEAST_DEVIATION = 0.1
 # If the running scale of a column changes by this factor, it came from too few rows.
 _SCALE_GUESS = 2.0
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
@@ -67,6 +70,9 @@ class Run:
     rng : Stream
     columns : Columns
         How the visible columns are encoded and standardised.
+    deviation : array of shape (n_columns,) or None
+        Standard deviations of the visible states, at least a tenth, by which the steps of their
+        weights are balanced; ``None`` if all columns are of one kind.
     rest : float
         Share of the variance of the visible units that is not due to a common factor.
     least_divisor : float
@@ -93,6 +99,7 @@ class Run:
     moments: Moments
     rng: Stream
     columns: Columns
+    deviation: Array | None = None
     rest: float = 1.0
     least_divisor: float = 0.0
     spread: float = 0.0
@@ -197,7 +204,9 @@ def start(
         shift, scale = standard
         rows.presented = rows.presented.standardise(shift, scale)
         mean, var = mean - shift, var / (scale * scale)
-    means, par = [mean], [units[0].independent(UnitMoments(mean, var))]
+    visible = UnitMoments(mean, var)
+    means, par = [mean], [units[0].independent(visible)]
+    deviation = _deviation(units[0], visible)
     for unit, n in zip(units[1:], sizes[1:], strict=True):
         par.append(unit.initial(xp.zeros((n,), dtype=like.dtype, device=device(like))))
         means.append(unit.mean(par[-1][:1, :], par[-1])[0, :])
@@ -205,22 +214,28 @@ def start(
     for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
         # Fields of this standard deviation make random features that differ between rows.
         field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
-        std = field / max(_spread(units[layer], par[layer]), 1.0) ** 0.5
+        spread = _spread(units[layer], par[layer], None if layer else deviation)
+        std = field / max(spread, 1.0) ** 0.5
         shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
         W.append(std * rng.normal(shape))
+    if deviation is not None:
+        W[0] /= deviation[:, None]
+    units[0].project_weights(W[0])
     machine, factor = kind(units, par, W), None
-    presented, real = _spread(units[0], par[0]), _is_real(units[0], par[0])
+    presented = _spread(units[0], par[0], deviation)
+    real = _is_real(units[0], par[0])
     direction = None
     if units[1].on_or_off and (presented > _LEAST_SPREAD or real):
-        direction = leading_direction(rows)
+        direction = leading_direction(rows, deviation)
     # Few columns have the rate of _LEAST_SPREAD, which is low enough for any factor of theirs.
-    if direction is not None and presented > _LEAST_SPREAD:
+    many = presented > _LEAST_SPREAD and not encodes(units[0])
+    if direction is not None and many:
         factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
     least_divisor = 0.0
     if direction is not None and factor is None and real:
         least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
-    spread = _widest(units, par, left)
+    spread = _widest(units, par, left, deviation)
     if factor is not None:
         start_with_factor(machine, means, factor)
     rest = [mean[None, :] for mean in means]
@@ -240,6 +255,7 @@ def start(
         moments=moments,
         rng=rng,
         columns=rows.presented,
+        deviation=deviation,
         rest=left,
         least_divisor=least_divisor,
         spread=spread,
@@ -275,9 +291,22 @@ def observe(run: Run, rows: Rows) -> None:
     run.spread = _spread_with(run, visible.independent(UnitMoments(mean, var)))
 
 
-def _spread(unit: Any, par: Array) -> float:
-    """Variance of units that have no neighbours, summed over them."""
-    return float(namespace(par).sum(unit.variance(par[:1, :], par)))
+def _spread(unit: Any, par: Array, deviation: Array | None = None) -> float:
+    """Variance of units that have no neighbours, summed over them.
+
+    In units of ``deviation`` squared, if that is given.
+    """
+    variance = unit.variance(par[:1, :], par)
+    if deviation is not None:
+        variance = variance / deviation**2
+    return float(namespace(par).sum(variance))
+
+
+def _deviation(unit: Any, moments: UnitMoments) -> Array | None:
+    """Standard deviations of columns of several kinds."""
+    if not isinstance(unit, Blocks):
+        return None
+    return namespace(moments.mean).clip(unit.deviation(moments), _LEAST_DEVIATION, None)
 
 
 def _is_real(unit: Any, par: Array) -> bool:
@@ -285,22 +314,22 @@ def _is_real(unit: Any, par: Array) -> bool:
     return unit.curvature(par) is not None
 
 
-def _widest(units: tuple, par: list[Array], rest: float) -> float:
+def _widest(units: tuple, par: list[Array], rest: float, deviation: Array | None) -> float:
     """The largest spread of the layers that have another above them.
 
     The weights above a layer stay stable with steps of 1 over its spread, and all have the
     same rate. That of the visible layer is divided by ``rest``, the share of its variance
     without a common factor.
     """
-    visible, *others = map(_spread, units[:-1], par[:-1])
-    return max([visible / rest, *others])
+    visible = _spread(units[0], par[0], deviation)
+    return max([visible / rest, *map(_spread, units[1:-1], par[1:-1])])
 
 
 def _spread_with(run: Run, visible: Array) -> float:
     par, units = [visible], run.machine.units
     for unit, x in zip(units[1:], run.machine.par[1:], strict=True):
         par.append(unit.initial(x[0, :]))
-    return _widest(units, par, run.rest)
+    return _widest(units, par, run.rest, run.deviation)
 
 
 def _copied(x: Array | None) -> Array | None:
@@ -336,8 +365,10 @@ def new_run(
 def continued(run: Run, rbm: Any, rows: Rows, settings: TrainingSettings) -> Run:
     """A copy of a run that continues on other rows, with the present parameters of ``rbm``."""
     fitted = [unit.name for unit in run.machine.units[:2]]
+    # The kinds of encoded columns are those of the first call.
+    visible = "auto" if encodes(run.columns.unit) else rbm.visible
     for name, asked, unit in zip(
-        ("visible", "hidden"), (rbm.visible, rbm.hidden), fitted, strict=True
+        ("visible", "hidden"), (visible, rbm.hidden), fitted, strict=True
     ):
         if asked not in ("auto", unit):
             raise ValueError(

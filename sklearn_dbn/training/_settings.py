@@ -17,8 +17,8 @@ from ._automatic import batch_size_of, n_passes_of
 _PRESENTATIONS, _PASSES = 200_000, (10, 50)
 # The mean activity that sparsity moves Bernoulli hidden units to, for sparsity_target="auto".
 _SPARSITY_TARGET = 0.1
-# The seed, and parameters without an influence on the trained machine.
-_NOT_TRAINING = ("memory", "random_state", "verbose", "warm_start")
+# The seed, and parameters without an influence on the trained machine, or only on the columns.
+_NOT_TRAINING = ("memory", "missing", "random_state", "verbose", "visible", "warm_start")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class TrainingSettings:
 
 
 def training_parameters(rbm: Any) -> dict[str, Any]:
-    """The parameters of ``rbm`` that a trained machine depends on, without the seed."""
+    """The parameters of ``rbm`` that a trained machine depends on.
+
+    Without the seed and the kinds of the columns.
+    """
     return {k: v for k, v in rbm.get_params().items() if k not in _NOT_TRAINING}
 
 

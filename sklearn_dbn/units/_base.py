@@ -171,6 +171,10 @@ class UnitType(ABC):
         """How many columns of states each of ``n_columns`` columns of data has."""
         return np.ones(n_columns, dtype=int)
 
+    def of_column(self, column: int) -> tuple[UnitType, int]:
+        """The type of a column of data that has one column of states, and which one it has."""
+        return self, column
+
     def encode(self, values: Array) -> Array:
         """Columns of states, from columns of data; NaN where these are NaN."""
         return values

@@ -51,6 +51,13 @@ class Blocks(UnitType):
             widths[columns] = unit.widths(len(columns))
         return widths
 
+    def of_column(self, column: int) -> tuple[UnitType, int]:
+        for (unit, at), columns in zip(self.blocks, self.columns, strict=True):
+            (found,) = np.nonzero(columns == column)
+            if len(found):
+                return unit, at.start + int(found[0])
+        raise IndexError(column)
+
     def encode(self, values: Array) -> Array:
         xp = namespace(values)
         return _joined(

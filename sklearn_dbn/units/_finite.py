@@ -45,12 +45,17 @@ class Finite(UnitType):
         n_states = max(self.n_levels, default=1)
         position = np.arange(n_states, dtype=float)
         self.scores, self.base = np.zeros((n_states, n)), np.full((n_states, n), _ABSENT)
+        # Bounds of the mean of units without neighbours: at the least and the largest state the
+        # bias would be infinite.
+        self.mean_range = np.zeros((2, n))
         for column, m in enumerate(self.n_levels):
             share = (1 - _ADDED_SHARE) * np.asarray(shares[column]) + _ADDED_SHARE / m
             score = self._score(position)
             mean = share @ score[:m]
             deviation = np.sqrt(share @ (score[:m] - mean) ** 2)
             self.scores[:, column] = (score - mean) / (deviation if m > 1 else 1.0)
+            ends, even = self.scores[[0, m - 1], column], self.scores[:m, column].mean()
+            self.mean_range[:, column] = (1 - _ADDED_SHARE) * ends + _ADDED_SHARE * even
             self.base[:m, column] = np.log(share) if self.learnt else self._log_base(m)
 
     def _score(self, position: np.ndarray) -> np.ndarray:
@@ -92,15 +97,19 @@ class Finite(UnitType):
         return n * len(self.scores)
 
     def estimate(self, summary: Array) -> Array:
-        """The most probable level."""
-        xp = namespace(summary)
-        return xp.astype(xp.argmax(self._levels_of(summary), axis=1), summary.dtype)
+        """The mean position, which has the least expected square of the distance."""
+        xp, n = namespace(summary), len(self.n_levels)
+        p = xp.reshape(summary, (summary.shape[0], len(self.scores), n))
+        positions = xp.arange(len(self.scores), dtype=p.dtype, device=device(p))
+        return xp.sum(p * positions[None, :, None], axis=1) / xp.sum(p, axis=1)
 
     def independent(self, moments: UnitMoments) -> Array:
         xp, n = namespace(moments.mean), moments.mean.shape[0]
         low = xp.full((1, n), -_LARGEST_BIAS, dtype=xp.float64, device=device(moments.mean))
         high, zero = -low, 0 * low
+        bounds = _like(self.mean_range, zero)[0, :, :]
         mean = xp.astype(moments.mean, xp.float64)[None, :]
+        mean = xp.clip(mean, bounds[:1, :], bounds[1:, :])
         rest = self._rest(zero)
         for _ in range(_BISECTIONS):
             bias = 0.5 * (low + high)
@@ -116,6 +125,8 @@ class Finite(UnitType):
     def energy(self, x: Array, par: Array, observed: Array | None = None) -> Array:
         xp, base, scores = namespace(x), self._base(x, par), self._scores(x)
         rise = (base[:, 1:, :] - base[:, :-1, :]) / (scores[:, 1:, :] - scores[:, :-1, :])
+        # A mean that is rounded may be above the largest state of a column with fewer states.
+        rise = xp.where(self._absent(x)[:, 1:, :] == 0, rise, xp.zeros_like(rise))
         # The part of each interval between two states that is below x.
         below = xp.clip(x[:, None, :] - scores[:, :-1, :], 0, None)
         below = xp.minimum(below, scores[:, 1:, :] - scores[:, :-1, :])
@@ -144,7 +155,9 @@ class Finite(UnitType):
         return xp.sum(p * (scores - mean[:, None, :]) ** 2, axis=1)
 
     def mode(self, field: Array, par: Array) -> Array:
-        return self.encode(self.estimate(self._logits(field, par)))
+        xp = namespace(field)
+        level = xp.argmax(self._logits(field, par), axis=1)
+        return self.encode(xp.astype(level, field.dtype))
 
     def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
         p = self._shares(field, par)
@@ -249,11 +262,6 @@ class Finite(UnitType):
         middles = 0.5 * (self.scores[1:] + self.scores[:-1])
         return _like(np.where(absent, -_ABSENT, middles), like)
 
-    def _levels_of(self, summary: Array) -> Array:
-        n = len(self.n_levels)
-        shape = (summary.shape[0], summary.shape[1] // n, n)
-        return namespace(summary).reshape(summary, shape)
-
 
 class Ordinal(Finite):
     """Ordered levels, equally spaced scores, learnt base measure."""
@@ -261,31 +269,21 @@ class Ordinal(Finite):
     name = "ordinal"
 
 
-class Counts(Finite):
-    """Whole numbers from 0, of which the last stands for itself and all larger ones."""
-
-    takes = "counts"
-
-    def estimate(self, summary: Array) -> Array:
-        """The mean of the count."""
-        xp, p = namespace(summary), self._levels_of(summary)
-        counts = xp.arange(p.shape[1], dtype=p.dtype, device=device(p))
-        return xp.sum(p * counts[None, :, None], axis=1) / xp.sum(p, axis=1)
-
-
-class Count(Counts):
+class Count(Finite):
     """Small counts with a learnt base measure, so of any distribution."""
 
     name = "count"
+    takes = "counts"
 
     def _score(self, position: np.ndarray) -> np.ndarray:
         return np.sqrt(position)
 
 
-class Binomial(Counts):
+class Binomial(Finite):
     """The number of successes in n trials; n is the largest level."""
 
     name = "binomial"
+    takes = "counts"
     learnt = False
 
     def _log_base(self, n_levels: int) -> np.ndarray:
