@@ -169,6 +169,32 @@ class Table:
             found[:, index] = x
         return found
 
+    def by_level(self, proba: np.ndarray, index: int, codes: np.ndarray, like: Any) -> Any:
+        """Probabilities of the values of a column: a frame if ``like`` is one.
+
+        Parameters
+        ----------
+        proba : array of shape (n_rows, n_values)
+        index : int
+            Of the column.
+        codes : array of shape (n_values,)
+        like : frame or array
+            Rows as the user gave them.
+        """
+        frame = frame_of(like)
+        if frame is None:
+            return proba
+        column = Column("") if self.columns is None else self.columns[index]
+        names = [
+            f"{x:g}" if column.levels is None else str(column.levels[round(x)]) for x in codes
+        ]
+        none = [None] * len(names)
+        dtypes = ["float32" if proba.dtype == np.float32 else "float64"] * len(names)
+        if not frame.implementation.is_pandas():
+            dtypes = [x.capitalize() for x in dtypes]
+        format_ = Format(frame.implementation.name, names, dtypes, none, [False] * len(names))
+        return format_.frame(list(proba.T), like)
+
     def encoded_names(self, names: Sequence[str]) -> list[list[str]]:
         """Names of the encoded columns of each column: `job_nurse` for a level of `job`."""
         found = []

@@ -152,6 +152,8 @@ class RowChecks:
             return f"column {index if names is None else shown(names[index])}"
 
         plain = isinstance(rbm.visible, str) and rbm.visible in ("auto", *HIDDEN)
+        if rbm.visible == "auto":
+            _warn_of_integers(X)
         if plain and rbm.missing == "nan" and frame_of(X) is None:
             return Table(None, None)
         try:
@@ -208,8 +210,8 @@ class RowChecks:
         if found is not None:
             column, text = found
             return ValueError(
-                f"X has the text {shown(text)} in {_column(self, column)}, and units take "
-                "numbers: encode that column, for instance with OneHotEncoder, or leave it out."
+                f"X has the text {shown(text)} in {_column(self, column)}, and here units "
+                "take numbers: give a data frame, set visible='categorical', or leave it out."
             )
         if isinstance(X, str | bytes):
             return ValueError(f"X must hold a row of numbers for each sample, got {shown(X)}.")
@@ -396,6 +398,25 @@ def _text_in(X: Any) -> tuple[int, str] | None:
             except ValueError:
                 return column, text
     return None
+
+
+def _warn_of_integers(X: Any) -> None:
+    """Warn if ``X`` is an array or a frame of whole numbers that may be counts."""
+    frame = frame_of(X)
+    if frame is not None:
+        whole = all(dtype.is_integer() for dtype in frame.schema.values())
+        values = frame.to_numpy() if whole else None
+    else:
+        values = sp.csr_array(X) if sp.issparse(X) else X
+        whole = getattr(getattr(values, "dtype", None), "kind", "") in ("i", "u")
+    if whole and 0 not in values.shape and values.min() >= 0 and values.max() > 1:
+        warnings.warn(
+            f"X holds whole numbers up to {values.max()}, which visible='auto' takes as real "
+            "numbers: set visible='count' for counts, 'categorical' for codes of categories, "
+            "or 'gaussian' for neither.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _shape_message(shape: tuple[int, ...], name: str) -> str:

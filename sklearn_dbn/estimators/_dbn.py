@@ -21,7 +21,7 @@ from ..selection import UnitStatistics
 from ..training import Run, training_parameters
 from ._base import FitInterrupted, unchanged_on_failure
 from ._layers import continued_layer, frozen_generator, layer_templates, statistics_of_layer
-from ._machine_generator import title_of, warn_unobserved
+from ._machine_generator import title_of, warn_of_columns
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
 from ._templates import TemplateParameters
@@ -310,7 +310,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             rbm.set_params(random_state=layer_seed(seed, layer))
             rows = self._rows_of_layer(rbm, X, weight, unit)
             if not layer:
-                warn_unobserved(self, rows)
+                warn_of_columns(self, rows)
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             task = context.subcontext(task_name=f"layer {layer}")
             parameters = training_parameters(rbm), rows.presented.key
@@ -394,7 +394,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
                 rbm.set_params(random_state=layer_seed(seed, layer))
             rows = self._rows_of_layer(rbm, X, weight, unit)
             if not layer and not started:
-                warn_unobserved(self, rows)
+                warn_of_columns(self, rows)
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             task = context.subcontext(task_name=f"layer {layer}")
             with task.propagate_callback_context(rbm):

@@ -20,15 +20,12 @@ from ..likelihood import (
     conditional_draws,
     equilibrate,
     log_partition,
-    log_probability,
     pass_down,
 )
 from ..machine import mean_field, means_below
 from ._base import check_parameters, of_one_fit
-from ._stack import MachineStack
+from ._column_methods import ColumnMethods
 
-# Draws of the hidden layers for each row that a stack is scored on.
-_N_DRAWS = 100
 # A binary row has 0 nats at most, and an estimate of log Z an error of a few tenths.
 _MAX_BINARY_NATS = 1.0
 # Constraints on parameters of methods.
@@ -38,7 +35,7 @@ _TWO_OR_MORE = Interval(Integral, 2, None, closed="left")
 _BURN_IN = 0.2
 
 
-class Generator(MachineStack):
+class Generator(ColumnMethods):
     """Likelihood in nats, samples and missing entries, for a stack of machines.
 
     All computations are in standardised columns, as in training, and results are converted at
@@ -258,7 +255,7 @@ class Generator(MachineStack):
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
             v = self._bottom_run.columns.states(dense(X[rows]))
-            part = log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
+            part = self._log_probability(v, log_z)
             for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
                 whole[rows] = x
         return found

@@ -28,19 +28,27 @@ def title_of(estimator: Any, *verbose: int, layer: int | None = None) -> str | N
     return start if layer is None else f"{start}layer {layer}, "
 
 
-def warn_unobserved(estimator: Any, rows: Rows) -> None:
-    """Warn of columns of X without an observed value."""
-    empty = rows.unobserved()
-    if not len(empty):
-        return
-    names = getattr(estimator, "feature_names_in_", range(rows.n_columns))
-    others = f" and in {len(empty) - 1} others" if len(empty) > 1 else ""
-    warnings.warn(
-        f"X has no observed value in column {shown(names[empty[0]])}{others}, from which "
-        "nothing can be learnt: leave it out.",
-        UserWarning,
-        stacklevel=4,
-    )
+def warn_of_columns(estimator: Any, rows: Rows) -> None:
+    """Warn of columns of X without an observed value, and of those that depend on others."""
+    names = getattr(estimator, "feature_names_in_", range(rows.X.shape[1]))
+    empty, pairs = rows.unobserved(), rows.dependent()
+    if len(empty):
+        others = f" and in {len(empty) - 1} others" if len(empty) > 1 else ""
+        warnings.warn(
+            f"X has no observed value in column {shown(names[empty[0]])}{others}, from which "
+            "nothing can be learnt: leave it out.",
+            UserWarning,
+            stacklevel=4,
+        )
+    if pairs:
+        first, second = (shown(names[i]) for i in pairs[0])
+        others = f", as in {len(pairs) - 1} other pairs" if len(pairs) > 1 else ""
+        warnings.warn(
+            f"X has the columns {first} and {second}, of which one determines the other"
+            f"{others}: leave one out, since the noise of the other cannot be learnt.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 class MachineGenerator(Generator):
@@ -94,7 +102,7 @@ class MachineGenerator(Generator):
             weight = weight / weight[weight > 0].mean()
         rows = rows_of(X, weight, Columns(unit), (), rbm)
         if not (chunk and continues):
-            warn_unobserved(self, rows)
+            warn_of_columns(self, rows)
         return rows
 
     @property

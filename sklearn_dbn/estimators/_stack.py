@@ -12,11 +12,13 @@ import scipy.sparse as sp
 
 from .._random import Stream
 from ..data import dense, has_gaps
-from ..likelihood import base_rates, population
+from ..likelihood import LogProbability, base_rates, log_probability, population
 from ..machine import Machine, fill_in
 from ..training import Run
 from ._base import BaseDeepEstimator
 
+# Draws of the hidden layers for each row that a stack is scored on.
+_N_DRAWS = 100
 # Largest number of states of a layer that are computed together; no result depends on it.
 _BLOCK_VALUES = 1 << 19
 
@@ -81,6 +83,14 @@ class MachineStack(BaseDeepEstimator, ABC):
     def _draws(self, n_rows: int, n_gibbs_steps: int, rng: Stream) -> list[Any]:
         """Independent states of all layers of the top machine."""
         return population(self._stack[-1], self._base(), n_rows, n_gibbs_steps, rng)
+
+    def _log_probability(self, v: Any, log_z: float) -> LogProbability:
+        """Log density of the observed states of each row, in standardised columns."""
+        return log_probability(self._stack, v, log_z, _N_DRAWS, seed=0)
+
+    def _log_weight(self, v: Any) -> np.ndarray:
+        """`_log_probability` plus log Z."""
+        return self._log_probability(v, 0.0).value
 
     def _independent_copy(self) -> Any:
         """A copy that no later training of this estimator changes; it shares the arrays."""
