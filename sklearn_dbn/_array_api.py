@@ -13,7 +13,7 @@ import numpy as np
 Array = Any
 
 # exp of this is finite in every dtype.
-_NO_OVERFLOW = 80
+NO_OVERFLOW = 80
 
 
 def namespace(x: Array) -> Any:
@@ -61,7 +61,7 @@ def softplus(x: Array) -> Array:
     xp = namespace(x)
     if xp is not np:
         return xp.maximum(x, xp.zeros_like(x)) + xp.log(1 + xp.exp(-xp.abs(x)))
-    if x.max(initial=0) < _NO_OVERFLOW:
+    if x.max(initial=0) < NO_OVERFLOW:
         value = np.exp(x)
         value += 1
         return np.log(value, out=value)

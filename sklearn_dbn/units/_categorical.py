@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._array_api import Array, device, namespace
+from .._array_api import NO_OVERFLOW, Array, device, namespace
 from .._random import Stream
 from ._base import UnitMoments, UnitType, Variable, total
 
@@ -73,11 +73,15 @@ class Categorical(UnitType):
     def encode(self, values: Array) -> Array:
         xp, found, first = namespace(values), [], 0
         ordered = xp.take(values, xp.asarray(self.order, device=device(values)), axis=1)
+        missing = xp.isnan(ordered)
+        gaps = bool(xp.any(missing))
         for block in self.blocks:
             x = ordered[:, None, : block.n_variables]
             levels = xp.arange(first, first + block.n_levels, dtype=x.dtype, device=device(x))
             present = xp.astype(x == levels[None, :, None], x.dtype)
-            found.append(xp.where(xp.isnan(x), x, present))
+            found.append(
+                xp.where(missing[:, None, : x.shape[2]], x, present) if gaps else present
+            )
             first += block.n_levels
         return _side_by_side(found)
 
@@ -105,7 +109,8 @@ class Categorical(UnitType):
         return -(x @ par[0, :])
 
     def log_partition(self, field: Array, par: Array, observed: Array | None = None) -> Array:
-        _, top, sums = self._exponentials(field)
+        parts, top = self._exponentials(field)
+        sums = _sums(parts)
         # The first columns are those of the first levels, which all variables have.
         observed = None if observed is None else observed[..., : sums.shape[1]]
         return total(top + namespace(field).log(sums), observed)
@@ -122,7 +127,8 @@ class Categorical(UnitType):
         return -xp.sum(xp.log1p(_sums(self._parts(gain))), axis=-1)
 
     def mean(self, field: Array, par: Array) -> Array:
-        parts, _, sums = self._exponentials(field)
+        parts, _ = self._exponentials(field)
+        sums = _sums(parts)
         for part in parts:
             part /= sums[:, None, : part.shape[2]]
         return _side_by_side(parts)
@@ -144,22 +150,27 @@ class Categorical(UnitType):
         return self.encode(self.decode(field))
 
     def sample(self, field: Array, par: Array, rng: Stream, mean: Array | None = None) -> Array:
-        mean = self.mean(field, par) if mean is None else mean
-        xp, found = namespace(mean), []
-        # A level is present if the sum of the shares up to it is the first above u. The sum of
-        # all is 1 up to rounding, and must be above u.
-        room = 8 * int(self.n_levels[0]) * float(xp.finfo(mean.dtype).eps)
-        u = (1 - room) * rng.uniform_like(mean[:, : len(self.n_levels)])
-        reached = above_before = xp.zeros_like(u)
-        for part in self._parts(mean):
-            n, sums = part.shape[2], xp.cumulative_sum(part, axis=1)
-            sums += reached[:, None, :n]
-            above = xp.astype(sums > u[:, None, :n], mean.dtype)
+        xp, found = namespace(field), []
+        # In place of the shares, numbers in proportion to them.
+        parts = self._exponentials(field)[0] if mean is None else self._parts(mean)
+        sums = [_cumulative(part) for part in parts]
+        total = 1 * sums[0][:, -1, :]
+        for block in sums[1:]:
+            block += total[:, None, : block.shape[2]]
+            total[:, : block.shape[2]] = block[:, -1, :]
+        # A level is present if the sum up to it is the first above u, which is below the sum of
+        # all in spite of rounding.
+        room = 8 * int(self.n_levels[0]) * float(xp.finfo(field.dtype).eps)
+        u = (1 - room) * rng.uniform_like(total) * total
+        above_before = xp.zeros_like(u)
+        for block in sums:
+            n = block.shape[2]
+            above = xp.astype(block > u[:, None, :n], field.dtype)
             present = xp.empty_like(above)
             present[:, 0, :] = above[:, 0, :] - above_before[:, :n]
             present[:, 1:, :] = above[:, 1:, :] - above[:, :-1, :]
             found.append(present)
-            reached, above_before = sums[:, -1, :], above[:, -1, :]
+            above_before = above[:, -1, :]
         return _side_by_side(found)
 
     def states(self, n: int) -> list[Variable]:
@@ -179,19 +190,19 @@ class Categorical(UnitType):
     def _parts(self, x: Array) -> list[Array]:
         return [block.of(x) for block in self.blocks]
 
-    def _exponentials(self, field: Array) -> tuple[list[Array], Array, Array]:
-        """exp(field - top) of each block, the largest field ``top``, and the sums over levels.
-
-        The last two are of shape (n_rows, n_variables).
-        """
+    def _exponentials(self, field: Array) -> tuple[list[Array], Array]:
+        """exp(field - top) of each block, and a field ``top``, (n_rows, n_variables)."""
         xp, parts = namespace(field), self._parts(field)
-        top = xp.max(parts[0], axis=1)
-        for part in parts[1:]:
-            n = part.shape[2]
-            top[:, :n] = xp.maximum(top[:, :n], xp.max(part, axis=1))
-        exps = [part - top[:, None, : part.shape[2]] for part in parts]
-        exps = [np.exp(x, out=x) if xp is np else xp.exp(x) for x in exps]
-        return exps, top, _sums(exps)
+        top = xp.zeros_like(field[:, : len(self.n_levels)])
+        # Most fields are so small that their exponentials need no largest field.
+        largest = float(xp.max(xp.abs(field))) if field.shape[0] else 0.0
+        if largest > NO_OVERFLOW:
+            top = top - xp.inf
+            for part in parts:
+                n = part.shape[2]
+                top[:, :n] = xp.maximum(top[:, :n], xp.max(part, axis=1))
+            parts = [part - top[:, None, : part.shape[2]] for part in parts]
+        return [xp.exp(part) for part in parts], top
 
     def _mean_of_levels(self, x: Array) -> Array:
         """The mean over the levels of each variable, for each of its columns."""
@@ -213,6 +224,16 @@ def _sums(parts: Sequence[Array]) -> Array:
     for part in parts[1:]:
         sums[:, : part.shape[2]] += xp.sum(part, axis=1)
     return sums
+
+
+def _cumulative(x: Array) -> Array:
+    """Sums up to each level, (n_rows, n_levels, n_variables), in place.
+
+    NumPy's function takes several times as long along an axis that is not the last.
+    """
+    for level in range(1, x.shape[1]):
+        x[:, level, :] += x[:, level - 1, :]
+    return x
 
 
 def _side_by_side(parts: Sequence[Array]) -> Array:
