@@ -144,8 +144,7 @@ class CommonStream(Stream):
     def bernoulli(self, p: Array) -> Array:
         xp = namespace(p)
         # Not rounded to the levels of `Stream`, as weights are divided by the probability.
-        u = self._generator.random((1, p.shape[-1]))
-        return xp.astype(xp.asarray(u.astype(numpy_dtype(p)), device=device(p)) < p, p.dtype)
+        return xp.astype(xp.asarray(self._uniform_row(p), device=device(p)) < p, p.dtype)
 
     def bernoulli_logit(self, field: Array) -> Array:
         return self.bernoulli(sigmoid(field))
@@ -154,7 +153,14 @@ class CommonStream(Stream):
         return np.full(n, self._generator.random())
 
     def uniform_like(self, like: Array) -> Array:
-        return self._for_all_rows(self._generator.random((1, like.shape[-1])), like)
+        return self._for_all_rows(self._uniform_row(like), like)
+
+    def _uniform_row(self, like: Array) -> np.ndarray:
+        """Numbers from [0, 1), (1, n)."""
+        dtype = numpy_dtype(like)
+        u = self._generator.random((1, like.shape[-1])).astype(dtype)
+        # float32 may have rounded them to 1.
+        return np.minimum(u, np.nextafter(dtype(1), dtype(0)))
 
     def normal(self, like: Array) -> Array:
         return self._for_all_rows(self._generator.standard_normal((1, like.shape[-1])), like)

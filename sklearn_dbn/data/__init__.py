@@ -6,8 +6,9 @@ from ._dates import dates_in
 from ._frames import Format, frame_of
 from ._gaps import Gaps
 from ._labels import labels_of
+from ._levels import Column
 from ._moments import Moments
 from ._rows import Rows
-from ._table import Column, Table
+from ._table import Table
 from ._validation import RowChecks, visible_unit
-from ._values import clipped, dense, encoded, encodes, has_gaps, has_outside
+from ._values import Unstored, clipped, dense, encoded, encodes, has_gaps, has_outside

@@ -8,8 +8,10 @@ make visible states of these rows, and estimates of these rows go back to the us
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,36 +21,11 @@ from .._compat import _get_column_indices
 from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
 from ._frames import Format, Given, columns_of, frame_of
-from ._values import Unstored
-
-# A column with more levels is a key or a free text, of which nothing can be learnt.
-_MOST_LEVELS = 1000
-# Larger counts share one level.
-_LARGEST_COUNT = 50
+from ._levels import LARGEST_COUNT, NUMBERS, Column, codes_of, column_of
+from ._values import Unstored, dense
 
 # The text that names a column in messages, from its position.
 Namer = Callable[[int], str]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes
-    ----------
-    kind : str
-        Name of its unit type.
-    levels : list or None
-        Its values in order, if they are given by their positions; ``None``: numbers.
-    """
-
-    kind: str
-    levels: list | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether its values are counts."""
-        return UNITS[self.kind].takes == "counts"
 
 
 @dataclass(frozen=True)
@@ -85,7 +62,7 @@ class Table:
             return cls(None, format_)
         kinds = _kinds(X, visible, len(given), name)
         columns = [
-            _column(column, kind, name(index))
+            column_of(column, kind, name(index))
             for index, (column, kind) in enumerate(zip(given, kinds, strict=True))
         ]
         return cls(columns, format_, missing)
@@ -117,7 +94,7 @@ class Table:
         found = np.empty((len(X), len(self.columns)))
         pairs = zip(self.columns, columns_of(X), strict=True)
         for index, (column, given) in enumerate(pairs):
-            found[:, index], unseen = _codes(column, given, name(index))
+            found[:, index], unseen = codes_of(column, given, name(index))
             new += [(index, level) for level in unseen]
         _warn_of_new(new, name)
         return found
@@ -128,7 +105,7 @@ class Table:
         for index, column in enumerate(self.columns):
             part = slice(stored.indptr[index], stored.indptr[index + 1])
             given = Given(stored.data[part].astype(np.float64))
-            data[part], unseen = _codes(column, given, name(index))
+            data[part], unseen = codes_of(column, given, name(index))
             new += [(index, level) for level in unseen]
         _warn_of_new(new, name)
         return Unstored(sp.csc_array((data, stored.indices, stored.indptr), X.shape).tocsr())
@@ -146,7 +123,7 @@ class Table:
             found.append(x)
         return found
 
-    def rows(self, codes: np.ndarray, like: Any = None) -> Any:
+    def rows(self, codes: np.ndarray, like: Any = None, given: Any = None) -> Any:
         """A frame or an array like those of the training, from rows of numbers.
 
         Parameters
@@ -154,20 +131,34 @@ class Table:
         codes : array of shape (n_rows, n_columns)
         like : frame or array or None
             Rows as the user gave them: an array if that is one, and its row labels.
+        given : array or CSR array of shape (n_rows, n_columns) or None
+            The rows of numbers of ``like``, whose values are kept but for NaN.
         """
-        to_frame = self.format is not None and (like is None or frame_of(like) is not None)
-        if to_frame:
-            values = self.values(codes)
-            return self.format.frame(list(map(_as, values, self.format.dtypes)), like)
+        values = self.values(codes)
+        if given is not None:
+            self._keep_large(values, like, given)
+        if self.format is not None and (like is None or frame_of(like) is not None):
+            return self.format.frame(values, like)
         if self.columns is None:
             return codes
-        values = self.values(codes)
         if all(x.dtype != object or _all_numbers(x) for x in values):
             return np.column_stack([x.astype(codes.dtype) for x in values])
         found = np.empty(codes.shape, dtype=object)
         for index, x in enumerate(values):
             found[:, index] = x
         return found
+
+    def _keep_large(self, values: list[np.ndarray], like: Any, given: Any) -> None:
+        """Restore, in place, the observed counts that share one level."""
+        shared = [
+            index
+            for index, column in enumerate(self.columns or [])
+            if column.kind == "count" and len(column.levels) > LARGEST_COUNT
+        ]
+        columns = columns_of(dense(like)) if shared else []
+        for index in shared:
+            large = np.flatnonzero(dense(given[:, [index]])[:, 0] == LARGEST_COUNT)
+            values[index][large] = columns[index].values[large].astype(int)
 
     def by_level(self, proba: np.ndarray, index: int, codes: np.ndarray, like: Any) -> Any:
         """Probabilities of the values of a column: a frame if ``like`` is one.
@@ -185,28 +176,27 @@ class Table:
         if frame is None:
             return proba
         column = Column("") if self.columns is None else self.columns[index]
-        names = [
-            f"{x:g}" if column.levels is None else str(column.levels[round(x)]) for x in codes
-        ]
-        none = [None] * len(names)
-        dtypes = ["float32" if proba.dtype == np.float32 else "float64"] * len(names)
-        if not frame.implementation.is_pandas():
-            dtypes = [x.capitalize() for x in dtypes]
-        format_ = Format(frame.implementation.name, names, dtypes, none, [False] * len(names))
-        return format_.frame(list(proba.T), like)
+        levels = [x if column.levels is None else column.levels[round(x)] for x in codes]
+        names = [f"{x:g}" if column.levels is None else str(x) for x in levels]
+        if len(set(names)) < len(names):
+            names = [repr(x) for x in levels]
+        dtype = "float32" if proba.dtype == np.float32 else "float64"
+        return Format.like(like, names, dtype).frame(list(proba.T), like)
 
     def encoded_names(self, names: Sequence[str]) -> list[list[str]]:
-        """Names of the encoded columns of each column: `job_nurse` for a level of `job`."""
-        found = []
-        for name, column in zip(names, self.columns or [None] * len(names), strict=True):
-            if column is None or column.kind not in ("categorical", "bernoulli"):
-                found.append([name])
-            elif column.levels in (None, [False, True]):
-                found.append([name])
-            elif len(column.levels) == 2:
-                found.append([f"{name}_{column.levels[1]}"])
-            else:
-                found.append([f"{name}_{level}" for level in column.levels])
+        """Names of the encoded columns of each column: `job_nurse` for a level of `job`.
+
+        `job_'nurse'` if another column would have the same name.
+        """
+        columns = self.columns or [None] * len(names)
+        levels = [None if column is None else _encoded_levels(column) for column in columns]
+        pairs = list(zip(names, levels, strict=True))
+        found = [[n] if x is None else [f"{n}_{level}" for level in x] for n, x in pairs]
+        count = Counter(chain.from_iterable(found))
+        for of_column, (name, x) in zip(found, pairs, strict=True):
+            for i, level in enumerate(x or []):
+                if count[of_column[i]] > 1:
+                    of_column[i] = f"{name}_{level!r}"
         return found
 
     def decoded(self, encoded: np.ndarray) -> np.ndarray:
@@ -266,12 +256,12 @@ def _kinds(X: Any, visible: Any, n_columns: int, name: Namer) -> list[str | None
         columns = columns(X) if callable(columns) else columns
         try:
             indices = _get_column_indices(X, columns)
-        except (ValueError, IndexError, TypeError, KeyError) as error:
+        except (ValueError, IndexError, TypeError, KeyError, NotImplementedError):
             raise ValueError(
                 f"visible[{kind!r}]={shown(columns)} does not name columns of X, which has "
                 f"{n_columns} columns: give names, positions, a mask, a slice or a function "
                 "of X, as for ColumnTransformer."
-            ) from error
+            ) from None
         for index in indices:
             if kinds[index] is not None:
                 raise ValueError(
@@ -282,126 +272,11 @@ def _kinds(X: Any, visible: Any, n_columns: int, name: Namer) -> list[str | None
     return kinds
 
 
-def _column(given: Given, kind: str | None, where: str) -> Column:
-    """The column of training rows, of the ``kind`` that the user gave, or an automatic one."""
-    if kind is None:
-        if given.is_numeric:
-            x = given.values[~np.isnan(given.values)]
-            kind = "bernoulli" if np.all((x >= 0) & (x <= 1)) else "gaussian"
-        else:
-            kind = "ordinal" if given.ordered else "categorical"
-    takes = UNITS[kind].takes
-    if takes == "counts":
-        return Column(kind, _counts(given, kind, where))
-    if takes == "numbers" and given.is_numeric:
-        return Column(kind)
-    levels = given.levels if given.levels is not None else _levels_in(given.values, where)
-    if takes == "numbers":
-        if kind == "bernoulli" and len(levels) <= 2:
-            return Column("categorical" if len(levels) != 2 else "bernoulli", levels)
-        raise ValueError(
-            f"X has {shown(levels[0] if levels else None)} in {where}, and {kind} units take "
-            "numbers: name that column for 'categorical' or 'ordinal' in visible."
-        )
-    if len(levels) > _MOST_LEVELS:
-        raise ValueError(
-            f"X has {len(levels)} levels in {where}, and a column may have {_MOST_LEVELS}: "
-            "leave it out, or put rare levels together, for instance with "
-            "OrdinalEncoder(max_categories=50)."
-        )
-    # A column without an observed value has one level, which no row has.
-    return Column(kind, levels or [None])
-
-
-def _levels_in(values: np.ndarray, where: str) -> list:
-    """The different values of a column, in order."""
-    values = values[~np.isnan(values)] if values.dtype != object else values[values != None]  # noqa: E711
-    try:
-        return sorted(set(values.tolist()))
-    except TypeError:
-        kinds = sorted({type(x).__name__ for x in values})
-        raise ValueError(
-            f"X has values of the types {' and '.join(kinds)} in {where}, which have no common "
-            "order: make them all text, for instance with astype(str)."
-        ) from None
-
-
-def _counts(given: Given, kind: str, where: str) -> list:
-    """0, 1, .. to the largest count, or to the mean of those that share the last level."""
-    if not given.is_numeric and given.levels is None:
-        raise ValueError(
-            f"X has {shown(next(x for x in given.values if x is not None))} in {where}, and "
-            f"{kind} units take whole numbers from 0: name that column for 'categorical'."
-        )
-    if given.levels is not None:
-        values = np.asarray(given.levels, dtype=object)
-    else:
-        values = given.values[~np.isnan(given.values)]
-    _check_counts(values, kind, where)
-    largest = int(max(values, default=0))
-    if kind == "binomial" or largest <= _LARGEST_COUNT:
-        if largest > _MOST_LEVELS:
-            raise ValueError(
-                f"X has the count {largest} in {where}, and binomial units may have at most "
-                f"{_MOST_LEVELS} trials: name that column for 'gaussian' or 'count'."
-            )
-        return list(range(largest + 1))
-    last = float(np.mean([x for x in values if x >= _LARGEST_COUNT]))
-    return [*range(_LARGEST_COUNT), round(last)]
-
-
-def _check_counts(values: np.ndarray, kind: str, where: str, most: float = np.inf) -> None:
-    try:
-        wrong = [x for x in values if not (x >= 0 and x == int(x))]
-    except (TypeError, ValueError):
-        wrong = [values[0]]
-    if wrong:
-        raise ValueError(
-            f"X has {shown(wrong[0])} in {where}, and {kind} units take whole numbers from 0: "
-            "name that column for 'gaussian' or 'categorical' in visible."
-        )
-    above = [x for x in values if x > most]
-    if above:
-        raise ValueError(
-            f"X has {shown(above[0])} in {where}, and the binomial units have {most:g} trials, "
-            "the largest value in fit: fit on rows with that value, or use 'count'."
-        )
-
-
-def _codes(column: Column, given: Given, where: str) -> tuple[np.ndarray, list]:
-    """The positions of the values of a column, NaN where missing, and levels that are new."""
-    values, levels = given.values, column.levels
-    if levels is None:
-        if not given.is_numeric:
-            present = [x for x in values if x is not None]
-            raise ValueError(
-                f"X has {shown(present[0] if present else None)} in {where}, which had numbers "
-                "in fit: give numbers."
-            )
-        return values, []
-    if column.is_whole:
-        if not given.is_numeric:
-            values = np.array([np.nan if x is None else x for x in values], dtype=np.float64)
-        seen = values[~np.isnan(values)]
-        most = len(levels) - 1
-        _check_counts(seen, column.kind, where, most if column.kind == "binomial" else np.inf)
-        return np.minimum(values, most), []
-    place = {level: float(index) for index, level in enumerate(levels)}
-    if values.dtype != object:
-        different, inverse = np.unique(values, return_inverse=True)
-        found = np.array([place.get(x, np.nan) for x in different.tolist()])
-        unseen = [x for x in different.tolist() if x not in place and x == x]
-        return found[inverse] if len(found) else np.empty(0), unseen
-    found = np.array([place.get(x, np.nan) for x in values.tolist()], dtype=np.float64)
-    unseen = sorted({x for x in values if x is not None and x not in place}, key=str)
-    return found, unseen
-
-
 def _warn_of_new(new: list[tuple[int, Any]], name: Namer) -> None:
     if not new:
         return
-    index, level = new[0]
-    others = f", and {len(new) - 1} other new levels" if len(new) > 1 else ""
+    (index, level), n_others = new[0], len(new) - 1
+    others = f", nor {'was' if n_others == 1 else 'were'} {n_others} more" if n_others else ""
     warnings.warn(
         f"X has the level {shown(level)} in {name(index)}, which was not there in fit{others}: "
         "taken as missing.",
@@ -423,12 +298,14 @@ def _stored_columns(X: Any, missing: str) -> list[Given]:
     return found
 
 
-def _as(values: np.ndarray, dtype: str) -> np.ndarray:
-    """Values for a column of ``dtype``: whole numbers where that is an integer type."""
-    if "int" in dtype.lower() and values.dtype != object:
-        return np.rint(values).astype(np.int64)
-    return values
+def _encoded_levels(column: Column) -> list | None:
+    """The levels that have an encoded column each; ``None`` if the column is its number."""
+    if column.kind not in ("categorical", "bernoulli"):
+        return None
+    if column.levels in (None, [False, True]):
+        return None
+    return column.levels[1:] if len(column.levels) == 2 else column.levels
 
 
 def _all_numbers(values: np.ndarray) -> bool:
-    return all(isinstance(x, float | int | np.number) for x in values)
+    return all(isinstance(x, NUMBERS) for x in values)

@@ -16,7 +16,8 @@ from .._messages import short_message, shown
 from ..units import HIDDEN, UNITS, UnitType
 from ._dask import Partitions, partitions_of
 from ._dates import dates_in
-from ._frames import frame_of
+from ._errors import empty_message, known_error, shape_message, text_in
+from ._frames import columns_of, frame_of, is_single
 from ._table import Table
 from ._values import (
     ROUNDING,
@@ -27,15 +28,6 @@ from ._values import (
     on_each_part,
     value_range,
     weights_with_zeros,
-)
-
-# How scikit-learn and NumPy begin to speak of an array that has no rows or no columns, and of
-# one that is no table.
-_EMPTY = ("Found array with 0 ", "at least one array or dtype is required")
-_WRONG_SHAPE = (
-    "Expected 2D array",
-    "Expected a 2-dimensional container",
-    "Found array with dim",
 )
 
 
@@ -57,6 +49,7 @@ class RowChecks:
         outside: str = "keep",
         rbm: Any = None,
         table: Table | None = None,
+        quiet: bool = False,
     ) -> Any:
         """Validate ``X`` for fitting (``reset``) or for use of the fitted estimator.
 
@@ -77,6 +70,8 @@ class RowChecks:
             the columns; with ``reset``.
         table : Table or None
             The table of another estimator, instead of ``rbm``.
+        quiet : bool
+            No warning of whole numbers: a generator is trained on the same rows, and warns.
         """
         dtype = dtype or (np.float64, np.float32)
         if _of_dask(X):
@@ -85,7 +80,7 @@ class RowChecks:
                 self._table = Table(None, None)
         else:
             if reset and rbm is not None:
-                table = self._table_of(X, rbm)
+                table = self._table_of(X, rbm, quiet)
             X = self._check_table(X, reset, dtype, table)
         if outside == "keep" or not self._is_within_support(X):
             largest = _largest(X.dtype)
@@ -135,34 +130,51 @@ class RowChecks:
         if table is None or table.columns is None:
             found = self._check_array(X, reset, dtype)
         else:
-            X = _as_table(X, type(self).__name__)
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            X = self._in_columns(X, reset)
             found = table.codes(X, partial(_column, self))
-            found = found.astype(dtype[0] if isinstance(dtype, tuple) else dtype, copy=False)
+            if isinstance(dtype, tuple):
+                dtype = np.float32 if is_single(X) else np.float64
+            found = found.astype(dtype, copy=False)
             _check_finite(found, self)
         if reset:
             self._table = table or Table(None, None)
         return found
 
-    def _table_of(self, X: Any, rbm: Any) -> Table:
+    def _table_of(self, X: Any, rbm: Any, quiet: bool) -> Table:
         """The table of training rows, for the parameters of the template ``rbm``."""
-        names = getattr(X, "columns", None)
-
-        def name(index: int) -> str:
-            return f"column {index if names is None else shown(names[index])}"
-
         plain = isinstance(rbm.visible, str) and rbm.visible in ("auto", *HIDDEN)
-        if rbm.visible == "auto":
+        plain = plain and rbm.missing == "nan" and frame_of(X) is None
+        if not plain:
+            X = self._in_columns(X, reset=True)
+        if rbm.visible == "auto" and not quiet:
             _warn_of_integers(X)
-        if plain and rbm.missing == "nan" and frame_of(X) is None:
+        if plain:
             return Table(None, None)
+        return Table.of(X, rbm.visible, rbm.missing, partial(_column, self))
+
+    def _check_like_fit(self, X: Any) -> None:
+        """Refuse rows with other columns than those of `fit`; no warning of new levels."""
+        if self._table.columns is None:
+            self._check_rows(X, reset=False)
+        else:
+            self._in_columns(X, reset=False)
+
+    def _in_columns(self, X: Any, reset: bool) -> Any:
+        """``X`` if it is a frame or sparse, else as an array; checks its shape and names."""
         try:
+            if frame_of(X) is None and not sp.issparse(X):
+                X = np.asarray(X)
+                if X.ndim != 2:
+                    raise ValueError(shape_message(X.shape, type(self).__name__))
+            if 0 in X.shape:
+                raise ValueError(empty_message(X, type(self).__name__))
+            validate_data(self, X, reset=reset, skip_check_array=True)
             found = dates_in(X)
-            if found is not None:
-                raise ValueError(self._dates_message(*found))
-            return Table.of(_as_table(X, type(self).__name__), rbm.visible, rbm.missing, name)
         except (ValueError, TypeError) as error:
-            raise self._error_about(X, error) from None
+            raise known_error(X, error, type(self).__name__) or error from None
+        if found is not None:
+            raise ValueError(self._dates_message(*found))
+        return X
 
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
@@ -181,37 +193,28 @@ class RowChecks:
             _check_finite(X, self)
             found = dates_in(given)
         except (ValueError, TypeError) as error:
-            raise self._error_about(given, error) from None
+            raise self._error_about(given, error, reset) from None
         if found is not None:
             raise ValueError(self._dates_message(*found))
         return X
 
-    def _error_about(self, X: Any, error: Exception) -> Exception:
+    def _error_about(self, X: Any, error: Exception, reset: bool) -> Exception:
         """The ``error`` of scikit-learn or NumPy, or one with a message that names a remedy."""
-        if str(error).startswith("Complex data"):
-            return ValueError(
-                "Complex data not supported: X must hold real numbers, for instance the "
-                "real and the imaginary parts in separate columns."
-            )
-        if str(error).startswith(_WRONG_SHAPE):
-            return ValueError(_shape_message(np.shape(X), type(self).__name__))
-        if str(error).startswith(_EMPTY):
-            return ValueError(_empty_message(X, type(self).__name__))
-        repeated = _repeated_name(X)
-        if repeated is not None:
-            return ValueError(
-                f"X has more than one column with the name {shown(repeated)}: give each column "
-                "a name of its own."
-            )
+        known = known_error(X, error, type(self).__name__)
+        if known is not None:
+            return known
         found = dates_in(X)
         if found is not None:
             return ValueError(self._dates_message(*found))
-        found = _text_in(X)
+        found = text_in(X)
         if found is not None:
             column, text = found
+            start = f"X has the text {shown(text)} in {_column(self, column)}"
+            if not reset:
+                return ValueError(f"{start}, which had numbers in fit: give numbers.")
             return ValueError(
-                f"X has the text {shown(text)} in {_column(self, column)}, and here units "
-                "take numbers: give a data frame, set visible='categorical', or leave it out."
+                f"{start}, and here units take numbers: give a data frame, set "
+                "visible='categorical', or leave it out."
             )
         if isinstance(X, str | bytes):
             return ValueError(f"X must hold a row of numbers for each sample, got {shown(X)}.")
@@ -319,6 +322,12 @@ def visible_unit(
     index, value = found
     kind, _ = unit.of_column(index)
     where, (low, high) = _column(estimator, index), kind.support
+    if isinstance(visible, dict):
+        raise ValueError(
+            f"X has values outside [{low:g}, {high:g}] in {where}, which {kind.name} units "
+            "cannot take: scale that column, for instance with MinMaxScaler, or name it for "
+            "'gaussian' in visible."
+        )
     if visible not in ("auto", None):
         raise ValueError(
             f"X has values outside [{low:g}, {high:g}] in {where}, which visible={visible!r} "
@@ -384,77 +393,27 @@ def _largest(dtype: Any) -> float:
     return 1e-3 * float(np.finfo(dtype).max) ** 0.5
 
 
-def _text_in(X: Any) -> tuple[int, str] | None:
-    """The first column with a string that is no number, and that string."""
-    if getattr(getattr(X, "dtype", None), "kind", "O") in "biufc":
-        return None
-    rows = np.asarray(X, dtype=object)
-    if rows.ndim != 2:
-        return None
-    for column, values in enumerate(rows.T):
-        for text in filter(lambda value: isinstance(value, str), values):
-            try:
-                float(text)
-            except ValueError:
-                return column, text
-    return None
-
-
 def _warn_of_integers(X: Any) -> None:
     """Warn if ``X`` is an array or a frame of whole numbers that may be counts."""
     frame = frame_of(X)
     if frame is not None:
-        whole = all(dtype.is_integer() for dtype in frame.schema.values())
-        values = frame.to_numpy() if whole else None
+        if not all(dtype.is_integer() for dtype in frame.schema.values()):
+            return
+        columns = [column.present for column in columns_of(X)]
+    elif getattr(getattr(X, "dtype", None), "kind", "") in ("i", "u"):
+        columns = [X.data if sp.issparse(X) else X]
     else:
-        values = sp.csr_array(X) if sp.issparse(X) else X
-        whole = getattr(getattr(values, "dtype", None), "kind", "") in ("i", "u")
-    if whole and 0 not in values.shape and values.min() >= 0 and values.max() > 1:
+        return
+    low = min(x.min(initial=0) for x in columns)
+    high = max(x.max(initial=0) for x in columns)
+    if low >= 0 and high > 1:
         warnings.warn(
-            f"X holds whole numbers up to {values.max()}, which visible='auto' takes as real "
+            f"X holds whole numbers up to {high:.0f}, which visible='auto' takes as real "
             "numbers: set visible='count' for counts, 'categorical' for codes of categories, "
             "or 'gaussian' for neither.",
             UserWarning,
             stacklevel=5,
         )
-
-
-def _shape_message(shape: tuple[int, ...], name: str) -> str:
-    """What is wrong with the shape of ``X``, which has not two dimensions."""
-    takes = f"X has shape {shown(shape)}, and {name} takes a row for each sample: "
-    if len(shape) > 2:
-        return takes + "flatten images with X.reshape(len(X), -1)."
-    if not shape:
-        return takes + "give a table of numbers."
-    # In the words that scikit-learn's checks of estimators look for.
-    return takes + "Reshape your data, by X.reshape(1, -1) if it is one row."
-
-
-def _as_table(X: Any, name: str) -> Any:
-    """``X`` if it is a frame or sparse, else as an array; with at least one row and column."""
-    if frame_of(X) is None and not sp.issparse(X):
-        X = np.asarray(X)
-        if X.ndim != 2:
-            raise ValueError(_shape_message(X.shape, name))
-    if 0 in X.shape:
-        raise ValueError(_empty_message(X, name))
-    return X
-
-
-def _empty_message(X: Any, name: str) -> str:
-    n_rows, n_columns = X.shape if hasattr(X, "shape") else np.shape(X)
-    kind, least = ("feature", "column") if n_rows else ("sample", "row")
-    # The beginning is that of scikit-learn, whose checks of estimators look for it.
-    return (
-        f"X has 0 {kind}(s) (shape=({n_rows}, {n_columns})) while a minimum of 1 is required "
-        f"by {name}: give at least one {least}."
-    )
-
-
-def _repeated_name(X: Any) -> Any:
-    """The first name that a frame has for two columns, or None."""
-    names = list(getattr(X, "columns", []))
-    return next((name for i, name in enumerate(names) if name in names[:i]), None)
 
 
 def _of_dask(x: Any) -> bool:

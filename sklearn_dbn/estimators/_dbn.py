@@ -446,7 +446,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         The statistics of the units are over these rows.
         """
         source = frozen_generator(self.pretrained, DBNTransformer)
-        source._check_rows(X, reset=False)
+        source._check_like_fit(X)
         X = self._check_rows(X, reset=True, table=source._table)
         weight = self._check_weight(sample_weight, X)
         unit = visible_unit(self, None, X, weight, source.rbms_[0]._machine.units[0])

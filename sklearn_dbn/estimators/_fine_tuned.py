@@ -138,11 +138,11 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             transformer, fitted = self.transformer_, True
         given, kinds = X, {}
         if fitted:
-            transformer._check_rows(X, reset=False)
+            transformer._check_like_fit(X)
             kinds["dtype"] = transformer._runs[0].average.W[0].dtype
             kinds["table"] = transformer._table
         else:
-            kinds = transformer._kinds
+            kinds = transformer._kinds | {"quiet": True}
         X = self._check_rows(X, reset=not continued, **kinds)
         weight = self._check_weight(sample_weight, X)
         if fitted:

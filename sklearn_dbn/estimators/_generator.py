@@ -348,7 +348,7 @@ class Generator(ColumnMethods):
                 return self._bottom_run.columns.values(v)
 
             rows = self._check_rows(given, reset=False, outside="warn")
-            return self._table.rows(self._filled(rows, drawn), given)
+            return self._table.rows(self._filled(rows, drawn), given, rows)
         states = self._draws(1 if n_samples is None else n_samples, n_gibbs_steps, rng)
         states = equilibrate(self._stack[-1], states, n_gibbs_steps // 2, rng)
         v = pass_down(self._stack, states[0], rng)
@@ -411,7 +411,7 @@ class Generator(ColumnMethods):
             return self._bottom_run.columns.estimates(total / (n_gibbs_steps - n_burn))
 
         rows = self._check_rows(X, reset=False, outside="warn")
-        return self._table.rows(self._filled(rows, averaged), X)
+        return self._table.rows(self._filled(rows, averaged), X, rows)
 
     @of_one_fit
     def reconstruct(self, X: Any) -> np.ndarray:

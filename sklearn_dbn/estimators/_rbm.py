@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._cache import MEMORY, Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
-from ..data import Rows
+from ..data import Rows, frame_of
 from ..optim import SCHEDULES
 from ..samplers import SAMPLERS
 from ..training import (
@@ -521,4 +521,5 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         check_is_fitted(self)
         H = check_columns(X, self._n_features_out, self.components_.dtype)
         v = self._stack[0].means([0], [None, H])[0]
-        return self._table.rows(self._run.columns.values(v))
+        like = X if frame_of(X) is not None else None
+        return self._table.rows(self._run.columns.values(v), like)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
-from ..data import clipped, has_outside
+from ..data import clipped, frame_of, has_outside
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
 from ._generator import Generator
@@ -218,11 +218,12 @@ class SelectingGenerator(Generator):
             When `X` does not have as many columns as `transform` returns.
         """
         check_is_fitted(self)
+        like = X if frame_of(X) is not None else None
         if sp.issparse(X):
             X = X.toarray()
         H = check_columns(X, self._n_features_out, self._unit(0)[1].dtype)
         if self.passthrough:
-            return self._table.rows(self._table.decoded(H[:, -self._n_encoded :]))
+            return self._table.rows(self._table.decoded(H[:, -self._n_encoded :]), like)
         ends = np.cumsum([len(units) for units in self.selected_units_])
         blocks = np.split(H, ends[:-1], axis=1)
         layers = self.selected_layers_.tolist()
@@ -238,7 +239,7 @@ class SelectingGenerator(Generator):
                     block = unit.mean(block, par[:, units])
                 states[:, units] = block
             states = self._below(layer, states)
-        return self._table.rows(states)
+        return self._table.rows(states, like)
 
     @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

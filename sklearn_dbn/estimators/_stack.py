@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._random import Stream
-from ..data import dense, has_gaps
+from ..data import Unstored, dense, has_gaps
 from ..likelihood import LogProbability, base_rates, log_probability, population
 from ..machine import Machine, fill_in
 from ..training import Run
@@ -145,7 +145,7 @@ class MachineStack(BaseDeepEstimator, ABC):
         def means(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
             return self._bottom_run.columns.values(v)
 
-        if not sp.issparse(X):
+        if not sp.issparse(X) or isinstance(X, Unstored):
             return self._filled(X, means)
         X = X.copy()
         for rows in self._blocks(X):

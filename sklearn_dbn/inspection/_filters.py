@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._messages import shown
+from ..machine import Machine
 from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 
@@ -130,23 +132,34 @@ class FiltersDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        weights = [W for run in estimator._runs for W in run.result().W]
-        n = len(weights)
-        if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
-            raise ValueError(
-                f"layer={shown(layer)} names no hidden layer: the generator has {n}, 0 to "
-                f"{n - 1} or -{n} to -1."
-            )
-        layer = int(layer) % n
-        image_shape = resolve_image_shape(image_shape, weights[0].shape[0])
-        filters = weights[layer][:, _resolve_units(units, layer, weights[layer].shape[1])]
-        for W in reversed(weights[:layer]):
-            filters = W @ filters
+        machines = [run.result() for run in estimator._runs]
+        image_shape = resolve_image_shape(image_shape, machines[0].W[0].shape[0])
+        filters, layer = projected_weights(machines, layer)
+        filters = filters[:, resolve_unit_index(units, layer, filters.shape[1])]
         display = cls(filters.T, image_shape=image_shape)
         return display.plot(ax, n_columns=n_columns, im_kw=im_kw)
 
 
-def _resolve_units(units: Any, layer: int, n_units: int) -> np.ndarray:
+def projected_weights(machines: Sequence[Machine], layer: Any) -> tuple[np.ndarray, int]:
+    """Weights of a hidden layer as combinations of the visible columns, (n_columns, n_units).
+
+    With the number of the layer from below.
+    """
+    weights = [W for machine in machines for W in machine.W]
+    n = len(weights)
+    if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
+        raise ValueError(
+            f"layer={shown(layer)} names no hidden layer: the generator has {n}, 0 to "
+            f"{n - 1} or -{n} to -1."
+        )
+    layer = int(layer) % n
+    projected = weights[layer]
+    for W in reversed(weights[:layer]):
+        projected = W @ projected
+    return projected, layer
+
+
+def resolve_unit_index(units: Any, layer: int, n_units: int) -> np.ndarray:
     if units is None:
         units = slice(None)
     try:
