@@ -17,13 +17,17 @@ from functools import partial
 from typing import Any
 
 import joblib
+import narwhals as nw
 import numpy as np
 
 from .._array_api import Array
+from .._messages import shown
 from .._random import RowStream, Stream
 from ..machine import Machine, mean_field_sweeps
 from ..samplers import SAMPLERS, positive_phase
+from ..units import HIDDEN
 from ._columns import Columns
+from ._frames import frame_of, is_single
 from ._gaps import Gaps
 from ._rows import Rows
 from ._values import dense
@@ -160,6 +164,34 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
         return [client.submit(check, x, pure=False) for x in blocks]
 
     return Partitions(client, load)
+
+
+def check_kinds_on_cluster(X: Any, rbm: Any) -> None:
+    """Refuse a template ``rbm`` that needs all rows of the dask array or frame ``X`` here."""
+    for name, plain in (("visible", ("auto", *HIDDEN)), ("missing", ("nan",))):
+        value = getattr(rbm, name, plain[0])
+        if not isinstance(value, str) or value not in plain:
+            raise TypeError(
+                f"X is a dask {type(X).__name__}, and {name}={shown(value)} needs its rows in "
+                f"memory: pass X.compute(), or set {name}={plain[0]!r}."
+            )
+
+
+def numbers_on_cluster(X: Any, meta: Any) -> Any:
+    """The dask array of the dask frame ``X``; the frame ``meta`` has its columns, and no rows.
+
+    Raises
+    ------
+    TypeError
+        When a column does not hold numbers.
+    """
+    for name, dtype in frame_of(meta).schema.items():
+        if not dtype.is_numeric() and dtype != nw.Boolean:
+            raise TypeError(
+                f"X is a dask {type(X).__name__} with {dtype} in column {shown(name)}, and on "
+                "a cluster rows must be numbers: leave that column out, or pass X.compute()."
+            )
+    return X.astype("float32" if is_single(meta) else "float64").to_dask_array()
 
 
 def rows_of(

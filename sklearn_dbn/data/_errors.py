@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 
 from .._messages import shown
@@ -44,6 +45,11 @@ def known_error(X: Any, error: Exception, name: str) -> Exception | None:
             "X has names of columns that are text, and others that are not: make all of them "
             "text, with X.columns = X.columns.astype(str)."
         )
+    if text.startswith("fill value must be 0"):
+        return ValueError(
+            "X has sparse columns whose fill value is not 0: convert it with "
+            "X.sparse.to_dense()."
+        )
     repeated = re.search(r"unique column names, got:\s- (.+) \d+ times", text)
     if repeated is not None:
         return ValueError(
@@ -51,6 +57,13 @@ def known_error(X: Any, error: Exception, name: str) -> Exception | None:
             "name of its own."
         )
     return None
+
+
+def lazy_message(X: Any) -> str | None:
+    """What is wrong with a frame without rows in memory; ``None`` for anything else."""
+    if not nw.dependencies.is_polars_lazyframe(X):
+        return None
+    return "X is a LazyFrame, whose rows are not computed yet: pass X.collect()."
 
 
 def shape_message(shape: tuple[int, ...], name: str) -> str:

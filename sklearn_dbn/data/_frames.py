@@ -138,8 +138,8 @@ def _is_nan(x: Any) -> bool:
 class Format:
     """What the frames of a library need beside the values of their columns.
 
-    All of it is plain text, lists and numbers, which skops saves. Decimals of polars, whose
-    precision it lacks, become 64-bit numbers.
+    All of it is plain text, lists and numbers, which skops saves. Decimals, whose precision it
+    lacks, become 64-bit numbers.
 
     Attributes
     ----------
@@ -224,13 +224,16 @@ class Format:
         )
         made = []
         for values, name, levels, of_levels, ordered in fields:
-            dtype = _pandas_dtype(name)
-            if levels is not None:
+            if levels is None:
+                dtype = _pandas_dtype(name)
+            else:
                 dtype = pd.CategoricalDtype(pd.Index(levels, dtype=of_levels), ordered)
             made.append(pd.Series(values, dtype=dtype, index=index))
         frame = pd.concat(made, axis=1)
-        frame.columns = self.names
-        frame.columns.names = self.header
+        if len(self.header) > 1:
+            frame.columns = pd.MultiIndex.from_tuples(self.names, names=self.header)
+        else:
+            frame.columns = pd.Index(self.names, name=self.header[0], tupleize_cols=False)
         return frame
 
 
@@ -243,8 +246,10 @@ def _name_of(dtype: Any) -> str:
     if isinstance(dtype, nw.dtypes.DType):
         name = type(dtype).__name__
         return {"Decimal": "Float64"}.get(name, name)
-    arrow = getattr(dtype, "pyarrow_dtype", None)
-    return str(dtype) if arrow is None else f"{_ARROW}{arrow}"
+    if not hasattr(dtype, "pyarrow_dtype"):
+        return str(dtype)
+    name = str(dtype.pyarrow_dtype)
+    return _ARROW + ("double" if name.startswith("decimal") else name)
 
 
 def _pandas_dtype(name: str) -> Any:

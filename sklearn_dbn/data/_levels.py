@@ -199,6 +199,11 @@ def codes_of(column: Column, given: Given, where: str) -> tuple[np.ndarray, list
     return np.array([place.get(x, np.nan) for x in values], dtype=np.float64), unseen
 
 
+def has_zero_first(column: Column) -> bool:
+    """Whether the value 0 has the number 0."""
+    return column.levels is None or column.is_whole or column.levels[0] == 0
+
+
 def _numbers(given: Given, where: str) -> np.ndarray:
     """The values of a column that had numbers in fit; booleans are 0 and 1."""
     if given.is_numeric:

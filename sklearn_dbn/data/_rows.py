@@ -23,6 +23,7 @@ from ._values import (
     bytes_of,
     clipped,
     dense,
+    encodes,
     has_gaps,
     has_outside,
     is_binary,
@@ -204,7 +205,7 @@ class Rows:
         Without machines below they are rows of data, not encoded, and sparse rows stay sparse.
         """
         n_rows, width = self.X.shape
-        if not sp.issparse(self.X):
+        if not sp.issparse(self.X) or encodes(self.columns.unit):
             size = max(1, min(size, BLOCK_VALUES // width))
         for start in range(0, n_rows, size):
             part = slice(start, min(start + size, n_rows))

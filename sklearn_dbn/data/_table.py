@@ -21,7 +21,14 @@ from .._compat import _get_column_indices
 from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
 from ._frames import Format, Given, columns_of, frame_of
-from ._levels import LARGEST_COUNT, NUMBERS, Column, codes_of, column_of
+from ._levels import (
+    LARGEST_COUNT,
+    NUMBERS,
+    Column,
+    codes_of,
+    column_of,
+    has_zero_first,
+)
 from ._values import Unstored, dense
 
 # The text that names a column in messages, from its position.
@@ -85,12 +92,17 @@ class Table:
         ]
         return units[0] if len(units) == 1 else Blocks(units, list(places.values()))
 
-    def codes(self, X: Any, name: Namer) -> np.ndarray | Unstored:
-        """Rows of numbers, (n_rows, n_columns), one warning for levels that are new."""
+    def codes(self, X: Any, name: Namer) -> np.ndarray | sp.csr_array:
+        """Rows of numbers, (n_rows, n_columns), one warning for levels that are new.
+
+        Those of sparse rows are sparse if values that are not stored are missing, or if 0 is
+        the number of 0 in all columns.
+        """
         new: list[tuple[int, Any]] = []
-        if sp.issparse(X) and self.missing == "unstored":
-            return self._sparse_codes(X, name, new)
-        X = X.toarray() if sp.issparse(X) else X
+        if sp.issparse(X):
+            if self.missing == "unstored" or all(map(has_zero_first, self.columns)):
+                return self._sparse_codes(X, name, new)
+            X = X.toarray()
         found = np.empty((len(X), len(self.columns)))
         pairs = zip(self.columns, columns_of(X), strict=True)
         for index, (column, given) in enumerate(pairs):
@@ -99,7 +111,7 @@ class Table:
         _warn_of_new(new, name)
         return found
 
-    def _sparse_codes(self, X: Any, name: Namer, new: list) -> np.ndarray | Unstored:
+    def _sparse_codes(self, X: Any, name: Namer, new: list) -> sp.csr_array:
         stored = sp.csc_array(X)
         data = np.empty(stored.nnz)
         for index, column in enumerate(self.columns):
@@ -108,7 +120,8 @@ class Table:
             data[part], unseen = codes_of(column, given, name(index))
             new += [(index, level) for level in unseen]
         _warn_of_new(new, name)
-        return Unstored(sp.csc_array((data, stored.indices, stored.indptr), X.shape).tocsr())
+        found = sp.csc_array((data, stored.indices, stored.indptr), X.shape).tocsr()
+        return Unstored(found) if self.missing == "unstored" else found
 
     def values(self, codes: np.ndarray) -> list[np.ndarray]:
         """The columns of the user's values, from rows of numbers."""
@@ -213,7 +226,7 @@ class Table:
         if self.columns is None:
             return codes
         parts = []
-        for column, x in zip(self.columns, codes.T, strict=True):
+        for column, x in zip(self.columns, dense(codes).T, strict=True):
             if column.kind == "categorical" and len(column.levels) != 2:
                 one_hot = x[:, None] == np.arange(len(column.levels))
                 parts.append(np.where(np.isnan(x)[:, None], np.nan, one_hot))
@@ -237,6 +250,8 @@ class Table:
             seen = ~np.isnan(x)
             n = len(column.levels)
             counts = np.bincount(x[seen].astype(int), of_rows[seen], minlength=n)
+            if stored is not None and self.missing == "nan":
+                counts[0] += weight.sum() - of_rows.sum()
             total = counts.sum()
             found.append(counts / total if total else np.full(n, 1 / n))
         return found

@@ -14,10 +14,10 @@ from sklearn.utils.validation import validate_data
 from .._compat import _check_sample_weight
 from .._messages import short_message, shown
 from ..units import HIDDEN, UNITS, UnitType
-from ._dask import Partitions, partitions_of
+from ._dask import Partitions, check_kinds_on_cluster, numbers_on_cluster, partitions_of
 from ._dates import dates_in
-from ._errors import empty_message, known_error, shape_message, text_in
-from ._frames import columns_of, frame_of, is_single
+from ._errors import empty_message, known_error, lazy_message, shape_message, text_in
+from ._frames import Format, columns_of, frame_of, is_single
 from ._table import Table
 from ._values import (
     ROUNDING,
@@ -73,11 +73,18 @@ class RowChecks:
         quiet : bool
             No warning of whole numbers: a generator is trained on the same rows, and warns.
         """
-        dtype = dtype or (np.float64, np.float32)
+        dtype, lazy = dtype or (np.float64, np.float32), lazy_message(X)
+        if lazy is not None:
+            raise TypeError(lazy)
         if _of_dask(X):
-            X = self._check_partitions(X, reset, dtype, partitioned)
             if reset:
-                self._table = Table(None, None)
+                check_kinds_on_cluster(X, rbm)
+            elif self._table.columns is not None:
+                raise TypeError(
+                    f"X is a dask {type(X).__name__}, and the columns have levels or kinds of "
+                    "their own, for which rows must be in memory: pass X.compute()."
+                )
+            X = self._check_partitions(X, reset, dtype, partitioned)
         else:
             if reset and rbm is not None:
                 table = self._table_of(X, rbm, quiet)
@@ -206,6 +213,8 @@ class RowChecks:
         found = dates_in(X)
         if found is not None:
             return ValueError(self._dates_message(*found))
+        if np.ndim(np.asarray(X, dtype=object)) == 1:
+            return ValueError(shape_message(np.shape(X), type(self).__name__))
         found = text_in(X)
         if found is not None:
             column, text = found
@@ -232,10 +241,15 @@ class RowChecks:
     def _check_partitions(
         self, X: Any, reset: bool, dtype: Any, partitioned: bool
     ) -> Partitions:
-        found = dates_in(X) if hasattr(X, "dtype") else None
+        frame = X._meta if hasattr(X, "columns") and X.ndim == 2 else None
+        if frame is not None:
+            validate_data(self, frame, reset=reset, skip_check_array=True)
+        form = X if frame is None else frame
+        found = dates_in(form) if hasattr(form, "dtype") or frame is not None else None
         if found is not None:
             raise ValueError(self._dates_message(*found))
-        parts = partitions_of(X, partial(_checked, dtype=dtype)) if partitioned else None
+        rows = X if frame is None else numbers_on_cluster(X, frame)
+        parts = partitions_of(rows, partial(_checked, dtype=dtype)) if partitioned else None
         if parts is None:
             name = type(self).__name__
             cluster = (
@@ -252,7 +266,11 @@ class RowChecks:
             raise ValueError(
                 "X has 0 rows in all its partitions, and training needs at least one."
             )
-        return validate_data(self, parts, reset=reset, skip_check_array=True)
+        if reset:
+            self._table = Table(None, Format.of(frame))
+        if frame is None:
+            validate_data(self, parts, reset=reset, skip_check_array=True)
+        return parts
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``: for each row one number that is not negative."""

@@ -21,6 +21,7 @@ from .._compat import parse_version, validate_parameter_constraints
 from .._messages import short_message, shown
 from .._version import __version__
 from ..data import RowChecks
+from ..units import UNITS
 
 # Attribute that only the copy that is being fitted has: the estimator it is a copy of.
 _FIT_OF = "_fit_of"
@@ -99,6 +100,16 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def set_kinds(tags: Any, template: Any) -> None:
+    """Set the tags that depend on the kinds of columns that the RBM ``template`` names."""
+    visible = getattr(template, "visible", "auto")
+    names = visible if isinstance(visible, str | dict) else ()
+    names = [names] if isinstance(names, str) else names
+    takes = {UNITS[name].takes for name in names if name in UNITS}
+    tags.input_tags.categorical = tags.input_tags.string = "levels" in takes
+    tags.input_tags.positive_only = "counts" in takes
 
 
 def _unpickled(kind: type, version: str) -> Any:

@@ -432,6 +432,14 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             return {"table": frozen_generator(self.pretrained, DBNTransformer)._table}
         return {"rbm": self._templates()[0]}
 
+    @property
+    def _bottom_template(self) -> Any:
+        if self.pretrained is not None:
+            source = getattr(self.pretrained, "estimator", None)
+            return getattr(source, "_bottom_template", None)
+        several = isinstance(self.rbm, list | tuple) and len(self.rbm)
+        return self.rbm[0] if several else self.rbm
+
     def _default_template(self, name: str) -> RBMTransformer:
         return RBMTransformer()
 

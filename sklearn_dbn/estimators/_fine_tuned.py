@@ -48,7 +48,13 @@ from ..fine_tuning import (
 )
 from ..optim import SCHEDULES
 from ..training import Outcome, Run, drive, loss_still_falls
-from ._base import BaseDeepEstimator, of_one_fit, raise_if_interrupted, warn_unconverged
+from ._base import (
+    BaseDeepEstimator,
+    of_one_fit,
+    raise_if_interrupted,
+    set_kinds,
+    warn_unconverged,
+)
 from ._callbacks import PassTasks
 from ._dbn import DBNTransformer
 from ._generator import Generator
@@ -125,6 +131,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.target_tags.required = True
+        generator = getattr(self.transformer, "estimator", self.transformer)
+        set_kinds(tags, getattr(generator, "_bottom_template", None))
         return tags
 
     def _fit(

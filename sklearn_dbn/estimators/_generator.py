@@ -356,7 +356,7 @@ class Generator(ColumnMethods):
 
     @of_one_fit
     def impute(
-        self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 100, random_state: Any = 0
+        self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 200, random_state: Any = 0
     ) -> np.ndarray:
         """Rows with their missing entries filled in, given the observed ones.
 
@@ -365,18 +365,20 @@ class Generator(ColumnMethods):
         X : array-like of shape (n_samples, n_features)
             Rows, with NaN where an entry is missing.
         draw : bool, default=False
-            Draw the missing entries, independently for each row, instead of giving their mean.
-        n_gibbs_steps : int, default=100
-            Sweeps of the chain of a row. The filled value is the mean given the hidden units,
-            averaged over the last four fifths of the sweeps.
+            Draw the missing entries, independently for each row, instead of estimating them.
+        n_gibbs_steps : int, default=200
+            Sweeps of the chain of a row. The filled value is an estimate from the distribution
+            given the hidden units, averaged over the last four fifths of the sweeps: the mean
+            of a real column, the likeliest level of a category, the mean position of an ordered
+            level, and the mean of a count, rounded to a level or to a whole number.
         random_state : int, RandomState instance or None, default=0
             Fixes the chains. With `draw=False` all rows have the same random numbers, so that
             no row depends on the others.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Observed entries are unchanged, except for values that rounding left outside [0, 1]
+        X : frame or ndarray of shape (n_samples, n_features)
+            A frame like that of `fit` if the given one is a frame. Observed entries are unchanged, except for values that rounding left outside [0, 1]
             in columns of Bernoulli units.
 
         Raises

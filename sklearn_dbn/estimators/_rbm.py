@@ -444,6 +444,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     def _kinds(self) -> dict[str, Any]:
         return {"rbm": self}
 
+    @property
+    def _bottom_template(self) -> Any:
+        return self
+
     def _check_n_components(self) -> None:
         n_fitted = self._run.machine.W[0].shape[1]
         if self.n_components != n_fitted:

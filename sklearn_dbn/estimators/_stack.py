@@ -15,7 +15,7 @@ from ..data import Unstored, dense, has_gaps
 from ..likelihood import LogProbability, base_rates, log_probability, population
 from ..machine import Machine, fill_in
 from ..training import Run
-from ._base import BaseDeepEstimator
+from ._base import BaseDeepEstimator, set_kinds
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
@@ -47,6 +47,11 @@ class MachineStack(BaseDeepEstimator, ABC):
     @abstractmethod
     def _kinds(self) -> dict[str, Any]:
         """Arguments of `_check_rows` that give the kinds of the columns, before a fit."""
+
+    @property
+    def _bottom_template(self) -> Any:
+        """The template of the bottom machine as it was given, without validation."""
+        return getattr(self, "rbm", None)
 
     @abstractmethod
     def _with_runs(self, runs: list[Run]) -> Any:
@@ -99,6 +104,7 @@ class MachineStack(BaseDeepEstimator, ABC):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        set_kinds(tags, self._bottom_template)
         return tags
 
     def _blocks(self, X: Any) -> Iterator[slice]:

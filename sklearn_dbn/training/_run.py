@@ -35,6 +35,9 @@ _LEAST_SPREAD = 10.0
 # noise and curvature. The keys are whether the visible units are real-valued: these need
 # shorter steps, above all with missing entries.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
+# The largest factor if real columns are beside columns of levels: with five sweeps for each
+# update a factor of 2 diverges. docs/decisions/tables.md has the measurements.
+_MIXED_RATE_FACTOR = 1.0
 # For n hidden units on real-valued columns, of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
 _PER_HIDDEN_UNIT = 2.5
@@ -152,7 +155,8 @@ class Run:
         if settings.learning_rate is not None:
             return settings.learning_rate
         real = _is_real(self.machine.units[0], self.machine.par[0])
-        factor = min(settings.batch_size / _RATE_ROWS[real], _RATE_FACTOR[real])
+        most = _MIXED_RATE_FACTOR if real and encodes(self.columns.unit) else _RATE_FACTOR[real]
+        factor = min(settings.batch_size / _RATE_ROWS[real], most)
         rate = factor / max(self.spread, _LEAST_SPREAD)
         return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
 
