@@ -43,23 +43,35 @@ KINDS = {"real": "real", "count": "real", "binary": "category", "categorical": "
 SHARE = 0.2
 
 
-def read(folder, name, seed):
-    """Rows of a table, and the kind of each column."""
-    entry = json.loads((Path(folder) / "tables/tables.json").read_text())[name]
+def about(folder, name):
+    """What is known of a table: its file, its target and its columns."""
+    return json.loads((Path(folder) / "tables/tables.json").read_text())[name]
+
+
+def target_of(folder, name):
+    return about(folder, name)["target"]
+
+
+def read(folder, name, seed, part=None):
+    """Rows of a table, and the kind of each column.
+
+    ``part``: the number of rows and the columns that are left out, as in `TABLES`.
+    """
+    entry = about(folder, name)
     frame = pd.read_csv(Path(folder) / "tables" / entry["file"])
-    n_rows, left_out = TABLES[name]
+    n_rows, left_out = part or TABLES[name]
     kinds = {}
-    for column, about in entry["columns_"].items():
-        kinds[column] = KINDS.get(about["kind"], "ordinal")
+    for column, known in entry["columns_"].items():
+        kinds[column] = KINDS.get(known["kind"], "ordinal")
         if kinds[column] != "real":
             text = frame[column]
             if pd.api.types.is_float_dtype(text):
                 text = text.astype("Int64")
-            levels = list(map(str, about["levels"]))
+            levels = list(map(str, known["levels"]))
             frame[column] = pd.Categorical(
                 text.astype("string"), levels, ordered=kinds[column] == "ordinal"
             )
-    frame = frame.drop(columns=left_out)
+    frame = frame.drop(columns=left_out, errors="ignore")
     if n_rows is not None:
         frame = frame.sample(n_rows, random_state=seed).reset_index(drop=True)
     return frame, {column: kinds[column] for column in frame}
@@ -154,7 +166,8 @@ def summarise(name, rows):
     """Print the means over the seeds."""
     print(f"\n{name}", *SHOWN, sep="\t")
     for method in (*imputers(), "RBMTransformer", "RBMTransformer, draws"):
-        means = [np.mean([row[method].get(x, np.nan) for row in rows]) for x in SHOWN]
+        found = [row[method] for row in rows if method in row]
+        means = [np.mean([x.get(error, np.nan) for x in found]) for error in SHOWN]
         print(f"{method:22}", *(f"{x:.3f}" for x in means), sep="\t")
 
 
@@ -170,7 +183,11 @@ def case(folder, table, seed, machine):
     rows, filled = ((true - mean) / scale)[whole][:1000], {}
     for method, imputer in imputers().items():
         start = os.times()
-        X = imputer.fit_transform((columns - mean) / scale)
+        try:
+            X = imputer.fit_transform((columns - mean) / scale)
+        except np.linalg.LinAlgError:
+            # Its regressions may fail on one-hot columns of which others are sums.
+            continue
         row[method] = errors(decoded(X * scale + mean, places, kinds), values, deleted, kinds)
         row[method]["seconds"] = cpu_since(start)
         filled[method] = X[whole][:1000]

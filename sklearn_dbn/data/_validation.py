@@ -193,6 +193,8 @@ class RowChecks:
                     X,
                     accept_sparse="csr",
                     dtype=_wider(X, dtype),
+                    # The values of a frame would be in the order of its columns.
+                    order=None if frame_of(X) is None else "C",
                     reset=reset,
                     ensure_all_finite=False,
                 )

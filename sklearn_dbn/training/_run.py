@@ -35,8 +35,8 @@ _LEAST_SPREAD = 10.0
 # noise and curvature. The keys are whether the visible units are real-valued: these need
 # shorter steps, above all with missing entries.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
-# The largest factor if real columns are beside columns of levels: with five sweeps for each
-# update a factor of 2 diverges. docs/decisions/tables.md has the measurements.
+# The largest factor if real columns are beside columns of levels, times the sweeps of the
+# chains for each update: docs/decisions/tables.md.
 _MIXED_RATE_FACTOR = 1.0
 # For n hidden units on real-valued columns, of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
@@ -155,7 +155,9 @@ class Run:
         if settings.learning_rate is not None:
             return settings.learning_rate
         real = _is_real(self.machine.units[0], self.machine.par[0])
-        most = _MIXED_RATE_FACTOR if real and encodes(self.columns.unit) else _RATE_FACTOR[real]
+        most = _RATE_FACTOR[real]
+        if real and encodes(self.columns.unit):
+            most = _MIXED_RATE_FACTOR / settings.sampler.n_sweeps
         factor = min(settings.batch_size / _RATE_ROWS[real], most)
         rate = factor / max(self.spread, _LEAST_SPREAD)
         return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
@@ -369,8 +371,11 @@ def new_run(
 def continued(run: Run, rbm: Any, rows: Rows, settings: TrainingSettings) -> Run:
     """A copy of a run that continues on other rows, with the present parameters of ``rbm``."""
     fitted = [unit.name for unit in run.machine.units[:2]]
-    # The kinds of encoded columns are those of the first call.
-    visible = "auto" if encodes(run.columns.unit) else rbm.visible
+    # The kinds of encoded columns are those of the first call, and categories of two levels are
+    # Bernoulli units.
+    several = encodes(run.columns.unit) or not isinstance(rbm.visible, str)
+    two = (rbm.visible, fitted[0]) == ("categorical", "bernoulli")
+    visible = "auto" if several or two else rbm.visible
     for name, asked, unit in zip(
         ("visible", "hidden"), (visible, rbm.hidden), fitted, strict=True
     ):

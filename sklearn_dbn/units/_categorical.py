@@ -158,10 +158,9 @@ class Categorical(UnitType):
         for block in sums[1:]:
             block += total[:, None, : block.shape[2]]
             total[:, : block.shape[2]] = block[:, -1, :]
-        # A level is present if the sum up to it is the first above u, which is below the sum of
-        # all in spite of rounding.
-        room = 8 * int(self.n_levels[0]) * float(xp.finfo(field.dtype).eps)
-        u = (1 - room) * rng.uniform_like(total) * total
+        # A level is present if the sum up to it is the first above u. That is below the sum of
+        # all: the sum times the largest number below 1 is not rounded to the sum.
+        u = rng.uniform_like(total) * total
         above_before = xp.zeros_like(u)
         for block in sums:
             n = block.shape[2]
