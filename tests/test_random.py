@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from sklearn_dbn._random import Stream, layer_seed, seed_of
+from sklearn_dbn._random import CommonStream, RowStream, Stream, layer_seed, seed_of
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 # Half of the distance between two probabilities that differ in 16 bits.
@@ -105,3 +105,76 @@ def test_layers_have_seeds_of_their_own():
     seeds = [layer_seed(seed, layer) for seed in range(5) for layer in range(5)]
     assert len(set(seeds)) == 25
     assert seeds == [layer_seed(seed, layer) for seed in range(5) for layer in range(5)]
+
+
+@dtypes
+def test_uniform_draws_have_moments_shape_and_dtype(dtype):
+    like = np.empty((50_000, 2), dtype=dtype)
+    x = Stream(0).uniform_like(like)
+    assert x.dtype == dtype
+    assert x.shape == like.shape
+    assert np.all((x >= 0) & (x < 1))
+    np.testing.assert_allclose(x.mean(axis=0), 0.5, atol=0.01)
+    np.testing.assert_allclose(np.cov(x.T), np.eye(2) / 12, atol=0.002)
+    np.testing.assert_array_equal(Stream(0).uniform_like(like), x)
+
+
+WAYS = ["bernoulli", "bernoulli_logit", "normal", "uniform_like"]
+
+
+@dtypes
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_of_a_common_stream_share_their_draws(way, dtype):
+    row = np.linspace(0.1, 0.9, 5000, dtype=dtype)
+    x = getattr(CommonStream(0), way)(np.stack([row, row, 0.5 * row]))
+    assert x.dtype == dtype
+    np.testing.assert_array_equal(x[0], x[1])
+    if way in ("normal", "uniform_like"):
+        np.testing.assert_array_equal(x[0], x[2])
+    else:
+        assert set(np.unique(x)) == {0, 1}
+        assert np.all(x[2] <= x[0])
+    assert len(np.unique(x)) > 1
+    # The next draw is another one, and so is that of another seed.
+    stream = CommonStream(0)
+    draws = [getattr(stream, way)(row[None].copy()) for _ in range(2)]
+    assert np.any(draws[0] != draws[1])
+    assert np.any(getattr(CommonStream(1), way)(row[None].copy()) != draws[0])
+
+
+def test_rows_of_a_common_stream_have_the_distribution_over_the_columns():
+    p = np.full((1, 50_000), 0.3)
+    x = CommonStream(0).uniform_like(p)
+    np.testing.assert_allclose([x.mean(), x.var()], [0.5, 1 / 12], atol=0.005)
+    assert CommonStream(0).bernoulli(p.copy()).mean() == pytest.approx(0.3, abs=0.01)
+    x = CommonStream(0).normal(p)
+    np.testing.assert_allclose([x.mean(), x.var()], [0, 1], atol=0.02)
+
+
+class AlmostOne:
+    """In the place of the generator: the largest number below 1."""
+
+    def random(self, shape):
+        return np.full(shape, np.nextafter(1.0, 0.0))
+
+
+@dtypes
+def test_the_largest_draw_of_a_common_stream_is_below_one(dtype):
+    stream = CommonStream(0)
+    stream._generator = AlmostOne()
+    ones = np.ones((2, 3), dtype=dtype)
+    assert np.all(stream.uniform_like(ones) < 1)
+    # What is certain happens.
+    np.testing.assert_array_equal(stream.bernoulli(ones.copy()), 1)
+
+
+@dtypes
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stream_of_some_rows_gives_what_all_rows_would_get(way, dtype):
+    p = np.random.default_rng(0).uniform(0.1, 0.9, (10, 3)).astype(dtype)
+    places = np.array([0, 4, 5, 9])
+    stream, twin = Stream(0), Stream(0)
+    rows = RowStream(twin, 10, places)
+    for _ in range(2):
+        expected = getattr(stream, way)(p.copy())[places]
+        np.testing.assert_array_equal(getattr(rows, way)(p[places]), expected)

@@ -110,7 +110,8 @@ def _log_mixture(machine: Machine, posteriors: list[States], draws: list[States]
             np.stack([to_numpy(x[layer]) for x in states], axis=1).astype(np.float64)
             for states in (draws, posteriors)
         )
-        log_z = unit.log_partition(layer_input + par[0, :], par)
+        field = (layer_input + par[0, :]).reshape(-1, h.shape[-1])
+        log_z = unit.log_partition(field, par).reshape(h.shape[:2])
         log_q = log_q + h @ layer_input.swapaxes(1, 2) - log_z[:, None, :]
         energy = unit.energy(h.reshape(-1, h.shape[-1]), par)
         log_base = log_base - energy.reshape(h.shape[:2])

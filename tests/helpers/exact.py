@@ -2,13 +2,13 @@
 
 All layers of a machine, side by side in one vector x, have the energy::
 
-    E(x) = x A x' / 2 - theta x'
+    E(x) = x A x' / 2 - theta x' - sum_i b_i(x_i)
 
 with the biases in theta, minus the weights off the diagonal of A, and on its diagonal
-exp(zeta) for Gaussian units and 0 for Bernoulli ones; a layer may have both. Bernoulli units
-are summed over, one state after the other; the Gaussian units that remain have a normal
-density, whose integral is known. This uses the parameters of a machine and none of its
-functions.
+exp(zeta) for Gaussian columns and 0 for others; b_i is the log base measure of types that have
+one. Variables with finitely many states are summed over, one joint state after the other; the
+Gaussian columns that remain have a normal density, whose integral is known. This uses the
+parameters of a machine and the states that its unit types list, and none of its functions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import comb, logsumexp, softmax
 
+from helpers.unit_types import SHARES, all_states, blank
 from sklearn_dbn.machine import Machine
-from sklearn_dbn.units import UNITS, Blocks
+from sklearn_dbn.units import UNITS, Blocks, Variable
 
-# (unit types, sizes): one machine of each kind that can be enumerated.
+# (unit types, sizes): one machine of each kind that can be enumerated. Sizes are numbers of
+# columns of data, of which some types make several columns of states.
 PAIRS = [
     (("bernoulli", "bernoulli"), (4, 3)),
     (("bernoulli", "gaussian"), (4, 3)),
@@ -43,8 +45,23 @@ MORE_DEEP = [
 KINDS = {"-".join(names): (names, sizes) for names, sizes in [*PAIRS, DEEP]}
 DEEP_KINDS = {"-".join(names): (names, sizes) for names, sizes in [DEEP, *MORE_DEEP]}
 
-# Layers of both types: Bernoulli units first, then as many Gaussian ones or one less.
-BOTH = "bernoulli+gaussian"
+# Types with other states than 0 and 1.
+FINITE = [
+    *((("spin", hidden), (3, n)) for hidden, n in (("bernoulli", 3), ("gaussian", 2))),
+    (("spin", "spin"), (3, 3)),
+    *(
+        ((visible, hidden), (2, n))
+        for visible in ("categorical", "ordinal", "count", "binomial")
+        for hidden, n in (("bernoulli", 3), ("gaussian", 2), ("spin", 3))
+    ),
+    (("bernoulli", "categorical"), (3, 2)),
+    (("bernoulli", "ordinal"), (3, 2)),
+    (("categorical", "ordinal", "spin"), (2, 1, 2)),
+]
+FINITE_KINDS = {"-".join(names): (names, sizes) for names, sizes in FINITE}
+
+# Layers of several types: an equal number of columns of each, or one more of the first ones.
+BOTH, FOUR = "bernoulli+gaussian", "categorical+ordinal+bernoulli+gaussian"
 MIXED = [
     ((BOTH, "bernoulli"), (4, 3)),
     ((BOTH, "gaussian"), (4, 2)),
@@ -54,6 +71,8 @@ MIXED = [
     ((BOTH, "bernoulli", "bernoulli"), (3, 3, 2)),
     ((BOTH, "gaussian", BOTH), (3, 2, 2)),
     (("bernoulli", "bernoulli", BOTH), (3, 2, 3)),
+    ((FOUR, "bernoulli"), (5, 3)),
+    ((FOUR, "bernoulli", "bernoulli"), (5, 2, 2)),
 ]
 MIXED_KINDS = {"-".join(names): (names, sizes) for names, sizes in MIXED}
 
@@ -66,33 +85,52 @@ _GRID = np.arange(-12.0, 12.0 + _STEP, _STEP)
 def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
     """A machine with random parameters; conditional variances are about 0.5."""
     rng = np.random.default_rng(seed)
+    units = tuple(map(make_unit, names, sizes))
+    widths = [int(unit.widths(n).sum()) for unit, n in zip(units, sizes, strict=True)]
     par = []
-    units = tuple(map(_unit, names, sizes))
-    for unit, n in zip(units, sizes, strict=True):
-        rows = [0.5 * rng.standard_normal(n)]
+    for unit, n in zip(units, widths, strict=True):
+        x = 0 * unit.initial(np.zeros(n))
+        x[0] = 0.5 * rng.standard_normal(n)
         if np.any(is_gaussian(unit, n)):
-            rows.append(rng.uniform(0.4, 1.0, n) * is_gaussian(unit, n))
-        par.append(np.stack(rows).astype(dtype))
+            x[1] = rng.uniform(0.4, 1.0, n) * is_gaussian(unit, n)
+        for block, at in blocks_of(unit, n):
+            if _is_learnt(block):
+                base = x[1 : 1 + len(block.scores), at]
+                base += 0.5 * rng.standard_normal(base.shape)
+        par.append(x.astype(dtype))
     # In a row of real-valued layers the couplings add up.
     scale *= 0.5 if (("gaussian",) * 3) == tuple(names[-3:]) else 1.0
     W = [
         (scale * rng.standard_normal(shape)).astype(dtype)
-        for shape in itertools.pairwise(sizes)
+        for shape in itertools.pairwise(widths)
     ]
     return Machine(units, par, W)
 
 
-def _unit(name, n):
-    if name != BOTH:
-        return UNITS[name]
-    return Blocks([UNITS["bernoulli"], UNITS["gaussian"]], np.split(np.arange(n), [n - n // 2]))
+def make_unit(name, n):
+    """The type of a layer of ``n`` columns of data; several types are joined by "+"."""
+    names = name.split("+")
+    if len(names) == 1:
+        return UNITS[name].fitted([SHARES[i % len(SHARES)] for i in range(n)])
+    columns = np.array_split(np.arange(n), len(names))
+    return Blocks([make_unit(*x) for x in zip(names, map(len, columns), strict=True)], columns)
+
+
+def blocks_of(unit, n):
+    """The types of a layer, and the columns of each."""
+    return unit.blocks if isinstance(unit, Blocks) else [(unit, slice(0, n))]
+
+
+def _is_learnt(unit):
+    """Whether a type has a base measure among its parameters."""
+    return unit.name in ("ordinal", "count")
 
 
 def is_gaussian(unit, n):
     """Which columns of a layer."""
-    if unit.name == BOTH:
-        return np.arange(n) >= n - n // 2
-    return np.full(n, unit.name == "gaussian")
+    return np.concatenate(
+        [np.full(at.stop - at.start, x.name == "gaussian") for x, at in blocks_of(unit, n)]
+    )
 
 
 def bits(n):
@@ -100,8 +138,20 @@ def bits(n):
     return np.array(list(itertools.product([0.0, 1.0], repeat=n))).reshape(2**n, n)
 
 
+def n_columns(machine):
+    """The number of columns of data of the visible layer."""
+    unit, n = machine.units[0], machine.par[0].shape[1]
+    return len(unit.states(n)) + int(is_gaussian(unit, n).sum())
+
+
+def with_gaps(machine, v, share=0.4, seed=0):
+    """Visible rows of which some columns of data are missing, with all their states."""
+    missing = np.random.default_rng(seed).random((len(v), n_columns(machine))) < share
+    return np.where(blank(machine.units[0], missing), np.nan, v)
+
+
 class Form:
-    """A and theta of a machine, and which entries of x belong to which layer."""
+    """A, theta and b of a machine, its variables, and which entries of x are in which layer."""
 
     def __init__(self, machine):
         sizes = [par.shape[1] for par in machine.par]
@@ -111,16 +161,30 @@ class Form:
         self.theta = np.concatenate([np.asarray(par[0], dtype=float) for par in machine.par])
         self.A = np.zeros((self.n, self.n))
         self.gaussian = np.zeros(self.n, dtype=bool)
+        self.variables, self.base = [], []
         for layer, unit, par in zip(self.layers, machine.units, machine.par, strict=True):
             self.gaussian[layer] = real = is_gaussian(unit, len(layer))
             if real.any():
                 self.A[layer, layer] = real * np.exp(np.asarray(par[1], dtype=float))
+            for block, at in blocks_of(unit, len(layer)):
+                columns = layer[at]
+                for x in block.states(len(columns)):
+                    self.variables.append(Variable(columns[x.columns], x.values))
+                    base = _log_base(block, par[1:, at], x)
+                    if base is not None:
+                        self.base.append((columns[x.columns[0]], x.values[:, 0], base))
         for (below, above), W in zip(itertools.pairwise(self.layers), machine.W, strict=True):
             self.A[np.ix_(below, above)] = -W
             self.A[np.ix_(above, below)] = -W.T
 
     def energy(self, x):
-        return 0.5 * np.sum((x @ self.A) * x, axis=1) - x @ self.theta
+        """Of states; the log base measure of what is between two states is between theirs."""
+        log_base = sum(np.interp(x[:, i], states, b) for i, states, b in self.base)
+        return 0.5 * np.sum((x @ self.A) * x, axis=1) - x @ self.theta - log_base
+
+    def summed(self, known):
+        """The variables of which no column is known."""
+        return [x for x in self.variables if not known[x.columns].any()]
 
     def integrate(self, x, free):
         """Integrate exp(-E) over the Gaussian units ``free``; log of it, mean, covariance."""
@@ -139,24 +203,48 @@ class Form:
         return log_integral - self.energy(x), mean, covariance
 
 
+def _log_base(unit, par, variable):
+    """Log of the base measure of each state, or ``None`` if all have the same."""
+    n = len(variable.values)
+    if unit.name == "binomial":
+        return np.log(comb(n - 1, np.arange(n)))
+    return np.asarray(par[:n, variable.columns[0]], dtype=float) if _is_learnt(unit) else None
+
+
 def energy(machine, states):
     """E(x_0, .., x_L) of each row."""
     return Form(machine).energy(np.concatenate(states, axis=1))
 
 
+def conditional_mean(machine, layer, states):
+    """The mean of a layer given the states of all others, column by column."""
+    form, x = Form(machine), np.concatenate(states, axis=1)
+    here, mean = np.isin(np.arange(form.n), form.layers[layer]), np.full(x.shape, np.nan)
+    for columns, values in form.variables:
+        log = np.empty((len(x), len(values)))
+        for k, value in enumerate(values):
+            x_k = x.copy()
+            x_k[:, columns] = value
+            log[:, k] = -form.energy(x_k)
+        mean[:, columns] = softmax(log, axis=1) @ values
+    for column in np.flatnonzero(form.gaussian):
+        mean[:, [column]] = form.integrate(x, [column])[1]
+    return mean[:, here]
+
+
 def _sum_out(machine, given):
-    """log of exp(-E) summed over all but ``given``, one column for each Bernoulli state."""
+    """log of exp(-E) summed over all but ``given``, one column for each state of the others."""
     form = Form(machine)
     is_known = np.zeros(form.n, dtype=bool)
     x = np.zeros((len(next(iter(given.values()), [0])), form.n))
     for layer, states in given.items():
         x[:, form.layers[layer]] = states
         is_known[form.layers[layer]] = True
-    summed = np.flatnonzero(~is_known & ~form.gaussian)
+    summed = form.summed(is_known)
     free = np.flatnonzero(~is_known & form.gaussian)
-    table = bits(len(summed))
+    table = all_states(summed, form.n)
     n_rows, x = len(x), np.repeat(x, len(table), axis=0)
-    x[:, summed] = np.tile(table, (n_rows, 1))
+    x += np.tile(table, (n_rows, 1))
     log, x[:, free], covariance = form.integrate(x, free)
     return log.reshape(n_rows, -1), x, free, covariance
 
@@ -164,9 +252,21 @@ def _sum_out(machine, given):
 def log_weight(machine, given):
     """log of exp(-E) summed and integrated over all layers but those in ``given``.
 
-    ``given`` maps the number of a layer to its states, one row for each result.
+    ``given`` maps the number of a layer to its states, one row for each result. Entries that
+    are NaN are summed out too.
     """
-    return logsumexp(_sum_out(machine, given)[0], axis=1)
+    if not any(np.isnan(x).any() for x in given.values()):
+        return logsumexp(_sum_out(machine, given)[0], axis=1)
+    form, found = Form(machine), []
+    for row in zip(*given.values(), strict=True):
+        x = np.full(form.n, np.nan)
+        for layer, states in zip(given, row, strict=True):
+            x[form.layers[layer]] = states
+        known = ~np.isnan(x)
+        table = all_states(form.summed(known), form.n) + np.where(known, x, 0)
+        log, _, _ = form.integrate(table, np.flatnonzero(~known & form.gaussian))
+        found.append(logsumexp(log))
+    return np.array(found)
 
 
 def log_Z(machine):
@@ -180,25 +280,33 @@ def log_p(machine, v):
 
 def log_p_of_known(machine, v):
     """log p of the entries of each row that are not NaN, all other units summed out."""
-    form, found = Form(machine), []
-    for row in v:
-        known = np.zeros(form.n, dtype=bool)
-        known[form.layers[0]] = ~np.isnan(row)
-        summed = np.flatnonzero(~known & ~form.gaussian)
-        table = bits(len(summed))
-        x = np.zeros((len(table), form.n))
-        x[:, known], x[:, summed] = row[~np.isnan(row)], table
-        log, _, _ = form.integrate(x, np.flatnonzero(~known & form.gaussian))
-        found.append(logsumexp(log))
-    return np.array(found) - log_Z(machine)
+    return log_p(machine, v)
+
+
+def states_of(machine, layer):
+    """Every joint state of a layer without Gaussian columns."""
+    n = machine.par[layer].shape[1]
+    return all_states(machine.units[layer].states(n), n)
 
 
 def distribution(machine, layers):
-    """All joint states of the Bernoulli ``layers``, side by side, and their probabilities."""
-    ends = np.cumsum([machine.par[layer].shape[1] for layer in layers])
-    table = bits(ends[-1])
-    given = dict(zip(layers, np.split(table, ends[:-1], axis=1), strict=True))
-    return table, np.exp(log_weight(machine, given) - log_Z(machine))
+    """All joint states of the ``layers``, none of them Gaussian, and their probabilities."""
+    form = Form(machine)
+    here = np.concatenate([form.layers[layer] for layer in layers])
+    elsewhere = ~np.isin(np.arange(form.n), here)
+    table = all_states(form.summed(elsewhere), form.n)
+    given = {layer: table[:, form.layers[layer]] for layer in layers}
+    return table[:, here], np.exp(log_weight(machine, given) - log_Z(machine))
+
+
+def counts(table, x):
+    """How many rows of ``x`` are equal to each row of ``table``; each must be one of them."""
+    direction = np.random.default_rng(0).uniform(1, 2, table.shape[1])
+    order = np.argsort(table @ direction)
+    middles = np.convolve(table[order] @ direction, [0.5, 0.5], "valid")
+    found = order[np.searchsorted(middles, x @ direction)]
+    np.testing.assert_allclose(x, table[found], atol=1e-5)
+    return np.bincount(found, minlength=len(table))
 
 
 def sample(machine, n, rng):
@@ -223,11 +331,12 @@ def moments(machine, layers):
 
 def _table(unit, n):
     """Every state of a layer, on a grid if it is Gaussian, and the measure of each."""
-    n_real = int(is_gaussian(unit, n).sum())
-    grid = np.array(list(itertools.product(_GRID, repeat=n_real)))
-    table = bits(n - n_real)
-    states = np.repeat(table, len(grid), axis=0), np.tile(grid, (len(table), 1))
-    return np.concatenate(states, axis=1), _STEP**n_real
+    real = np.flatnonzero(is_gaussian(unit, n))
+    grid = np.array(list(itertools.product(_GRID, repeat=len(real))))
+    table = all_states(unit.states(n), n)
+    x = np.repeat(table, len(grid), axis=0)
+    x[:, real] = np.tile(grid, (len(table), 1))
+    return x, _STEP ** len(real)
 
 
 def _even_rows(machine, v):
@@ -257,8 +366,9 @@ def model_rows(machine):
 
 
 def gradient(machine, states, weight, offsets):
-    """`Machine.gradient` of states that stay as they are, without spare rows."""
-    return machine.gradient(with_spare_rows(states), weight, offsets)
+    """`Machine.gradient` of states that stay as they are; the odd layers hold means."""
+    fields = machine.conditionals(machine.odd, states)[1]
+    return machine.gradient(with_spare_rows(states), weight, offsets, fields)
 
 
 def with_spare_rows(states, n_spare=3):

@@ -21,8 +21,12 @@ MORE = {
         ("bernoulli", "gaussian", "gaussian", "bernoulli"),
         (2, 2, 2, 3),
     ),
+    "levels at both parities": (("ordinal", "spin", "categorical"), (1, 2, 1)),
+    "real above levels": (("gaussian", "gaussian", "count", "spin"), (1, 2, 2, 1)),
+    "four above": (("bernoulli", exact.FOUR), (3, 5)),
+    "four on both sides": ((exact.FOUR, exact.FOUR), (4, 4)),
 }
-KINDS = exact.KINDS | MORE
+KINDS = exact.KINDS | exact.FINITE_KINDS | exact.MIXED_KINDS | MORE
 kinds = pytest.mark.parametrize("kind", KINDS)
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 
@@ -98,10 +102,19 @@ def test_other_blocks_give_the_same_for_more_units_than_brute_force_could_take()
         (("gaussian", "bernoulli", "bernoulli"), (2, 7, 2), (range(1, 3, 2), 7)),
         (("gaussian", "gaussian", "bernoulli"), (1, 1, 2), (range(3), 2)),
         (("gaussian", "gaussian"), (1, 1), (range(2), 0)),
+        (("spin", "bernoulli"), (2, 3), (range(0, 2, 2), 2)),
+        # Of 3 and of 2 levels.
+        (("categorical", "bernoulli"), (2, 3), (range(0, 2, 2), np.log2(6))),
+        (("bernoulli", "ordinal"), (2, 2), (range(0, 2, 2), 2)),
+        (("binomial", "gaussian"), (1, 2), (range(0, 2, 2), np.log2(3))),
+        ((exact.FOUR, "bernoulli"), (4, 9), (range(1, 2, 2), 9)),
+        ((exact.FOUR, "gaussian"), (4, 2), (range(2), np.log2(3 * 3 * 2))),
     ],
 )
-def test_the_smaller_parity_that_has_finite_support_is_enumerated(names, sizes, expected):
-    assert enumerable(exact.make_machine(names, sizes, scale=0.1)) == expected
+def test_the_parity_of_the_fewest_states_is_enumerated(names, sizes, expected):
+    layers, size = enumerable(exact.make_machine(names, sizes, scale=0.1))
+    assert layers == expected[0]
+    assert size == pytest.approx(expected[1])
 
 
 @pytest.mark.parametrize(

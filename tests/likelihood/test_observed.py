@@ -3,29 +3,31 @@
 import numpy as np
 import pytest
 from helpers import exact
+from helpers.unit_types import blank
 from scipy.special import logsumexp
 
 from sklearn_dbn.likelihood import log_probability
 
-ALL = {**exact.KINDS, **exact.DEEP_KINDS}
+OF_FOUR = {kind: x for kind, x in exact.MIXED_KINDS.items() if x[0][0] == exact.FOUR}
+ALL = {**exact.KINDS, **exact.DEEP_KINDS, **exact.FINITE_KINDS, **OF_FOUR}
 
 
-def without(v, n_unknown):
-    v, rng = np.array(v), np.random.default_rng(2)
-    for row in v:
-        row[rng.permutation(len(row))[:n_unknown]] = np.nan
-    return v
-
-
-def drawn(machine, n_unknown, n_rows=8):
-    return without(exact.sample(machine, n_rows, np.random.default_rng(1))[0], n_unknown)
+def drawn(machine, n_left, n_rows=8):
+    """Rows of which ``n_left`` columns of data are known."""
+    v, rng = (
+        exact.sample(machine, n_rows, np.random.default_rng(1))[0],
+        np.random.default_rng(2),
+    )
+    n = exact.n_columns(machine)
+    missing = np.array([rng.permutation(n) >= n_left for _ in v])
+    return np.where(blank(machine.units[0], missing), np.nan, v)
 
 
 @pytest.mark.parametrize("n_left", [0, 1, 3])
 @pytest.mark.parametrize("kind", ALL)
 def test_unknown_entries_are_summed_out(kind, n_left):
     machine = exact.make_machine(*ALL[kind])
-    v = drawn(machine, max(0, machine.par[0].shape[1] - n_left))
+    v = drawn(machine, n_left)
     found = log_probability([machine], v, exact.log_Z(machine))
     np.testing.assert_allclose(found.value, exact.log_p_of_known(machine, v), atol=0.05)
     assert np.all(found.bound <= found.value + 1e-12)
@@ -40,24 +42,18 @@ def test_posteriors_of_several_modes_are_covered(scale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bottom", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("bottom", ["bernoulli", "gaussian", exact.FOUR])
 def test_a_stack_is_summed_out_from_its_top(bottom):
-    lower = exact.make_machine((bottom, "bernoulli"), (3, 3), scale=0.4)
+    lower = exact.make_machine((bottom, "bernoulli"), (4, 3), scale=0.4)
     top = exact.make_machine(("bernoulli", "bernoulli"), (3, 2), scale=0.4, seed=5)
     v = drawn(lower, 2)
-    h = exact.bits(3)
-    # p(known) = sum_h p(known | h) p_top(h), and the unknown entries of p(v | h) sum to 1.
-    field = h @ lower.W[0].T + lower.par[0][0]
-    known = ~np.isnan(v)
-    x = np.where(known, v, 0)
-    if bottom == "bernoulli":
-        each = x[:, None] * field - np.logaddexp(0, field)
-    else:
-        precision = np.exp(lower.par[0][1])
-        each = -0.5 * precision * (x[:, None] - field / precision) ** 2
-        each = each + 0.5 * np.log(precision / (2 * np.pi))
-    log_given = np.sum(each * known[:, None], axis=-1)
-    right = logsumexp(log_given + exact.log_p(top, h), axis=1)
+    # p(known) = sum_h p(known | h) p_top(h).
+    log_p = []
+    for h, p in zip(*exact.distribution(top, [0]), strict=True):
+        given = np.repeat(h[None], len(v), axis=0)
+        log_given = exact.log_weight(lower, {0: v, 1: given})
+        log_p.append(log_given - exact.log_weight(lower, {1: given}) + np.log(p))
+    right = logsumexp(log_p, axis=0)
     # The weights are unbiased: their mean over many seeds is the probability.
     log_z, seeds = exact.log_Z(top), range(100)
     found = [log_probability([lower, top], v, log_z, 100, seed).value for seed in seeds]
@@ -65,23 +61,26 @@ def test_a_stack_is_summed_out_from_its_top(bottom):
     np.testing.assert_allclose(mean, right, atol=0.05)
 
 
-@pytest.mark.parametrize("kind", ["bernoulli-bernoulli", "gaussian-bernoulli-bernoulli"])
+@pytest.mark.parametrize(
+    "kind",
+    ["bernoulli-bernoulli", "gaussian-bernoulli-bernoulli", "categorical-spin", *OF_FOUR],
+)
 def test_no_row_depends_on_other_rows(kind):
     machine = exact.make_machine(*ALL[kind])
-    v = drawn(machine, 1)
-    v[::2] = drawn(machine, 0)[::2]
+    v = drawn(machine, exact.n_columns(machine) - 1)
+    v[::2] = drawn(machine, exact.n_columns(machine))[::2]
     together = log_probability([machine], v, 0.0).value
     alone = [log_probability([machine], row[None, :], 0.0).value[0] for row in v]
     np.testing.assert_allclose(together, alone, rtol=1e-12)
     assert np.array_equal(log_probability([machine], v, 0.0).value, together)
 
 
-@pytest.mark.parametrize("kind", exact.KINDS)
+@pytest.mark.parametrize("kind", exact.KINDS | exact.FINITE_KINDS)
 def test_float32_gives_float64_near_that_of_float64(kind):
     found = []
     for dtype in (np.float64, np.float32):
-        machine = exact.make_machine(*exact.KINDS[kind], dtype=dtype)
-        v = drawn(exact.make_machine(*exact.KINDS[kind]), 1).astype(dtype)
+        machine = exact.make_machine(*ALL[kind], dtype=dtype)
+        v = drawn(exact.make_machine(*ALL[kind]), 1).astype(dtype)
         found.append(log_probability([machine], v, 0.0).value)
     assert found[1].dtype == np.float64
     np.testing.assert_allclose(found[1], found[0], atol=0.02)

@@ -10,6 +10,10 @@ from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import base_rates, equilibrate, exact_log_partition, population
 
+KINDS = exact.KINDS | exact.DEEP_KINDS
+KINDS |= {"categorical-spin": exact.FINITE_KINDS["categorical-spin"]}
+FOUR = f"{exact.FOUR}-bernoulli-bernoulli"
+KINDS |= {FOUR: exact.MIXED_KINDS[FOUR]}
 # Rows of 32 bits of which any two differ in 16.
 PATTERNS = (hadamard(32)[:8] > 0).astype(float)
 
@@ -66,9 +70,9 @@ def test_chains_of_the_training_do_not_have_the_exact_shares(separated):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", {**exact.KINDS, **exact.DEEP_KINDS})
+@pytest.mark.parametrize("kind", KINDS)
 def test_draws_of_any_machine_have_its_moments(kind):
-    machine = exact.make_machine(*{**exact.KINDS, **exact.DEEP_KINDS}[kind])
+    machine = exact.make_machine(*KINDS[kind])
     states = population(machine, base_rates(machine), 20_000, 100, Stream(0))
     known = exact.sample(machine, 20_000, np.random.default_rng(0))
     drawn, known = (np.concatenate(x, axis=1) for x in (states, known))

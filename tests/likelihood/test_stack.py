@@ -7,7 +7,7 @@ import pytest
 from helpers import exact
 from scipy.special import logsumexp
 
-from sklearn_dbn._random import CommonStream, Stream
+from sklearn_dbn._random import Stream
 from sklearn_dbn.likelihood import (
     log_mean_exp,
     log_probability,
@@ -42,6 +42,27 @@ STACKS = {
         (("bernoulli",) * 3, (3, 2, 2)),
     ],
     "deep alone": [(("gaussian", "bernoulli", "bernoulli"), (3, 2, 2))],
+    "four below": [
+        ((exact.FOUR, "bernoulli"), (5, 3)),
+        (("bernoulli", "bernoulli"), (3, 2)),
+    ],
+    "spins between": [
+        (("categorical", "spin"), (2, 3)),
+        (("spin", "bernoulli"), (3, 2)),
+    ],
+    "levels between": [
+        (("binomial", "ordinal"), (2, 2)),
+        (("ordinal", "categorical"), (2, 1)),
+        (("categorical", "bernoulli"), (1, 2)),
+    ],
+    "gaussian above levels": [
+        (("count", "bernoulli"), (3, 3)),
+        (("bernoulli", "gaussian"), (3, 2)),
+    ],
+    "deep above levels": [
+        (("categorical+ordinal+bernoulli", "bernoulli"), (4, 3)),
+        (("bernoulli",) * 3, (3, 2, 2)),
+    ],
 }
 # Those whose posteriors are all known in one step and can be enumerated.
 ENUMERABLE = [k for k in STACKS if "deep" not in k and k != "gaussian between"]
@@ -68,8 +89,7 @@ def log_p_given(machine, layer, x, other, y):
 
 def enumerated(machines, v):
     """For each row all its hidden states: their log weights log p Z / q, and log q."""
-    sizes = [machine.par[1].shape[1] for machine in machines[:-1]]
-    tables = [exact.bits(n) for n in sizes]
+    tables = [exact.states_of(machine, 1) for machine in machines[:-1]]
     log_w, log_q = [], []
     for index in itertools.product(*(range(len(table)) for table in tables)):
         x, w, q = v, 0.0, 0.0
@@ -93,9 +113,10 @@ def exact_bound(machines, v):
     return np.sum(np.exp(log_q) * log_w, axis=1) - exact.log_Z(machines[-1])
 
 
-def test_the_reference_is_a_distribution():
-    machines = make_stack("three")
-    v = exact.bits(4)
+@pytest.mark.parametrize("stack", ["three", "spins between", "levels between"])
+def test_the_reference_is_a_distribution(stack):
+    machines = make_stack(stack)
+    v = exact.states_of(machines[0], 0)
     assert np.exp(exact_log_p(machines, v)).sum() == pytest.approx(1)
     np.testing.assert_allclose(np.exp(enumerated(machines, v)[1]).sum(axis=1), 1)
 
@@ -105,7 +126,7 @@ def test_the_weight_of_every_hidden_state_is_p_over_q(stack):
     machines = make_stack(stack)
     v = rows(machines[0])
     log_w, _ = enumerated(machines, v)
-    tables = [exact.bits(machine.par[1].shape[1]) for machine in machines[:-1]]
+    tables = [exact.states_of(machine, 1) for machine in machines[:-1]]
     for column, hidden in enumerate(itertools.product(*tables)):
         hidden = [np.tile(h, (len(v), 1)) for h in hidden]
         np.testing.assert_allclose(log_weight(machines, v, hidden), log_w[:, column])
@@ -119,10 +140,11 @@ def test_proposals_follow_q(stack):
     hidden = propose(machines, v, Stream(0))
     assert len(hidden) == len(machines) - 1
     if hidden:
-        x = np.concatenate(hidden, axis=1)
-        code = (x @ 2.0 ** np.arange(x.shape[1])[::-1]).astype(int)
-        share, q = np.bincount(code, minlength=log_q.shape[1]) / len(x), np.exp(log_q[0])
-        np.testing.assert_array_less(np.abs(share - q), 5 * np.sqrt(q / len(x)) + 1e-4)
+        tables = [exact.states_of(machine, 1) for machine in machines[:-1]]
+        table = np.array([np.concatenate(h) for h in itertools.product(*tables)])
+        share = exact.counts(table, np.concatenate(hidden, axis=1)) / len(v)
+        q = np.exp(log_q[0])
+        np.testing.assert_array_less(np.abs(share - q), 5 * np.sqrt(q / len(v)) + 1e-4)
 
 
 @pytest.mark.slow
@@ -144,7 +166,9 @@ def test_estimate_and_bound_tend_to_their_expectations(stack):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stack", ["deep on top", "deep alone", "gaussian between"])
+@pytest.mark.parametrize(
+    "stack", ["deep on top", "deep alone", "gaussian between", "deep above levels"]
+)
 def test_stacks_whose_posterior_is_not_enumerated_integrate_to_one(stack):
     """Over all rows the estimates add up to one, and they are exact for a machine alone."""
     machines = make_stack(stack, scale=0.5)
@@ -158,7 +182,7 @@ def test_stacks_whose_posterior_is_not_enumerated_integrate_to_one(stack):
         assert np.all(result.bound < result.value)
         assert np.all(truth - result.bound < 0.2)
     else:
-        log_w = log_weights(machines, exact.bits(4), n, 0) - log_z
+        log_w = log_weights(machines, exact.states_of(machines[0], 0), n, 0) - log_z
         value, error, _ = log_mean_exp(logsumexp(log_w, axis=0))
         assert error < 0.06
         assert abs(value) < 4 * error
@@ -200,24 +224,3 @@ def test_float32_gives_float64_near_that_of_float64(stack):
     )
     assert low.dtype == high.dtype == np.float64
     np.testing.assert_allclose(low, high, atol=1e-4)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_of_a_common_stream_share_their_draws(dtype):
-    mean = np.repeat(np.array([[0.2], [0.7]], dtype=dtype), 50_000, axis=1)
-    field = np.log(mean / (1 - mean))
-    for draw in (
-        CommonStream(0).bernoulli(mean.copy()),
-        CommonStream(1).bernoulli_logit(field.copy()),
-    ):
-        assert draw.dtype == dtype
-        assert set(np.unique(draw)) == {0.0, 1.0}
-        np.testing.assert_allclose(draw.mean(axis=1), [0.2, 0.7], atol=0.01)
-        assert np.all(draw[0] <= draw[1])
-    noise = CommonStream(2).normal(mean)
-    assert noise.dtype == dtype
-    np.testing.assert_array_equal(noise[0], noise[1])
-    assert abs(noise[0].mean()) < 0.02
-    assert abs(noise[0].std() - 1) < 0.02
-    stream = CommonStream(3)
-    assert (stream.normal(mean) != stream.normal(mean)).any()

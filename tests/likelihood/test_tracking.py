@@ -11,7 +11,7 @@ from sklearn_dbn.likelihood import TrackedPartition
 from sklearn_dbn.likelihood._tracking import between
 from sklearn_dbn.machine import Machine
 
-KINDS = exact.KINDS | exact.DEEP_KINDS
+KINDS = exact.KINDS | exact.DEEP_KINDS | exact.FINITE_KINDS | exact.MIXED_KINDS
 
 
 def without_weights(machine):
@@ -42,7 +42,7 @@ def test_log_z_is_that_of_each_machine_on_the_way(kind):
     np.testing.assert_allclose(values, expected, atol=0.05)
 
 
-@pytest.mark.parametrize("kind", exact.KINDS)
+@pytest.mark.parametrize("kind", exact.KINDS | exact.FINITE_KINDS)
 def test_weighted_chains_are_draws_of_the_last_machine(kind):
     machines = machines_of(kind)
     tracked, _ = follow(machines, 20_000)

@@ -6,14 +6,14 @@ from helpers import exact
 from helpers.training import FixedChains, make_settings, train
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
-kinds = pytest.mark.parametrize("kind", exact.KINDS)
-ALL = exact.KINDS | exact.DEEP_KINDS
+kinds = pytest.mark.parametrize("kind", exact.KINDS | exact.FINITE_KINDS)
+ALL = exact.KINDS | exact.DEEP_KINDS | exact.FINITE_KINDS
 all_kinds = pytest.mark.parametrize("kind", ALL)
 
 
@@ -79,6 +79,44 @@ def test_gradient_is_the_slope_of_the_exact_log_likelihood(kind):
     np.testing.assert_allclose(flatten(gradient), slope, atol=1e-7)
 
 
+def own_gradient(machine, of, layers, offsets):
+    """From the distribution of a machine ``of`` over ``layers``, with means of the others."""
+    table, p = exact.distribution(of, layers)
+    states, start = [None] * len(machine.par), 0
+    for layer in layers:
+        width = machine.par[layer].shape[1]
+        states[layer] = table[:, start : start + width]
+        start += width
+    others = machine.odd if layers == machine.even else machine.even
+    states, fields = machine.conditionals(others, states)
+    return flatten(machine.gradient(exact.with_spare_rows(states), p, offsets, fields))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if "gaussian" not in kind])
+def test_the_gradient_vanishes_at_the_distribution_of_the_machine_alone(kind):
+    """States and means of either parity give the same, and those of other machines do not."""
+    machine = exact.make_machine(*ALL[kind])
+    for offsets in (zero_offsets(machine), some_offsets(machine)):
+        by_even, by_odd = (
+            own_gradient(machine, machine, layers, offsets)
+            for layers in (machine.even, machine.odd)
+        )
+        np.testing.assert_allclose(by_even, by_odd, atol=1e-12)
+        for wrong in wrong_machines(machine):
+            other = own_gradient(machine, wrong, machine.even, offsets)
+            assert np.abs(other - by_odd).max() > 1e-3
+
+
+def wrong_machines(machine):
+    """Weights that are too large, and layers with another bias or another base measure."""
+    yield machine.map(lambda x: 1.2 * x)
+    for layer, par in enumerate(machine.par):
+        for row in range(len(par)):
+            wrong = machine.copy()
+            wrong.par[layer][row, 0] += 0.4
+            yield wrong
+
+
 def to_centred(machine, offsets):
     """The parameters of the same machine, written for deviations from the offsets.
 
@@ -96,8 +134,8 @@ def _move_biases(machine, offsets, sign):
     for layer, W in enumerate(machine.W):
         moved.par[layer][0] += sign * W @ offsets[layer + 1]
         moved.par[layer + 1][0] += sign * offsets[layer] @ W
-    for par, offset in zip(moved.par, offsets, strict=True):
-        if len(par) == 2:
+    for unit, par, offset in zip(moved.units, moved.par, offsets, strict=True):
+        if unit.name == "gaussian":
             par[0] -= sign * np.exp(par[1]) * offset
     return moved
 
@@ -268,7 +306,7 @@ def test_a_training_step_averages_each_phase_over_its_own_weight(n_chains):
         centered=False,
     )
     units = (UNITS["bernoulli"], UNITS["bernoulli"])
-    rows = Rows(v, weight, units[0])
+    rows = Rows(v, weight, Columns(units[0]))
     run = start(units, [3, 2], rows, settings, n_chains, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))

@@ -9,11 +9,12 @@ from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import PersistentContrastiveDivergence
 from sklearn_dbn.units import UNITS
 
-kinds = pytest.mark.parametrize("kind", exact.KINDS)
+KINDS = exact.KINDS | exact.FINITE_KINDS
+kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def machine_and_states(kind, n_rows=7):
-    names, sizes = exact.KINDS[kind]
+    names, sizes = KINDS[kind]
     machine = exact.make_machine(names, sizes)
     return machine, exact.sample(machine, n_rows, np.random.default_rng(1))
 
@@ -32,6 +33,25 @@ def test_the_reference_agrees_with_a_sum_written_out_by_hand():
     table, p = exact.distribution(machine, [0])
     np.testing.assert_array_equal(table, list(weight))
     np.testing.assert_allclose(p, expected)
+
+
+def test_the_reference_agrees_with_a_sum_over_levels_written_out_by_hand():
+    units = [exact.make_unit(name, 1) for name in ("categorical", "ordinal")]
+    # Three levels of each; the states of the second are real numbers.
+    a, (b, *base) = np.array([0.3, -0.2, 0.1]), [0.5, -0.4, 0.2, 0.9]
+    W, states = np.array([1.1, -0.7, 0.4]), units[1].states(1)[0].values[:, 0]
+    par = [a[None, :], np.array([[b], *([x] for x in base)])]
+    machine = Machine(tuple(units), par, [W[:, None]])
+    weight = {
+        (v, h): np.exp(a[v] + b * states[h] + base[h] + W[v] * states[h])
+        for v, h in itertools.product(range(3), repeat=2)
+    }
+    expected = np.array(list(weight.values())) / sum(weight.values())
+    table, p = exact.distribution(machine, [0, 1])
+    rows = [[*(np.arange(3.0) == v), states[h]] for v, h in weight]
+    np.testing.assert_array_equal(table, rows)
+    np.testing.assert_allclose(p, expected)
+    assert exact.log_Z(machine) == pytest.approx(np.log(sum(weight.values())))
 
 
 @kinds
@@ -80,19 +100,13 @@ def test_field_is_minus_the_slope_of_the_energy_without_the_curvature(kind):
 
 
 @kinds
-def test_means_are_the_exact_conditional_means_of_the_odd_layers(kind):
+def test_means_are_the_exact_conditional_means(kind):
     machine, states = machine_and_states(kind)
-    filled = machine.means(machine.odd, states)
-    form, x = exact.Form(machine), np.concatenate(states, axis=1)
-    for layer in machine.odd:
-        for j, column in enumerate(form.layers[layer]):
-            if machine.units[layer].name == "bernoulli":
-                on, off = x.copy(), x.copy()
-                on[:, column], off[:, column] = 1, 0
-                expected = 1 / (1 + np.exp(form.energy(on) - form.energy(off)))
-            else:
-                expected = form.integrate(x, [column])[1][:, 0]
-            np.testing.assert_allclose(filled[layer][:, j], expected)
+    for layers in (machine.odd, machine.even):
+        filled = machine.means(layers, states)
+        for layer in layers:
+            expected = exact.conditional_mean(machine, layer, states)
+            np.testing.assert_allclose(filled[layer], expected, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +176,7 @@ def test_projection_finds_directions_in_which_the_weights_cancel(W):
 
 @kinds
 def test_projection_leaves_a_machine_that_exists(kind):
-    names, sizes = exact.KINDS[kind]
-    machine = exact.make_machine(names, sizes, scale=0.3)
+    machine = exact.make_machine(*KINDS[kind], scale=0.3)
     before = machine.copy()
     machine.project()
     for x, y in zip(machine.arrays(), before.arrays(), strict=True):

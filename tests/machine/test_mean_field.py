@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from helpers import exact
+from scipy.special import logsumexp
 
 from sklearn_dbn.machine import free_energy_bound, mean_field, mean_field_sweeps, means_below
 
@@ -12,28 +13,20 @@ DEEP = exact.DEEP_KINDS | {
     "four": (("bernoulli",) * 5, (3, 3, 2, 2, 2)),
     "gaussian between": (("bernoulli", "gaussian", "bernoulli"), (4, 3, 2)),
     "gaussian top": (("bernoulli", "bernoulli", "gaussian"), (4, 3, 2)),
+    "levels": (("categorical", "ordinal", "spin"), (2, 1, 2)),
+    "categorical between": (("bernoulli", "categorical", "gaussian"), (4, 2, 2)),
+    "levels top": (("spin", "bernoulli", "count", "categorical"), (3, 3, 2, 1)),
+    "four below": ((exact.FOUR, "bernoulli", "bernoulli"), (5, 2, 2)),
 }
 TWO, THREE = "bernoulli-bernoulli-bernoulli", "bernoulli-bernoulli-bernoulli-bernoulli"
 deep = pytest.mark.parametrize("kind", DEEP)
-bernoulli = pytest.mark.parametrize("kind", [TWO, THREE, "four"])
+listed = pytest.mark.parametrize("kind", [TWO, THREE, "four", "levels", "levels top"])
 
 
 def machine_and_rows(kind, n_rows=6, scale=0.6):
     names, sizes = DEEP[kind]
     machine = exact.make_machine(names, sizes, scale=scale)
     return machine, exact.sample(machine, n_rows, np.random.default_rng(0))[0]
-
-
-def mean_of(machine, layer, x):
-    """The conditional mean of a layer, by its definition and all of its neighbours."""
-    field = machine.par[layer][0]
-    if layer > 0:
-        field = field + x[layer - 1] @ machine.W[layer - 1]
-    if layer < len(machine.W):
-        field = field + x[layer + 1] @ machine.W[layer].T
-    if machine.units[layer].name == "gaussian":
-        return field / np.exp(machine.par[layer][1])
-    return 1 / (1 + np.exp(-field))
 
 
 @pytest.mark.parametrize("names", [names for names, _ in exact.PAIRS], ids="-".join)
@@ -53,7 +46,7 @@ def test_each_mean_is_the_conditional_mean_given_its_neighbours(kind):
     found = mean_field(machine, v, 1e-10, 5000)
     means = found.means(machine)
     for layer in range(1, len(means)):
-        expected = mean_of(machine, layer, [v, *means[1:]])
+        expected = exact.conditional_mean(machine, layer, [v, *means[1:]])
         np.testing.assert_allclose(means[layer], expected, atol=1e-8)
     assert (found.residual <= 1e-10).all()
     assert (found.n_sweeps > 1).all()
@@ -146,19 +139,32 @@ def test_each_sweep_raises_the_bound_and_it_stays_below_the_likelihood(kind):
     assert (bounds[-1] < exact.log_weight(machine, {0: v})).all()
 
 
-@bernoulli
+@listed
 def test_the_bound_is_the_energy_and_the_entropy_of_independent_units(kind):
     machine, v = machine_and_rows(kind)
     found = mean_field(machine, v, 1e-12, 5000)
     means = found.means(machine)
     means[0] = v
-    # Units that are independent have the energy of their means.
-    expected = exact.energy(machine, means)
-    for p in means[1:]:
-        expected = expected + np.sum(p * np.log(p) + (1 - p) * np.log(1 - p), axis=1)
-    np.testing.assert_allclose(
-        free_energy_bound(machine, means, found.fields), expected, atol=1e-9
-    )
+    layers = range(1, len(means))
+    hidden, _ = exact.distribution(machine, layers)
+    widths = [par.shape[1] for par in machine.par[1:]]
+    hidden = np.split(hidden, np.cumsum(widths)[:-1], axis=1)
+    # The distribution of each layer given the means of its neighbours is their distribution.
+    log_q = np.zeros((len(v), len(hidden[0])))
+    for i, (row, each) in enumerate(zip(v, log_q, strict=True)):
+        for layer in layers:
+            x = [np.repeat(mean[[i]], len(each), axis=0) for mean in means]
+            x[layer] = hidden[layer - 1]
+            states = exact.states_of(machine, layer)
+            x_all = [np.repeat(mean[[i]], len(states), axis=0) for mean in means]
+            x_all[layer] = states
+            each -= exact.energy(machine, x) + logsumexp(-exact.energy(machine, x_all))
+        q = np.exp(each)
+        assert q.sum() == pytest.approx(1)
+        energy = exact.energy(machine, [np.repeat(row[None], len(q), axis=0), *hidden])
+        expected = q @ (energy + each)
+        actual = free_energy_bound(machine, means, found.fields)[i]
+        assert actual == pytest.approx(expected, abs=1e-9)
 
 
 def test_layers_without_couplings_have_the_exact_posterior():
@@ -180,7 +186,8 @@ def test_layers_below_are_the_mean_field_given_the_one_above(kind):
         )
         assert len(below) == layer
         for i in range(layer):
-            np.testing.assert_allclose(below[i], mean_of(part, i, x), atol=1e-3)
+            expected = exact.conditional_mean(part, i, x)
+            np.testing.assert_allclose(below[i], expected, atol=1e-3)
 
 
 def test_it_is_the_same_with_another_array_library(monkeypatch):

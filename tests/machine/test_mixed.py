@@ -8,7 +8,7 @@ from helpers import exact
 from helpers.training import make_settings, train
 
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.data._gaps import initial_states, redraw
 from sklearn_dbn.likelihood import (
     exact_log_partition,
@@ -28,8 +28,8 @@ from sklearn_dbn.training import rows_to_record, start
 KINDS = exact.MIXED_KINDS
 kinds = pytest.mark.parametrize("kind", KINDS)
 DEEP = [kind for kind, (names, _) in KINDS.items() if len(names) > 2]
-# An RBM whose visible layer has both types, with hidden units of each.
-VISIBLE = [kind for kind, (names, _) in KINDS.items() if names[0] == exact.BOTH]
+# An RBM whose visible layer has several types, with hidden units of each.
+VISIBLE = [kind for kind, (names, _) in KINDS.items() if "+" in names[0]]
 RBMS = [kind for kind in VISIBLE if kind not in DEEP]
 
 
@@ -61,19 +61,12 @@ def test_energies_are_those_of_the_definition(kind):
 def test_means_are_the_exact_conditional_means(kind):
     machine = make(kind)
     states = states_of(machine)
-    form, x = exact.Form(machine), np.concatenate(states, axis=1)
     for layers in (machine.odd, machine.even):
         filled, fields = machine.conditionals(layers, states)
         for layer in layers:
             np.testing.assert_array_equal(fields[layer], machine.field(layer, states))
-            for j, column in enumerate(form.layers[layer]):
-                if form.gaussian[column]:
-                    expected = form.integrate(x, [column])[1][:, 0]
-                else:
-                    on, off = x.copy(), x.copy()
-                    on[:, column], off[:, column] = 1, 0
-                    expected = 1 / (1 + np.exp(form.energy(on) - form.energy(off)))
-                np.testing.assert_allclose(filled[layer][:, j], expected)
+            expected = exact.conditional_mean(machine, layer, states)
+            np.testing.assert_allclose(filled[layer], expected, atol=1e-14)
 
 
 @kinds
@@ -108,8 +101,10 @@ def free(machine):
     """Which entries of each array are parameters, and not rows that a block does not have."""
     masks = []
     for unit, par in zip(machine.units, machine.par, strict=True):
-        real = exact.is_gaussian(unit, par.shape[1])
-        masks.append(np.stack([np.ones_like(real), real])[: len(par)])
+        mask = np.zeros(par.shape, dtype=bool)
+        for block, at in exact.blocks_of(unit, par.shape[1]):
+            mask[: len(block.initial(par[0, at])), at] = True
+        masks.append(mask)
     return [*masks, *(np.ones(W.shape, dtype=bool) for W in machine.W)]
 
 
@@ -252,9 +247,8 @@ def test_only_real_columns_are_rescaled(kind):
 def test_known_entries_have_their_exact_probability(kind):
     machine = make(kind)
     v = states_of(machine)[0]
-    v[[1, 2, 3], [0, 2, 3]] = np.nan
-    v[4, [0, 3]] = np.nan
-    found = log_probability([machine], v, exact.log_Z(machine), n_samples=2000)
+    v[1:5] = exact.with_gaps(machine, v[1:5])
+    found = log_probability([machine], v, exact.log_Z(machine), n_samples=1000)
     expected = exact.log_p_of_known(machine, v)
     assert np.all(found.standard_error < 0.05)
     assert np.all(np.abs(found.value - expected) < 4.5 * found.standard_error + 1e-9)
@@ -264,7 +258,7 @@ def test_known_entries_have_their_exact_probability(kind):
 def test_missing_entries_are_filled_by_their_mean_field(kind):
     machine = make(kind)
     v = states_of(machine)[0]
-    missing = np.random.default_rng(0).random(v.shape) < 0.4
+    missing = np.isnan(exact.with_gaps(machine, v))
     filled = fill_in(machine, np.where(missing, np.nan, v))
     np.testing.assert_array_equal(filled[~missing], v[~missing])
     states = mean_field_sweeps(machine, filled, 500)[0]
@@ -275,12 +269,12 @@ def test_missing_entries_are_filled_by_their_mean_field(kind):
     drawn[0] = np.where(missing, drawn[0], v)
     redrawn = redraw(machine, drawn, np.flatnonzero(missing), 3, rng)[0]
     np.testing.assert_array_equal(redrawn[~missing], v[~missing])
-    bits = ~exact.is_gaussian(machine.units[0], v.shape[1])
-    assert set(np.unique(redrawn[:, bits])) <= {0.0, 1.0}
+    for columns, values in machine.units[0].states(v.shape[1]):
+        exact.counts(values, redrawn[:, columns])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("kind", RBMS)
+@pytest.mark.parametrize("kind", [kind for kind in RBMS if KINDS[kind][0][0] == exact.BOTH])
 def test_training_standardises_the_real_columns_and_learns(kind, sampler):
     units, sizes = make(kind).units, KINDS[kind][1]
     real = exact.is_gaussian(units[0], sizes[0])
@@ -290,18 +284,18 @@ def test_training_standardises_the_real_columns_and_learns(kind, sampler):
     flipped = group ^ (rng.random((300, sizes[0])) < 0.1)
     X = np.where(real, 5 + 6 * group + rng.standard_normal((300, sizes[0])), flipped)
     settings = make_settings(sampler=SAMPLERS[sampler](2), learning_rate=0.05)
-    rows = Rows(X, np.ones(len(X)), units[0])
+    rows = Rows(X, np.ones(len(X)), Columns(units[0]))
     run = start(units, list(sizes), rows, settings, 10, Stream(0))
-    np.testing.assert_allclose(run.shift, np.where(real, X.mean(axis=0), 0))
-    np.testing.assert_allclose(run.scale, np.where(real, X.std(axis=0), 1))
+    np.testing.assert_allclose(run.columns.shift, np.where(real, X.mean(axis=0), 0))
+    np.testing.assert_allclose(run.columns.scale, np.where(real, X.std(axis=0), 1))
     np.testing.assert_allclose(run.activity[0], np.where(real, 0, X.mean(axis=0)), atol=1e-12)
-    before = exact.log_p(run.machine, run.standard(X)).mean()
+    before = exact.log_p(run.machine, run.columns.states(X)).mean()
     for _ in train(run, rows, settings, 15, rows_to_record(run, rows)):
         pass
-    assert exact.log_p(run.average, run.standard(X)).mean() > before + 0.1
+    assert exact.log_p(run.average, run.columns.states(X)).mean() > before + 0.1
     np.testing.assert_allclose(
         exact.log_p(run.result(), X),
-        exact.log_p(run.average, run.standard(X)) - run.log_scale().sum(),
+        exact.log_p(run.average, run.columns.states(X)) - run.log_scale().sum(),
     )
 
 

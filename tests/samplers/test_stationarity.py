@@ -7,9 +7,12 @@ draws have on average. Correct kernels measure about 1; the wrong ones below, wh
 here as well so that the power of the test is tested too, measure more than 2.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from helpers import exact
+from helpers.unit_types import undrawn
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.machine import Machine
@@ -23,7 +26,7 @@ from sklearn_dbn.samplers import (
     _tempering,
     gibbs,
 )
-from sklearn_dbn.units import Bernoulli, Gaussian
+from sklearn_dbn.units import UnitMoments
 
 N_CHAINS = 20_000
 THRESHOLD = 2.0
@@ -47,11 +50,36 @@ DEEP_SCALES = {
     "gaussian-gaussian-gaussian-gaussian": 0.9,
 }
 DEEP_KINDS = {kind: (exact.DEEP_KINDS[kind][1], scale) for kind, scale in DEEP_SCALES.items()}
+# Types with other states than 0 and 1.
+FINITE_KINDS = {
+    "spin-bernoulli": ((4, 3), 1.0),
+    "spin-gaussian": ((4, 2), 0.5),
+    "spin-spin": ((4, 3), 0.6),
+    "categorical-bernoulli": ((2, 3), 1.5),
+    "categorical-gaussian": ((2, 2), 1.0),
+    "categorical-spin": ((2, 3), 1.0),
+    "ordinal-bernoulli": ((2, 3), 1.2),
+    "ordinal-gaussian": ((2, 2), 0.6),
+    "ordinal-spin": ((2, 3), 0.8),
+    "count-bernoulli": ((2, 3), 1.2),
+    "count-gaussian": ((2, 2), 0.6),
+    "count-spin": ((2, 3), 0.8),
+    "binomial-bernoulli": ((2, 3), 1.2),
+    "binomial-gaussian": ((2, 2), 0.6),
+    "binomial-spin": ((2, 3), 0.8),
+    "bernoulli-categorical": ((4, 2), 1.5),
+    "bernoulli-ordinal": ((4, 2), 1.2),
+    "categorical+ordinal+bernoulli-bernoulli-bernoulli": ((4, 3, 2), 1.2),
+}
+# One of each visible and hidden type, and two of them, for what takes longer.
+FEW = ["categorical-bernoulli", "categorical+ordinal+bernoulli-bernoulli-bernoulli"]
+SOME = [*FEW, "spin-spin", "ordinal-gaussian", "count-spin", "binomial-bernoulli"]
+SOME += ["bernoulli-categorical", "bernoulli-ordinal"]
 
 
-def make_machine(kind):
-    sizes, scale = (KINDS | DEEP_KINDS)[kind]
-    return exact.make_machine(kind.split("-"), sizes, scale=scale)
+def make_machine(kind, scale=None):
+    sizes, usual = (KINDS | DEEP_KINDS | FINITE_KINDS)[kind]
+    return exact.make_machine(kind.split("-"), sizes, scale=scale or usual)
 
 
 def start(machine, n_chains, seed=0):
@@ -101,9 +129,13 @@ def at_temperature(machine, means, beta):
     par = []
     for unit, end, mean in zip(machine.units, machine.par, means, strict=True):
         base = end.copy()
-        gaussian = unit.name == "gaussian"
-        base[0] = mean * np.exp(end[1]) if gaussian else np.log(mean / (1 - mean))
-        par.append(unit.between(base, end, beta))
+        if unit.name == "gaussian":
+            base[0] = mean * np.exp(end[1])
+        elif unit.name == "bernoulli":
+            base[0] = np.log(mean / (1 - mean))
+        else:
+            base[0] = unit.independent(UnitMoments(mean, mean))[0]
+        par.append(unit.between(base, end, float(beta)))
     return Machine(machine.units, par, [beta * W for W in machine.W])
 
 
@@ -137,12 +169,23 @@ KERNELS = {
 TRAINING_TEMPERING = {"training-tempering": by_training_with_tempering}
 
 
+ALL_KERNELS = KERNELS | TRAINING_TEMPERING
+WITHOUT_TEMPERING = [kernel for kernel in KERNELS if kernel != "tempering"]
+
+
+def pairs(*groups):
+    """All pairs of kinds and kernels of each group."""
+    return pytest.mark.parametrize(
+        ("kind", "kernel"),
+        [pair for kinds, kernels in groups for pair in itertools.product(kinds, kernels)],
+    )
+
+
 def distance_of_states(machine, layers, states):
     """Total variation from the exact distribution of ``layers``, over its expectation."""
     x = np.concatenate([states[layer] for layer in layers], axis=1)
-    _, p = exact.distribution(machine, layers)
-    code = (x @ 2.0 ** np.arange(x.shape[1])[::-1]).astype(int)
-    observed = np.bincount(code, minlength=len(p)) / len(x)
+    table, p = exact.distribution(machine, layers)
+    observed = exact.counts(table, x) / len(x)
     floor = np.sqrt(2 * p * (1 - p) / (np.pi * len(x)))
     return np.abs(observed - p).sum() / floor.sum()
 
@@ -167,12 +210,10 @@ def distance(kernel, machine, moved_by, n_sweeps, seed=0, states=None):
     if machine.units[0].name == "gaussian" != machine.units[1].name:
         states = machine.sample(machine.odd, states, rng)
         layers = range(len(machine.units))
-    by_type = {"bernoulli": distance_of_states, "gaussian": distance_of_moments}
-    return max(
-        distance_of(machine, [i for i in layers if machine.units[i].name == name], states)
-        for name, distance_of in by_type.items()
-        if any(machine.units[i].name == name for i in layers)
-    )
+    real = [i for i in layers if machine.units[i].name == "gaussian"]
+    listed = [i for i in layers if i not in real]
+    found = [distance_of_moments(machine, real, states)] if real else []
+    return max(found + ([distance_of_states(machine, listed, states)] if listed else []))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,25 +225,31 @@ def test_exact_draws_are_about_one_unit_away(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_sweeps", [1, 4, 16])
-@pytest.mark.parametrize("kernel", [*KERNELS, *TRAINING_TEMPERING])
+@pytest.mark.parametrize("kernel", ALL_KERNELS)
 @pytest.mark.parametrize("kind", [*KINDS, *DEEP_KINDS])
 def test_the_exact_distribution_is_stationary(kind, kernel, n_sweeps):
-    machine, kernel = make_machine(kind), (KERNELS | TRAINING_TEMPERING)[kernel]
-    assert distance(kernel, machine, machine, n_sweeps) < THRESHOLD
+    machine = make_machine(kind)
+    assert distance(ALL_KERNELS[kernel], machine, machine, n_sweeps) < THRESHOLD
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("kind", KINDS)
+@pairs((FINITE_KINDS, WITHOUT_TEMPERING), (SOME, ["tempering", "training-tempering"]))
+def test_the_exact_distribution_of_other_types_is_stationary(kind, kernel):
+    machine = make_machine(kind)
+    assert distance(ALL_KERNELS[kernel], machine, machine, 6) < THRESHOLD
+
+
+@pytest.mark.slow
+@pairs((KINDS, KERNELS), (SOME, ["gibbs"]), (FEW, ["tempering"]))
 def test_chains_from_any_start_reach_the_exact_distribution(kind, kernel):
-    sizes, _ = KINDS[kind]
-    machine = exact.make_machine(kind.split("-"), sizes, scale=0.3)
-    far = [np.ones_like(x) if x is not None else None for x in start(machine, N_CHAINS)]
+    machine = make_machine(kind, 0.3)
+    exact_draws = start(machine, N_CHAINS)
+    far = [x if x is None else np.repeat(x[:1], N_CHAINS, axis=0) for x in exact_draws]
     assert distance(KERNELS[kernel], machine, machine, 30, states=far) < THRESHOLD
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values())
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *SOME])
 def test_chains_begin_as_units_without_neighbours(kind, sampler):
     machine = make_machine(kind)
     alone = Machine(machine.units, machine.par, [0 * W for W in machine.W])
@@ -224,7 +271,7 @@ def test_a_step_makes_all_its_sweeps(kind, sampler):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values())
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *SOME])
 def test_phases_hold_the_data_first_and_the_means_of_the_odd_layers(kind, sampler):
     machine, sampler = make_machine(kind), sampler(1)
     data = [x if x is None else x[:7] for x in start(machine, 7)]
@@ -248,20 +295,6 @@ def test_phases_hold_the_data_first_and_the_means_of_the_odd_layers(kind, sample
         np.testing.assert_allclose(fields[layer][: 7 + n_rows], given[: 7 + n_rows], rtol=1e-12)
 
 
-class BernoulliMean(Bernoulli):
-    """Never drawn: passes its mean on."""
-
-    def sample(self, field, par, rng, mean=None):
-        return self.mean(field, par) if mean is None else mean
-
-
-class GaussianMean(Gaussian):
-    """Never drawn: passes its mean on."""
-
-    def sample(self, field, par, rng, mean=None):
-        return self.mean(field, par) if mean is None else mean
-
-
 def stronger(factor):
     def mutate(machine):
         return Machine(machine.units, machine.par, [factor * W for W in machine.W])
@@ -272,23 +305,38 @@ def stronger(factor):
 def biased(layer):
     def mutate(machine):
         machine = machine.copy()
-        machine.par[layer][0] += 0.4
+        n = machine.par[layer].shape[1]
+        step = np.full(n, 0.4)
+        for columns, _ in machine.units[layer].states(n):
+            # The same for all levels of a variable would change nothing.
+            step[columns[1:]] = 0
+        machine.par[layer][0] += step
         return machine
 
     return mutate
 
 
-def undrawn(machine):
-    mean = {"bernoulli": BernoulliMean(), "gaussian": GaussianMean()}
+def hidden_undrawn(machine):
     units = list(machine.units)
-    units[1] = mean[units[1].name]
+    units[1] = undrawn(units[1])
     return Machine(tuple(units), machine.par, machine.W)
 
 
 def noisier(machine):
     machine = machine.copy()
-    for par in machine.par:
-        par[1:] -= 0.2
+    for unit, par in zip(machine.units, machine.par, strict=True):
+        if unit.name == "gaussian":
+            par[1] -= 0.2
+    return machine
+
+
+def less_middling(machine):
+    """Base measures that are changed where the bias could not make the same change."""
+    machine = machine.copy()
+    for unit, par in zip(machine.units, machine.par, strict=True):
+        for block, at in exact.blocks_of(unit, par.shape[1]):
+            if block.name in ("ordinal", "count"):
+                par[2, at] -= 1.0
     return machine
 
 
@@ -297,28 +345,44 @@ MUTANTS = {
     "weights 30 % too large": stronger(1.3),
     "visible biases too large": biased(0),
     "hidden biases too large": biased(1),
-    "hidden means for states": undrawn,
+    "hidden means for states": hidden_undrawn,
     "variances 20 % too large": noisier,
+    "middle levels too rare": less_middling,
 }
 
 
+def mutants_of(kind):
+    """Those that change the machine."""
+    for mutant, mutate in MUTANTS.items():
+        machine = make_machine(kind)
+        before = machine.units, machine.copy()
+        wrong = mutate(machine)
+        same = zip(wrong.arrays(), before[1].arrays(), strict=True)
+        if wrong.units != before[0] or any(np.any(x != y) for x, y in same):
+            yield mutant
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(
-    ("kind", "mutant"),
+    ("kind", "kernel", "mutant"),
     [
-        (kind, mutant)
-        for kind in [*KINDS, *DEEP_KINDS]
-        for mutant in MUTANTS
-        if MUTANTS[mutant] is not noisier or "gaussian" in kind
+        (kind, kernel, mutant)
+        for kinds, kernels in (
+            ([*KINDS, *DEEP_KINDS], KERNELS),
+            (SOME, ["gibbs"]),
+            (FEW, ["tempering"]),
+        )
+        for kind in kinds
+        for kernel in kernels
+        for mutant in mutants_of(kind)
     ],
 )
 def test_a_wrong_kernel_is_detected(kind, kernel, mutant):
-    machine = make_machine(kind)
-    assert distance(KERNELS[kernel], machine, MUTANTS[mutant](machine), 16) > THRESHOLD
+    machine, n_sweeps = make_machine(kind), 6 if kind in FINITE_KINDS else 16
+    assert distance(KERNELS[kernel], machine, MUTANTS[mutant](machine), n_sweeps) > THRESHOLD
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *SOME])
 def test_the_distribution_at_each_temperature_is_stationary(kind):
     machine = make_machine(kind)
     chains = with_hotter_chains(machine, start(machine, N_CHAINS))
@@ -348,7 +412,7 @@ class BlindToTheBiases(_tempering._Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", [SwappedTheWrongWay, BlindToTheBiases])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *FEW])
 def test_a_wrong_swap_is_detected(kind, wrong, monkeypatch):
     machine = make_machine(kind)
     monkeypatch.setattr(_tempering, "_Path", wrong)

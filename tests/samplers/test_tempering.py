@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn._random import Stream
-from sklearn_dbn.data import Rows
+from sklearn_dbn.data import Columns, Rows
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.samplers import (
     Chains,
@@ -21,7 +21,9 @@ from sklearn_dbn.samplers import (
 from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.units import UNITS, UnitMoments
 
-kinds = pytest.mark.parametrize("kind", exact.KINDS)
+SOME = ["spin-spin", "categorical-bernoulli", "ordinal-gaussian", "bernoulli-ordinal"]
+KINDS = exact.KINDS | {kind: exact.FINITE_KINDS[kind] for kind in SOME}
+kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture
@@ -66,12 +68,16 @@ def test_chains_that_swap_find_the_other_mode_and_others_do_not(n_sweeps):
 
 @kinds
 def test_the_swap_rate_is_that_of_exact_draws(kind):
-    names, sizes = exact.KINDS[kind]
-    machine, n_chains = exact.make_machine(names, sizes), 20_000
-    means = [np.full(n, 0.3) for n in sizes]
+    machine, n_chains = exact.make_machine(*KINDS[kind]), 50_000
+    means = [np.full(x.shape[1], 0.3) for x in machine.par]
     par = [x.copy() for x in machine.par]
-    for name, x, mean in zip(names, par, means, strict=True):
-        x[0] = mean * np.exp(x[1]) if name == "gaussian" else np.log(mean / (1 - mean))
+    for unit, x, mean in zip(machine.units, par, means, strict=True):
+        if unit.name == "gaussian":
+            x[0] = mean * np.exp(x[1])
+        elif unit.name == "bernoulli":
+            x[0] = np.log(mean / (1 - mean))
+        else:
+            x[0] = unit.independent(UnitMoments(mean, mean))[0]
     base = Machine(machine.units, par, [0 * W for W in machine.W])
     draws = [
         exact.sample(m, n_chains, np.random.default_rng(k))
@@ -90,8 +96,7 @@ def test_the_swap_rate_is_that_of_exact_draws(kind):
 @kinds
 @pytest.mark.parametrize("n_temperatures", [2, 3, 6])
 def test_rows_of_all_layers_are_swapped_together(kind, n_temperatures):
-    names, sizes = exact.KINDS[kind]
-    machine, n_chains = exact.make_machine(names, sizes), 7
+    machine, n_chains = exact.make_machine(*KINDS[kind]), 7
     sampler = ParallelTempering(2, n_temperatures)
     chains = sampler.init(machine, n_chains, Stream(0))
     chains, info = sampler.step(machine, chains, Stream(1))
@@ -109,8 +114,7 @@ def test_rows_of_all_layers_are_swapped_together(kind, n_temperatures):
 
 @kinds
 def test_training_moves_the_chains_as_a_step_does(kind):
-    names, sizes = exact.KINDS[kind]
-    machine, sampler = exact.make_machine(names, sizes), ParallelTempering(2, 4)
+    machine, sampler = exact.make_machine(*KINDS[kind]), ParallelTempering(2, 4)
     chains = sampler.init(machine, 6, Stream(0))
     data = exact.sample(machine, 5, np.random.default_rng(0))
     data = [x if layer % 2 == 0 else None for layer, x in enumerate(data)]
@@ -127,8 +131,7 @@ def test_training_moves_the_chains_as_a_step_does(kind):
 
 @kinds
 def test_float32_stays_float32(kind):
-    names, sizes = exact.KINDS[kind]
-    machine, sampler = exact.make_machine(names, sizes, dtype=np.float32), ParallelTempering()
+    machine, sampler = exact.make_machine(*KINDS[kind], dtype=np.float32), ParallelTempering()
     chains = sampler.init(machine, 5, Stream(0))
     data = [x if layer % 2 == 0 else None for layer, x in enumerate(chains.states)]
     both, _, chains, _ = sampler.phases(machine, data, chains, Stream(1))
@@ -142,7 +145,7 @@ def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
     X = (np.arange(40)[:, None] % 4 < [1, 2, 3]).astype(float)
     units = tuple(UNITS[name] for name in names)
     settings = make_settings(sampler=ParallelTempering(), learning_rate=1e-9, batch_size=40)
-    rows = Rows(X, np.ones(40), units[0])
+    rows = Rows(X, np.ones(40), Columns(units[0]))
     run = start(units, [3, 2], rows, settings, 5, Stream(0))
     for mean, expected in zip(run.chains.base_means, run.activity, strict=True):
         np.testing.assert_allclose(mean, expected, atol=1e-12)
@@ -181,7 +184,7 @@ def test_the_swap_rate_is_the_mean_over_the_steps_of_a_pass():
     names, sizes = exact.PAIRS[0]
     units = tuple(UNITS[name] for name in names)
     settings = make_settings(sampler=Counted(2, 3))
-    rows = Rows(exact.bits(4), np.ones(16), units[0])
+    rows = Rows(exact.bits(4), np.ones(16), Columns(units[0]))
     run = start(units, list(sizes), rows, settings, 4, Stream(0))
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     assert len(Counted.rates) == 4

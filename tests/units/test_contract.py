@@ -1,66 +1,64 @@
 """What any type of unit must satisfy; ``CASES`` has a row for each type."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
-import scipy.stats
-from helpers.unit_types import CASES, TYPES
+from helpers.unit_types import CASES, OF_LEVELS, REAL, TYPES, all_states, alone, make
 from scipy.integrate import quad
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.units import UNITS, UnitMoments, UnitType
 
-FIELD = np.array([[-3.0, 0.4, 1.5], [0.0, -0.7, 2.5]])
 EPS = 1e-5
 
 cases = pytest.mark.parametrize("name", CASES)
-real_cases = pytest.mark.parametrize("name", ["gaussian"])
+real_cases = pytest.mark.parametrize("name", REAL)
+finite_cases = pytest.mark.parametrize("name", [name for name in CASES if name not in REAL])
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 
 
-def unit_and_par(name, dtype=np.float64):
-    return TYPES[name], np.array(CASES[name][0], dtype=dtype)
+def drawn_rows(case, n=5):
+    """States, ``n`` rows for each row of the fields."""
+    return case.unit.sample(np.tile(case.field, (n, 1)), case.par, Stream(3))
 
 
-def listed(unit):
-    """The states of one unit, or ``None`` where there are too many."""
-    found = unit.states(1)
-    return found[0].values[:, 0].tolist() if found else None
+def log_density(case, field, x):
+    """Up to a constant."""
+    return -case.unit.energy(x, case.par) + x @ (field - case.par[0])
 
 
-def expectation(unit, par, field, function):
-    """Sum or integral of function(x) exp(-energy(x) + (field - bias) x) for a single unit."""
+def integral(case, field, i):
+    """Sum or integral of exp(-energy(x) + (field - bias) x) over column of data ``i``."""
+    known, n = case.known(i), case.par.shape[1]
 
-    def integrand(x):
-        energy = unit.energy(np.array([[float(x)]]), par[:, None])[0]
-        return function(x) * math.exp(-energy + (field - par[0]) * x)
+    def density(value):
+        x = np.zeros((1, n))
+        x[0, case.columns[i]] = value
+        energy = case.unit.energy(x, case.par, known)[0]
+        return math.exp(-energy + x[0] @ (field - case.par[0]))
 
-    states = listed(unit)
-    if states is None:
-        return quad(integrand, *unit.support, epsabs=1e-12, epsrel=1e-10)[0]
-    return sum(map(integrand, states))
+    if case.values[i] is None:
+        return quad(density, *case.unit.support, epsabs=1e-12, epsrel=1e-10)[0]
+    return sum(map(density, case.values[i]))
 
 
-def expectations(unit, par, function):
-    """``expectation`` for each entry of FIELD."""
-    return np.array(
-        [
-            [expectation(unit, par[:, j], field, function) for j, field in enumerate(row)]
-            for row in FIELD
-        ]
-    )
+def derivative(function, x, eps=EPS):
+    """Central differences of ``function`` along each column of ``x``, in the last axis."""
+    steps = eps * np.eye(x.shape[1])
+    return np.stack([(function(x + e) - function(x - e)) / (2 * eps) for e in steps], axis=-1)
 
 
 def test_every_unit_type_is_in_the_table():
-    assert set(CASES) == set(TYPES)
+    assert list(CASES) == list(UNITS)
     assert all(TYPES[name].name == name for name in TYPES)
 
 
 @cases
 def test_initial_units_have_no_bias_and_a_mean_that_is_possible(name):
-    unit, par = unit_and_par(name)
-    initial = unit.initial(np.zeros(3))
+    unit, par, *_ = make(name)
+    initial = unit.initial(np.zeros(par.shape[1]))
     assert initial.shape == par.shape
     np.testing.assert_array_equal(initial[0], 0)
     mean = unit.mean(initial[:1], initial)
@@ -69,22 +67,32 @@ def test_initial_units_have_no_bias_and_a_mean_that_is_possible(name):
 
 @cases
 def test_log_partition_is_the_log_of_the_integral_of_the_density(name):
-    unit, par = unit_and_par(name)
-    total = expectations(unit, par, lambda x: 1.0)
-    np.testing.assert_allclose(
-        unit.log_partition(FIELD, par), np.log(total).sum(axis=1), rtol=1e-8
-    )
+    case = make(name)
+    each = np.log([[integral(case, field, i) for i in range(3)] for field in case.field])
+    actual = case.unit.log_partition(case.field, case.par)
+    np.testing.assert_allclose(actual, each.sum(axis=1), rtol=1e-8)
+    for i in range(3):
+        actual = case.unit.log_partition(case.field, case.par, case.known(i))
+        np.testing.assert_allclose(actual, each[:, i], rtol=1e-8)
 
 
 @cases
-def test_log_partition_of_known_columns_is_that_of_these_alone(name):
-    unit, par = unit_and_par(name)
-    known = np.array([[True, False, True], [False, False, False]])
-    expected = [unit.log_partition(FIELD[0, [0, 2]], par[:, [0, 2]]), 0]
-    np.testing.assert_allclose(unit.log_partition(FIELD, par, known), expected)
+def test_log_partition_and_energy_of_known_columns_are_those_of_these_alone(name):
+    case = make(name)
+    unit, par, field = case.unit, case.par, case.field
+    known = np.array([case.known(0) | case.known(2), 0 * case.known(0) > 0])
+    x = np.where(known, drawn_rows(case, 1), 0)
+    log, energy = np.zeros((2, 2))
+    for i in (0, 2):
+        one, own = alone(name, i)
+        at = case.columns[i]
+        log[0] += one.log_partition(field[:1, at], own)[0]
+        energy[0] += one.energy(x[:1, at], own)[0]
+    np.testing.assert_allclose(unit.log_partition(field, par, known), log)
+    np.testing.assert_allclose(unit.energy(x, par, known), energy)
     # One field for all rows.
-    same = [unit.log_partition(FIELD[0], par, row) for row in known]
-    np.testing.assert_allclose(unit.log_partition(FIELD[:1], par, known), same)
+    expected = unit.log_partition(np.repeat(field[:1], 2, axis=0), par, known)
+    np.testing.assert_allclose(unit.log_partition(field[:1], par, known), expected)
 
 
 def change_of_log_partition(unit, field, par, back, start_par, with_mean=True):
@@ -101,12 +109,12 @@ def change_of_log_partition(unit, field, par, back, start_par, with_mean=True):
 @pytest.mark.parametrize("with_mean", [True, False])
 @pytest.mark.parametrize("length", [0.0, 1e-3, 0.3, 1.0, 5.0, 30.0])
 def test_log_partition_change_is_a_difference_of_sums(name, dtype, length, with_mean):
-    unit, par = unit_and_par(name, dtype)
+    unit, par, *_ = make(name, dtype)
     rng = np.random.default_rng(0)
     start_par = unit.between(par, (par + 0.5).astype(dtype), 0.3)
     # Up to where the mean is rounded to 0 or 1 even in float64.
-    field = rng.uniform(-40, 40, (50, 3)).astype(dtype)
-    back = (length * rng.uniform(-1, 1, (50, 3))).astype(dtype)
+    field = rng.uniform(-40, 40, (50, par.shape[1])).astype(dtype)
+    back = (length * rng.uniform(-1, 1, field.shape)).astype(dtype)
     before = [x.copy() for x in (field, par, start_par)]
     actual, expected = change_of_log_partition(unit, field, par, back, start_par, with_mean)
     assert actual.dtype == dtype
@@ -116,22 +124,25 @@ def test_log_partition_change_is_a_difference_of_sums(name, dtype, length, with_
         np.testing.assert_array_equal(x, y)
 
 
+@finite_cases
 @dtypes
 @pytest.mark.parametrize("length", [30.0, 300.0, 1000.0])
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_long_changes_of_a_saturated_bernoulli_unit_are_accurate(dtype, length, sign):
-    unit, par = unit_and_par("bernoulli", dtype)
-    field = np.array([[20.0, -20.0, 0.0]], dtype=dtype)
-    back = np.full_like(field, sign * length)
+def test_long_changes_of_a_saturated_unit_are_accurate(name, dtype, length, sign):
+    unit, par, *_ = make(name, dtype)
+    # The signs of the levels of a variable are not all the same.
+    field = np.resize([20.0, -20.0, 0.0, -20.0], (1, par.shape[1])).astype(dtype)
+    back = sign * length * np.resize([1.0, 1.0, 1.0, -1.0, 0.3], field.shape).astype(dtype)
     actual, expected = change_of_log_partition(unit, field, par, back, par)
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 @cases
 def test_the_energy_between_two_is_their_mixture(name):
-    unit, par = unit_and_par(name)
+    case = make(name)
+    unit, par = case.unit, case.par
     end = par[:, ::-1] + 0.4
-    x = unit.sample(np.tile(FIELD, (5, 1)), par, Stream(3))
+    x = drawn_rows(case)
     for share in (0.0, 0.25, 0.9, 1.0):
         between = unit.between(par, end, share)
         assert between.shape == par.shape
@@ -139,146 +150,220 @@ def test_the_energy_between_two_is_their_mixture(name):
         np.testing.assert_allclose(unit.energy(x, between), expected)
 
 
+@finite_cases
+def test_the_energy_between_two_adjacent_states_is_linear(name):
+    case = make(name)
+    unit, n = case.unit, case.par.shape[1]
+    share = np.linspace(0, 1, 5)
+    for i, values in enumerate(case.values):
+        for low, high in itertools.pairwise(values):
+            x = np.zeros((5, n))
+            x[:, case.columns[i]] = low + share[:, None] * (high - low)
+            energy = unit.energy(x, case.par, case.known(i))
+            expected = energy[0] + share * (energy[-1] - energy[0])
+            np.testing.assert_allclose(energy, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", OF_LEVELS)
+@dtypes
+def test_means_that_are_rounded_have_the_energy_of_the_states_near_them(name, dtype):
+    rng = np.random.default_rng(0)
+    for n_levels in np.tile([2, 3, 5], 20):
+        unit = UNITS[name].fitted([rng.dirichlet(np.ones(n)) for n in (n_levels, 7)])
+        n = unit.widths(2).sum()
+        par = unit.initial(np.zeros(n, dtype=dtype))
+        par[0] = rng.uniform(-1, 1, n)
+        field = np.linspace(0, 150, 700)[:, None] * rng.uniform(0.8, 1.2, n)
+        mean = unit.mean(field.astype(dtype), par)
+        energies = unit.energy(all_states(unit.states(n), n).astype(dtype), par)
+        energy = unit.energy(mean, par)
+        assert np.all((energies.min() < energy + 1e-4) & (energy < energies.max() + 1e-4))
+
+
 @cases
-def test_mean_and_variance_are_those_of_the_density(name):
-    unit, par = unit_and_par(name)
-    total = expectations(unit, par, lambda x: 1.0)
-    mean = expectations(unit, par, lambda x: x) / total
-    square = expectations(unit, par, lambda x: x * x) / total
-    np.testing.assert_allclose(unit.mean(FIELD, par), mean, rtol=1e-7, atol=1e-9)
-    for given in (None, unit.mean(FIELD, par)):
-        np.testing.assert_allclose(
-            unit.variance(FIELD, par, given), square - mean**2, rtol=1e-7
-        )
+def test_states_have_the_probabilities_of_independent_code(name):
+    """Those that follow from the energy; and so the mean and the variance."""
+    case = make(name)
+    n = case.par.shape[1]
+    for field in case.field:
+        for i, values in enumerate(case.values):
+            reference = case.distribution(field, i)
+            real = values is None
+            x = np.zeros((4 if real else len(values), n))
+            x[:, case.columns[i]] = np.array([[-1.5], [0.0], [0.4], [2.0]]) if real else values
+            expected = reference.logpdf(x[:, case.columns[i][0]]) if real else np.log(reference)
+            log = log_density(case, field, x)
+            np.testing.assert_allclose(log - log[0], expected - expected[0], atol=1e-10)
+    mean, var = np.stack([case.moments(field) for field in case.field], axis=1)
+    actual = case.unit.mean(case.field, case.par)
+    np.testing.assert_allclose(actual, mean, rtol=1e-10, atol=1e-10)
+    for given in (None, actual):
+        actual = case.unit.variance(case.field, case.par, given)
+        np.testing.assert_allclose(actual, var, rtol=1e-10)
 
 
 @cases
 def test_mean_is_the_derivative_of_log_partition(name):
-    unit, par = unit_and_par(name)
-    slope = []
-    for e in EPS * np.eye(3):
-        above, below = (unit.log_partition(FIELD + step, par) for step in (e, -e))
-        slope.append((above - below) / (2 * EPS))
-    np.testing.assert_allclose(unit.mean(FIELD, par), np.stack(slope, axis=1), atol=1e-8)
+    unit, par, field, *_ = make(name)
+    slope = derivative(lambda x: unit.log_partition(x, par), field)
+    np.testing.assert_allclose(unit.mean(field, par), slope, atol=1e-8)
 
 
 @cases
 @pytest.mark.parametrize("with_mean", [True, False])
 def test_pullback_is_the_derivative_of_the_mean(name, with_mean):
-    unit, par = unit_and_par(name)
-    delta = np.array([[0.3, -1.0, 2.0], [1.5, 0.2, -0.4]])
-    slope = []
-    for e in EPS * np.eye(3):
-        above, below = (unit.mean(FIELD + step, par) for step in (e, -e))
-        slope.append(np.sum(delta * (above - below), axis=1) / (2 * EPS))
-    mean = unit.mean(FIELD, par) if with_mean else None
-    actual = unit.pullback(delta.copy(), FIELD, par, mean)
-    np.testing.assert_allclose(actual, np.stack(slope, axis=1), atol=1e-8)
+    unit, par, field, *_ = make(name)
+    delta = np.random.default_rng(1).uniform(-2, 2, field.shape)
+    slope = derivative(lambda x: np.sum(delta * unit.mean(x, par), axis=1), field)
+    mean = unit.mean(field, par) if with_mean else None
+    before = [x.copy() for x in (field, par)]
+    actual = unit.pullback(delta.copy(), field, par, mean)
+    np.testing.assert_allclose(actual, slope, atol=1e-8)
+    if with_mean:
+        np.testing.assert_array_equal(mean, unit.mean(field, par))
+    for x, y in zip((field, par), before, strict=True):
+        np.testing.assert_array_equal(x, y)
 
 
 @cases
 def test_mode_minimises_the_energy(name):
-    unit, par = unit_and_par(name)
-
-    def energy(x):
-        return unit.energy(x, par) - np.sum((FIELD - par[0]) * x, axis=1)
-
-    mode = unit.mode(FIELD, par)
-    low, high = unit.support
-    for j in range(mode.shape[1]):
-        for other in listed(unit) or [mode[:, j] - 0.01, mode[:, j] + 0.01]:
-            x = mode.copy()
-            x[:, j] = other
-            assert np.all(energy(mode) <= energy(x) + 1e-12)
+    case = make(name)
+    mode, (low, high) = case.unit.mode(case.field, case.par), case.unit.support
+    for field, x in zip(case.field, mode, strict=True):
+        best = log_density(case, field, x[None])[0]
+        for at, values in zip(case.columns, case.values, strict=True):
+            others = x[at] + [[-0.01], [0.01]] if values is None else values
+            assert values is None or (values == x[at]).all(axis=1).any()
+            for other in others:
+                y = x.copy()
+                y[at] = other
+                assert best >= log_density(case, field, y[None])[0] - 1e-12
     assert np.all((mode >= low) & (mode <= high))
 
 
-@cases
-@dtypes
-@pytest.mark.parametrize("way", ["field", "mean"])
-def test_draws_have_the_moments_the_support_and_the_dtype(name, dtype, way):
-    unit, par = unit_and_par(name, dtype)
-    n = 100_000
-    # A spin has the probabilities of a Bernoulli unit of twice the field.
-    field = FIELD[:1] / (2 if name == "spin" else 1)
-    field = np.repeat(field.astype(dtype), n, axis=0)
-    mean, var = unit.mean(field, par)[0], unit.variance(field, par)[0]
-    given = unit.mean(field, par) if way == "mean" else None
-    x = unit.sample(field.copy(), par, Stream(0), given)
-    assert x.dtype == dtype
-    assert x.shape == (n, 3)
-    low, high = unit.support
-    states = listed(unit)
-    assert np.all((x >= low) & (x <= high)) if states is None else set(x.flat) == set(states)
-    # Five standard errors of a mean, and of the variance of a normal variable.
-    np.testing.assert_array_less(np.abs(x.mean(axis=0) - mean), 5 * np.sqrt(var / n))
-    np.testing.assert_array_less(np.abs(x.var(axis=0) - var), 5 * var * np.sqrt(2 / n))
-    correlation = np.corrcoef(x.T) - np.eye(3)
-    assert np.abs(correlation).max() < 5 / np.sqrt(n)
-
-
-@cases
-@pytest.mark.parametrize("way", ["field", "mean"])
-def test_draws_follow_the_density_and_not_only_its_moments(name, way):
-    unit, par = unit_and_par(name)
-    n, field = 20_000, np.array([-3.0, 0.4, 1.5])
-    reference = CASES[name][1](unit.mean(field, par), par)
-    rows = np.tile(field, (n, 1))
-    x = unit.sample(rows, par, Stream(1), unit.mean(rows, par) if way == "mean" else None)
-    for quantile in (0.05, 0.3, 0.5, 0.8, 0.99):
-        at = reference.ppf(quantile)
-        p = reference.cdf(at)
-        # One in the million for 30 comparisons, and never less than one draw.
-        tolerance = 5 * np.sqrt(p * (1 - p) / n) + 1 / n
-        np.testing.assert_array_less(np.abs(np.mean(x <= at, axis=0) - p), tolerance)
+def given_moments(case):
+    """Of a distribution that is not that of the training rows."""
+    mean, var = np.empty(case.par.shape[1]), np.ones(case.par.shape[1])
+    for i, values in enumerate(case.values):
+        shares = np.arange(1.0, 2 if values is None else len(values) + 1)
+        mean[case.columns[i]] = [0.4] if values is None else shares @ values / shares.sum()
+        var[case.columns[i]] = 0.3 + i
+    return UnitMoments(mean, var)
 
 
 @cases
 def test_independent_units_have_the_given_moments(name):
-    unit, _ = unit_and_par(name)
-    mean = np.array([0.2, 0.5, 0.9])
-    par = unit.independent(UnitMoments(mean, np.array([0.3, 1.0, 2.5])))
-    assert par.shape == unit.initial(mean).shape
-    np.testing.assert_allclose(unit.mean(par[0], par), mean)
+    case = make(name)
+    unit, given = case.unit, given_moments(case)
+    par = unit.independent(given)
+    assert par.shape == case.par.shape
+    np.testing.assert_allclose(unit.mean(par[:1], par)[0], given.mean, atol=1e-12)
     if name == "gaussian":
-        np.testing.assert_allclose(unit.variance(par[0], par), [0.3, 1.0, 2.5])
+        np.testing.assert_allclose(unit.variance(par[:1], par)[0], given.var)
+    else:
+        with_parameters = case._replace(par=par)
+        np.testing.assert_allclose(with_parameters.moments(par[0])[0], given.mean, atol=1e-12)
 
 
 @cases
-def test_independent_units_are_finite_for_constant_columns(name):
-    unit, _ = unit_and_par(name)
-    constant = UnitMoments(np.array([0.0, 1.0]), np.zeros(2))
-    assert np.all(np.isfinite(unit.independent(constant)))
+def test_the_deviation_is_that_of_the_variable_without_neighbours(name):
+    case = make(name)
+    unit, given = case.unit, given_moments(case)
+    _, var = case._replace(par=unit.independent(given)).moments(unit.independent(given)[0])
+    deviation = unit.deviation(given)
+    for at in case.columns:
+        np.testing.assert_allclose(deviation[at], np.sqrt(var[at].sum()))
 
 
 @cases
-def test_par_gradient_without_offset_is_the_slope_of_the_mean_of_minus_the_energy(name):
-    unit, par = unit_and_par(name)
-    x = unit.sample(np.tile(FIELD, (5, 1)), par, Stream(2))
-    weight = np.random.default_rng(0).uniform(-1, 1, len(x))
-    gradient = unit.par_gradient(weight @ x, x, weight, np.zeros(3), par)
+@pytest.mark.parametrize("at", [0, -1])
+def test_independent_units_are_finite_for_constant_columns(name, at):
+    case = make(name)
+    mean = np.full(case.par.shape[1], float(at))
+    for columns, values in zip(case.columns, case.values, strict=True):
+        if values is not None:
+            mean[columns] = values[at]
+    par = case.unit.independent(UnitMoments(mean, 0 * mean))
+    assert np.all(np.isfinite(par))
+    assert np.all(np.isfinite(case.unit.deviation(UnitMoments(mean, 0 * mean))))
+    np.testing.assert_allclose(case.unit.mean(par[:1], par)[0], mean, atol=3e-3)
+
+
+def slope_by_parameters(function, par):
+    """Central differences of ``function``, of parameters, by each parameter."""
+    slope = np.empty_like(par)
     for index in np.ndindex(par.shape):
         step = np.zeros_like(par)
         step[index] = EPS
-        slope = weight @ (unit.energy(x, par - step) - unit.energy(x, par + step)) / (2 * EPS)
-        assert gradient[index] == pytest.approx(slope, abs=1e-8)
+        slope[index] = (function(par + step) - function(par - step)) / (2 * EPS)
+    return slope
+
+
+@cases
+def test_par_gradient_is_the_slope_of_the_log_likelihood(name):
+    """Of rows of states and, for a part of the rows, of what these are on average."""
+    case = make(name)
+    unit, par, field = case.unit, case.par, case.field
+    mean, states = unit.mean(field, par), drawn_rows(case)
+    weight = np.random.default_rng(0).uniform(-1, 1, 2 + len(states))
+    zero = np.zeros(par.shape[1])
+
+    def of_states(par):
+        return -weight[2:] @ unit.energy(states, par)
+
+    actual = unit.par_gradient(weight[2:] @ states, states, weight[2:], zero, par)
+    slope = slope_by_parameters(of_states, par)
+    np.testing.assert_allclose(actual, slope, atol=1e-8)
+
+    def of_both(par):
+        # The expected slope of minus the energy is that of the log of the partition function.
+        return of_states(par) + weight[:2] @ unit.log_partition(field, par)
+
+    x = np.concatenate([mean, states])
+    actual = unit.par_gradient(weight @ x, x, weight, zero, par, field)
+    slope = slope_by_parameters(of_both, par)
+    # The field is given with the bias in it.
+    slope[0] = weight @ x
+    np.testing.assert_allclose(actual, slope, atol=1e-8)
+    if len(par) > 1:
+        # The states are something else than their means.
+        wrong = unit.par_gradient(weight @ x, x, weight, zero, par)
+        assert np.abs(wrong[1:] - slope[1:]).max() > 0.05
+
+
+@cases
+def test_means_stand_for_their_distribution_beside_an_offset(name):
+    """The expected gradient of drawn rows is that of rows that are conditional means."""
+    case = make(name)
+    unit, par, field = case.unit, case.par, case.field
+    weight = np.array([0.3, 0.9, -0.5])
+    offset = np.random.default_rng(2).uniform(-0.5, 0.7, par.shape[1])
+    state = unit.sample(field[:1].copy(), par, Stream(0))
+    x = np.concatenate([unit.mean(field, par), state])
+    actual = unit.par_gradient(weight @ x, x, weight, offset, par, field)
+    n = 100_000
+    draws = unit.sample(np.repeat(field, n, axis=0), par, Stream(1))
+    many = np.concatenate([draws, state])
+    each = np.append(np.repeat(weight[:2] / n, n), weight[2])
+    expected = unit.par_gradient(each @ many, many, each, offset, par)
+    np.testing.assert_allclose(actual, expected, atol=0.02)
 
 
 @cases
 def test_project_leaves_possible_parameters_and_makes_others_finite(name):
-    unit, par = unit_and_par(name)
+    unit, par, field, *_ = make(name)
     before = par.copy()
     unit.project(par)
     np.testing.assert_array_equal(par, before)
     par[1:] = 1e4
     unit.project(par)
-    assert np.all(np.isfinite(unit.log_partition(FIELD, par)))
-    assert np.all(unit.variance(FIELD, par) > 0)
+    assert np.all(np.isfinite(unit.log_partition(field, par)))
+    assert np.all(unit.variance(field, par) > 0)
 
 
 @real_cases
 def test_a_preconditioned_step_of_visible_units_is_shorter_and_keeps_its_signs(name):
-    unit, par = unit_and_par(name)
+    unit, par, *_ = make(name)
     before = np.random.default_rng(0).uniform(-1, 1, par.shape)
     step = before.copy()
     unit.precondition(step, par, np.zeros(3), False)
@@ -287,7 +372,7 @@ def test_a_preconditioned_step_of_visible_units_is_shorter_and_keeps_its_signs(n
 
 
 def test_above_a_precision_of_one_the_step_of_a_gaussian_unit_is_that_of_the_precision():
-    unit, par = unit_and_par("gaussian")
+    unit, par, *_ = make("gaussian")
     step = np.ones_like(par)
     unit.precondition(step, par, np.zeros(3), False)
     # With p = exp(zeta), a step dp = d/dp makes dzeta = dp / p = (d/dzeta) / p^2, here of the
@@ -296,24 +381,26 @@ def test_above_a_precision_of_one_the_step_of_a_gaussian_unit_is_that_of_the_pre
     np.testing.assert_array_equal(step[0], 1)
 
 
-@real_cases
+@cases
 def test_curvature_is_the_second_derivative_of_the_energy(name):
-    unit, par = unit_and_par(name)
-    eps = 1e-3
-    for j, x in enumerate([-0.7, 0.2, 1.3]):
-        energy = unit.energy(np.array([[x - eps], [x], [x + eps]]), par[:, j : j + 1])
-        slope = np.diff(energy) / eps
-        assert unit.curvature(par)[j] == pytest.approx((slope[1] - slope[0]) / eps, rel=1e-6)
+    case = make(name)
+    curvature, eps = case.unit.curvature(case.par), 1e-3
+    assert (curvature is None) == (name not in REAL)
+    for i, x in enumerate([] if curvature is None else [-0.7, 0.2, 1.3]):
+        rows = np.zeros((3, 3))
+        rows[:, i] = x - eps, x, x + eps
+        slope = np.diff(case.unit.energy(rows, case.par)) / eps
+        assert curvature[i] == pytest.approx((slope[1] - slope[0]) / eps, rel=1e-6)
 
 
 @real_cases
 def test_rescaling_keeps_the_density_up_to_the_jacobian(name):
-    unit, par = unit_and_par(name)
+    unit, par, *_ = make(name)
     shift, scale = np.array([1.0, -2.0, 0.0]), np.array([0.5, 3.0, 1.0])
     x = np.random.default_rng(0).standard_normal((4, 3))
 
     def log_density(x, par):
-        return -unit.energy(x, par) - unit.log_partition(par[0], par)
+        return -unit.energy(x, par) - unit.log_partition(par[:1], par)
 
     np.testing.assert_allclose(
         log_density(x * scale + shift, unit.rescale(par, shift, scale)),
@@ -322,127 +409,56 @@ def test_rescaling_keeps_the_density_up_to_the_jacobian(name):
 
 
 @cases
-def test_means_stand_for_their_distribution_in_the_gradient(name):
-    """The expected gradient of drawn rows is that of rows that are conditional means."""
-    unit, par = unit_and_par(name)
-    weight, offset = np.array([0.3, 0.9, -0.5]), np.array([0.1, -0.4, 0.7])
-    state = unit.sample(FIELD[:1].copy(), par, Stream(0))
-    mean = unit.mean(FIELD, par)
-    x = np.concatenate([mean, state])
-    actual = unit.par_gradient(weight @ x, x, weight, offset, par, FIELD)
-    n = 100_000
-    draws = unit.sample(np.repeat(FIELD, n, axis=0), par, Stream(1))
-    many = np.concatenate([draws, state])
-    each = np.append(np.repeat(weight[:2] / n, n), weight[2])
-    expected = unit.par_gradient(each @ many, many, each, offset, par)
-    np.testing.assert_allclose(actual, expected, atol=0.02)
-    if name == "gaussian":
-        # The squares of the means are something else.
-        alone = unit.par_gradient(weight @ x, x, weight, offset, par)
-        assert np.all(np.abs(alone[1] - actual[1]) > 0.5)
-
-
-def test_uncertainty_of_a_bernoulli_unit_is_its_entropy():
-    unit, par = unit_and_par("bernoulli")
-    expected = scipy.stats.bernoulli(unit.mean(FIELD, par)).entropy()
-    for mean in (None, unit.mean(FIELD, par)):
-        np.testing.assert_allclose(unit.uncertainty(FIELD, par, mean), expected)
-
-
 @dtypes
-def test_a_certain_bernoulli_unit_has_no_entropy(dtype):
-    unit, par = unit_and_par("bernoulli", dtype)
-    field = np.array([[-np.inf, np.inf, 0.0]], dtype=dtype)
-    np.testing.assert_allclose(unit.uncertainty(field, par), [[0.0, 0.0, np.log(2)]], rtol=1e-6)
-
-
-def information(name):
-    """By the contract, over equally likely rows of FIELD; and means and parameters."""
-    unit, par = unit_and_par(name)
-    means, left = unit.mean(FIELD, par), unit.uncertainty(FIELD, par).mean(axis=0)
-    return unit.information(means.mean(axis=0), means.var(axis=0), left), means, par
-
-
-def test_information_of_a_bernoulli_unit_is_what_the_input_takes_from_its_entropy():
-    actual, means, _ = information("bernoulli")
-    marginal = scipy.stats.bernoulli(means.mean(axis=0)).entropy()
-    expected = marginal - scipy.stats.bernoulli(means).entropy().mean(axis=0)
-    np.testing.assert_allclose(actual, expected)
-
-
-def test_information_of_a_gaussian_unit_is_that_of_a_normal_of_the_total_variance():
-    actual, means, par = information("gaussian")
-    total = means.var(axis=0) + np.exp(-par[1])
-    marginal = scipy.stats.norm(0, np.sqrt(total)).entropy()
-    expected = marginal - scipy.stats.norm(0, np.exp(-0.5 * par[1])).entropy()
-    np.testing.assert_allclose(actual, expected)
-
-
-@cases
-def test_information_about_the_input_is_positive(name):
-    assert np.all(information(name)[0] > 0)
+def test_functions_of_the_field_keep_its_shape_and_dtype(name, dtype):
+    case = make(name, dtype)
+    unit, par, n = case.unit, case.par, case.par.shape[1]
+    # Types with constants of each column take rows alone.
+    rows_alone = [(1, n), (4, n)]
+    for shape in rows_alone if name in OF_LEVELS else [*rows_alone, (n,), (2, 4, n)]:
+        field = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+        before = field.copy()
+        for function in (unit.mean, unit.variance, unit.mode, unit.uncertainty):
+            value = function(field, par)
+            assert value.shape == shape
+            assert value.dtype == dtype
+            for i, at in enumerate(case.columns):
+                one, own = alone(name, i)
+                expected = getattr(one, function.__name__)(field[..., at], own.astype(dtype))
+                np.testing.assert_allclose(value[..., at], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(field, before)
+        mean = unit.mean(field, par)
+        for value in (unit.energy(mean, par), unit.log_partition(field, par)):
+            assert value.shape == shape[:-1]
+            assert value.dtype == dtype
+        for value in (unit.pullback(field.copy(), field, par), unit.summary(field, par)):
+            assert value.dtype == dtype
+        assert unit.sample(field.copy(), par, Stream(0), mean.copy()).shape == shape
+        assert unit.sample(field, par, Stream(0)).shape == shape
 
 
 @cases
 @dtypes
-@pytest.mark.parametrize("shape", [(3,), (1, 3), (4, 3), (2, 4, 3)], ids=str)
-def test_functions_of_the_field_keep_its_shape_and_dtype(name, dtype, shape):
-    unit, par = unit_and_par(name, dtype)
-    field = np.random.default_rng(0).standard_normal(shape).astype(dtype)
-    before = field.copy()
-    for function in (unit.mean, unit.variance, unit.mode, unit.uncertainty):
-        value = function(field, par)
-        assert value.shape == shape
-        assert value.dtype == dtype
-        alone = function(field[..., 1:], par[:, 1:])
-        np.testing.assert_allclose(value[..., 1:], alone, rtol=1e-6)
-    np.testing.assert_array_equal(field, before)
-    mean = unit.mean(field, par)
-    for value in (unit.energy(mean, par), unit.log_partition(field, par)):
-        assert value.shape == shape[:-1]
-        assert value.dtype == dtype
-    assert unit.sample(field.copy(), par, Stream(0), mean.copy()).shape == shape
-    assert unit.sample(field, par, Stream(0)).shape == shape
-
-
-@cases
-def test_parameters_keep_the_dtype(name):
-    unit, par = unit_and_par(name, np.float32)
-    mean, ones = np.full(3, 0.4, dtype=np.float32), np.ones(3, dtype=np.float32)
-    assert unit.independent(UnitMoments(mean, ones)).dtype == np.float32
-    assert unit.initial(mean).dtype == np.float32
-    assert unit.between(par, par, 0.3).dtype == np.float32
-    x = np.zeros((2, 3), dtype=np.float32)
-    assert unit.par_gradient(ones[:2] @ x, x, ones[:2], mean, par).dtype == np.float32
-    assert unit.present(x.copy(), Stream(0)).dtype == np.float32
-    assert unit.rescale(par, mean, ones).dtype == np.float32
-
-
-def test_a_bernoulli_unit_is_presented_with_draws_of_the_grey_levels():
-    grey = np.tile(np.array([0.0, 0.3, 1.0]), (50_000, 1))
-    v = UNITS["bernoulli"].present(grey.copy(), Stream(0))
-    assert set(v.flat) == {0.0, 1.0}
-    np.testing.assert_allclose(v.mean(axis=0), [0.0, 0.3, 1.0], atol=0.01)
-
-
-def test_a_gaussian_unit_is_presented_with_the_value():
-    v = FIELD.copy()
-    np.testing.assert_array_equal(UNITS["gaussian"].present(v, Stream(0)), FIELD)
-
-
-def test_idle_bernoulli_units_are_almost_never_or_almost_always_on():
-    with np.errstate(divide="ignore"):
-        field = scipy.special.logit(np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.9]]))
-    dead, saturated = UNITS["bernoulli"].idle(field, None)
-    np.testing.assert_array_equal(dead, [True, False, False])
-    np.testing.assert_array_equal(saturated, [False, True, False])
-
-
-def test_idle_gaussian_units_hardly_move_beside_their_noise():
-    par = np.array([[0.0, 0.0], [0.0, 0.0]])
-    dead, saturated = UNITS["gaussian"].idle(np.array([[1.0, 1.0], [1.001, 3.0]]), par)
-    np.testing.assert_array_equal(dead, [True, False])
-    assert not saturated.any()
+def test_parameters_and_rows_keep_the_dtype(name, dtype):
+    case = make(name, dtype)
+    unit, par, n = case.unit, case.par, case.par.shape[1]
+    mean, ones = np.full(n, 0.4, dtype=dtype), np.ones(n, dtype=dtype)
+    assert unit.independent(UnitMoments(mean, ones)).dtype == dtype
+    assert unit.deviation(UnitMoments(mean, ones)).dtype == dtype
+    assert unit.initial(mean).dtype == dtype
+    assert unit.between(par, par, 0.3).dtype == dtype
+    x = np.zeros((2, n), dtype=dtype)
+    weight = np.ones(2, dtype=dtype)
+    for field in (None, x[:1]):
+        gradient = unit.par_gradient(weight @ x, x, weight, mean, par, field)
+        assert gradient.dtype == dtype
+        assert gradient.shape == par.shape
+    assert unit.present(x.copy(), Stream(0)).dtype == dtype
+    assert unit.rescale(par, mean, ones).dtype == dtype
+    values = np.zeros((2, 3), dtype=dtype)
+    states, summary = unit.encode(values), unit.summary(x, par)
+    assert states.dtype == unit.decode(states).dtype == dtype
+    assert summary.dtype == unit.estimate(summary).dtype == dtype
 
 
 class OnlyRequired(UnitType):
@@ -465,8 +481,8 @@ OnlyRequired.__abstractmethods__ = frozenset()
 @dtypes
 @pytest.mark.parametrize("length", [1e-3, 0.3, 30.0])
 def test_defaults_of_the_base_class_give_what_a_type_gives_itself(name, dtype, length):
-    unit, par = unit_and_par(name, dtype)
-    plain, field = OnlyRequired(unit), FIELD.astype(dtype)
+    unit, par, field, *_ = make(name, dtype)
+    plain = OnlyRequired(unit)
     back = np.full_like(field, length)
     actual = plain.log_partition_change(field, par, back.copy(), par)
     assert actual.dtype == dtype
@@ -483,29 +499,9 @@ def test_defaults_of_the_base_class_give_what_a_type_gives_itself(name, dtype, l
     assert plain.curvature(par) is plain.standard(None) is None
 
 
-def test_a_unit_by_default_is_dead_where_its_mean_hardly_moves_and_never_saturated():
-    unit, par = unit_and_par("bernoulli")
-    field = np.array([[0.0, -1.0, 9.0], [0.001, 2.0, 9.0]])
-    dead, saturated = OnlyRequired(unit).idle(field, par)
-    np.testing.assert_array_equal(dead, [True, False, True])
-    assert not saturated.any()
-
-
 def test_a_type_without_a_required_function_cannot_be_made():
     class Incomplete(UnitType):
         pass
 
     with pytest.raises(TypeError, match="log_partition"):
         Incomplete()
-
-
-@cases
-@dtypes
-def test_a_unit_that_is_certain_in_all_rows_has_no_information(name, dtype):
-    unit, par = unit_and_par(name, dtype)
-    field = np.full((2, 3), 1e3, dtype=dtype)
-    mean = unit.mean(field, par)
-    uncertainty = unit.uncertainty(field, par).mean(axis=0)
-    found = unit.information(mean.mean(axis=0), mean.var(axis=0), uncertainty)
-    np.testing.assert_array_equal(found, 0)
-    assert found.dtype == dtype
