@@ -378,8 +378,8 @@ class Generator(ColumnMethods):
         Returns
         -------
         X : frame or ndarray of shape (n_samples, n_features)
-            A frame like that of `fit` if the given one is a frame. Observed entries are unchanged, except for values that rounding left outside [0, 1]
-            in columns of Bernoulli units.
+            A frame like that of `fit` if `X` is one. Observed entries are unchanged, except for
+            values that rounding left outside [0, 1] in columns of Bernoulli units.
 
         Raises
         ------

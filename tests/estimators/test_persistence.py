@@ -9,6 +9,7 @@ import types
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import skops.io
@@ -29,18 +30,33 @@ from sklearn_dbn import (
     DBNTransformer,
     RBMTransformer,
 )
+from sklearn_dbn.units import UNITS, Blocks
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:80] / 16, y[:80]
 RBM = RBMTransformer(5, n_iter=2)
 DBN = DBNTransformer((5, 4), rbm=RBM)
 DBM = DBMTransformer((5, 4), rbm=RBM)
+# Grey levels as categories and ordered levels. The first column is 0 everywhere.
+KINDS = {
+    "categorical": [2, 3],
+    "ordinal": slice(10, 14),
+    "count": [0],
+    "binomial": [32],
+    "spin": [20],
+    "gaussian": [21],
+}
+MIXED = RBMTransformer(5, n_iter=2, visible=KINDS)
+FRAME = pd.DataFrame({"job": ["cook", "nurse", None, "clerk"] * 20, "age": X[:, 20]})
 FROZEN = FrozenEstimator(clone(DBN).set_params(random_state=0).fit(X))
 FORMS = {
     "rbm": RBMTransformer(5, n_iter=2, momentum=0.5, validation_fraction=0.1),
     "tempering": RBMTransformer(5, n_iter=2, sampler="tempering"),
     "cd": RBMTransformer(5, n_iter=2, sampler="cd", sparsity_target=0.1),
     "gaussian": RBMTransformer(5, n_iter=2, visible="gaussian", hidden="gaussian"),
+    "mixed": MIXED,
+    "mixed dbm": DBMTransformer((5, 4), rbm=MIXED, passthrough=True),
+    "mixed classifier": DBNClassifier(DBNTransformer((5, 4), rbm=MIXED), n_iter=2),
     "dbn": DBNTransformer((5, 4), rbm=[RBM, RBM], layers="all", passthrough=True),
     "slice": DBNTransformer((5, 4), rbm=RBM, layers=slice(0, 2), units={0: slice(1, 3)}),
     "mask": DBNTransformer((5, 4), rbm=RBM, units={-1: np.arange(4) > 1}, output="logit"),
@@ -66,6 +82,12 @@ FORMS = {
 OF_OTHERS = {"sklearn.feature_selection._univariate_selection.f_classif"}
 
 
+@pytest.fixture(autouse=True)
+def _state_of_several_types(monkeypatch):
+    """`state` takes unit types that it finds in UNITS for their names."""
+    monkeypatch.setattr("helpers.interrupted.UNITS", UNITS | {"several": Blocks([], [])})
+
+
 def fitted(name, rows=X):
     return clone(FORMS[name]).set_params(random_state=0).fit(rows, y)
 
@@ -76,7 +98,7 @@ def answers(estimator, rows):
     found = [getattr(estimator, name)(rows) for name in methods if hasattr(estimator, name)]
     if hasattr(estimator, "sample"):
         found.append(estimator.sample(3, n_gibbs_steps=5, random_state=1))
-    return [x.toarray() if sp.issparse(x) else x for x in found]
+    return [x.toarray() if sp.issparse(x) else np.asarray(x) for x in found]
 
 
 def same(one, other, rows=X):
@@ -186,10 +208,22 @@ def test_a_new_process_goes_on_with_the_bits_of_this_one(tmp_path):
 
 def test_the_list_of_trusted_types_is_exact():
     untrusted = set()
-    for name in FORMS:
-        untrusted |= set(skops.io.get_untrusted_types(data=skops.io.dumps(fitted(name))))
+    for estimator in [*map(fitted, FORMS), clone(RBM).fit(FRAME)]:
+        untrusted |= set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
     assert untrusted - OF_OTHERS == set(TRUSTED_TYPES)
     assert TRUSTED_TYPES == sorted(set(TRUSTED_TYPES))
+
+
+@pytest.mark.parametrize("load", [through_skops, through_pickle, through_joblib, copy.deepcopy])
+@pytest.mark.parametrize("name", ["rbm", "dbn", "dbm"])
+def test_an_estimator_of_a_frame_is_restored_with_its_levels(name, load):
+    estimator = fitted(name, FRAME)
+    again = load(estimator)
+    assert again._table == estimator._table
+    assert same(again, estimator, FRAME)
+    pd.testing.assert_frame_equal(again.impute(FRAME), estimator.impute(FRAME))
+    with pytest.warns(UserWarning, match="'pilot' in column 'job'"):
+        again.partial_fit(FRAME.assign(job="pilot"), y)
 
 
 def test_untrusted_types_are_not_loaded():
