@@ -365,10 +365,10 @@ def model_rows(machine):
     return states, cell * np.exp(log - log_Z(machine)).ravel()
 
 
-def gradient(machine, states, weight, offsets):
+def gradient(machine, states, weight, offsets, deviation=None):
     """`Machine.gradient` of states that stay as they are; the odd layers hold means."""
     fields = machine.conditionals(machine.odd, states)[1]
-    return machine.gradient(with_spare_rows(states), weight, offsets, fields)
+    return machine.gradient(with_spare_rows(states), weight, offsets, fields, deviation)
 
 
 def with_spare_rows(states, n_spare=3):

@@ -156,6 +156,32 @@ def test_centred_gradient_is_the_plain_one_in_centred_coordinates(kind):
     np.testing.assert_allclose(actual, expected, atol=1e-8)
 
 
+@all_kinds
+def test_balanced_gradient_is_the_plain_one_in_units_of_the_deviations(kind):
+    machine, v = machine_and_data(kind)
+    states, weight = phases(machine, v)
+    offsets = some_offsets(machine)
+    deviation = np.linspace(0.3, 2.0, machine.par[0].shape[1])
+
+    def scaled(machine, factor):
+        W = [factor[:, None] * machine.W[0], *machine.W[1:]]
+        return Machine(machine.units, machine.par, W)
+
+    def from_scaled(x):
+        return flatten(from_centred(scaled(unflatten(x, machine), 1 / deviation), offsets))
+
+    plain = flatten(exact.gradient(machine, states, weight, zero_offsets(machine)))
+    jacobian = derivative(from_scaled, flatten(scaled(to_centred(machine, offsets), deviation)))
+    actual = flatten(exact.gradient(machine, states, weight, offsets, deviation))
+    np.testing.assert_allclose(actual, jacobian @ (jacobian.T @ plain), atol=1e-8)
+    # Parts that were summed without offsets elsewhere.
+    sums = exact.gradient(machine, states, weight, zero_offsets(machine))
+    sums = machine.centred(sums, weight.sum(), [0.0] * len(offsets), offsets, deviation)
+    real = [unit.quadratic for unit in machine.units]
+    if not any(real):
+        np.testing.assert_allclose(flatten(sums), actual, atol=1e-8)
+
+
 @pytest.mark.parametrize("kind", ["bernoulli-bernoulli", "gaussian-bernoulli"])
 def test_centred_gradient_of_an_rbm_is_the_documented_recombination(kind):
     machine, v = machine_and_data(kind)

@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError
 import dask.array as da
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from helpers import exact
@@ -128,6 +129,29 @@ def test_a_stack_is_the_stack_of_one_process(client):
     for units, same in zip(fitted.selected_units_, expected.selected_units_, strict=True):
         assert np.array_equal(units, same)
     np.testing.assert_allclose(fitted.transform(GREY), expected.transform(GREY), 1e-10)
+
+
+def test_a_frame_of_numbers_is_the_array_of_its_values(client):
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(GREY, columns=list("abcdefgh")).assign(b=GREY[:, 1] > 0.5)
+    frame["c"] = pd.Series(GREY[:, 2] > 0.3, dtype="Int64").mask(GREY[:, 2] < 0.1)
+    numbers = frame.astype(float).to_numpy()
+    dbn = DBNTransformer((5, 4), rbm=rbm(n_iter=2), random_state=0)
+    for estimator in (rbm(n_iter=2), dbn):
+        fitted = clone(estimator).fit(dd.from_pandas(frame, npartitions=3))
+        equal(fitted, clone(estimator).fit(numbers))
+        assert fitted.feature_names_in_.tolist() == list(frame)
+        assert fitted.sample(2, n_gibbs_steps=2).dtypes.equals(frame.dtypes)
+        with pytest.raises(ValueError, match="feature names"):
+            fitted.partial_fit(dd.from_pandas(frame[frame.columns[::-1]], npartitions=2))
+    single = dd.from_pandas(frame[["a", "d"]].astype("float32"), npartitions=2)
+    assert rbm().partial_fit(single).components_.dtype == np.float32
+    for column, message in (
+        ("x", r"DataFrame with String in column 'h'.*X\.compute\(\)"),
+        (pd.Timestamp("2020"), "X has dates in column 'h'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            rbm().fit(dd.from_pandas(frame.assign(h=column), npartitions=2))
 
 
 def test_single_precision_stays_single(client):
