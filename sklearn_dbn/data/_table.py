@@ -162,15 +162,14 @@ class Table:
         return found
 
     def _keep_large(self, values: list[np.ndarray], like: Any, given: Any) -> None:
-        """Restore, in place, the observed counts that share one level."""
+        """Restore, in place, the observed counts that share the last level."""
         shared = [
-            index
-            for index, column in enumerate(self.columns or [])
-            if column.kind == "count" and len(column.levels) > LARGEST_COUNT
+            index for index, column in enumerate(self.columns or []) if column.kind == "count"
         ]
         columns = columns_of(dense(like)) if shared else []
         for index in shared:
-            large = np.flatnonzero(dense(given[:, [index]])[:, 0] == LARGEST_COUNT)
+            last = len(self.columns[index].levels) - 1
+            large = np.flatnonzero(dense(given[:, [index]])[:, 0] == last)
             values[index][large] = columns[index].values[large].astype(int)
 
     def by_level(self, proba: np.ndarray, index: int, codes: np.ndarray, like: Any) -> Any:

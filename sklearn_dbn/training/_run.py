@@ -229,9 +229,9 @@ def start(
     units[0].project_weights(W[0])
     machine, factor = kind(units, par, W), None
     presented = _spread(units[0], par[0], deviation)
-    real = _is_real(units[0], par[0])
+    limited = _is_real(units[0], par[0]) or encodes(units[0])
     direction = None
-    if units[1].on_or_off and (presented > _LEAST_SPREAD or real):
+    if units[1].on_or_off and (presented > _LEAST_SPREAD or limited):
         direction = leading_direction(rows, deviation)
     # Few columns have the rate of _LEAST_SPREAD, which is low enough for any factor of theirs.
     many = presented > _LEAST_SPREAD and not encodes(units[0])
@@ -239,7 +239,7 @@ def start(
         factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
     left = 1.0 if factor is None else factor.rest
     least_divisor = 0.0
-    if direction is not None and factor is None and real:
+    if direction is not None and factor is None and limited:
         least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
     spread = _widest(units, par, left, deviation)
     if factor is not None:

@@ -6,8 +6,10 @@ import scipy.sparse as sp
 import sklearn
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import (
@@ -137,6 +139,42 @@ def expected_failures(estimator):
 @parametrize_with_checks(INSTANCES, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
+
+
+ORDERED = RBMTransformer(visible="ordinal")
+COUNTS = RBMTransformer(visible={"count": ["visits"], "gaussian": ["age"]})
+
+
+@pytest.mark.parametrize(
+    ("template", "levels", "counts"),
+    [
+        (RBMTransformer(), False, False),
+        (RBMTransformer(visible="spin"), False, False),
+        (ORDERED, True, False),
+        (RBMTransformer(visible={"gaussian": [0], "categorical": [1]}), True, False),
+        (COUNTS, False, True),
+        (RBMTransformer(visible={"binomial": [0], "ordinal": [1]}), True, True),
+        # Templates that `fit` refuses.
+        (RBMTransformer(visible=["categorical"]), False, False),
+        (RBMTransformer(visible={3: [0]}), False, False),
+        (None, False, False),
+        ("categorical", False, False),
+    ],
+)
+def test_tags_are_those_of_the_kinds_that_a_template_names(template, levels, counts):
+    dbn = DBNTransformer(rbm=template)
+    estimators = [
+        dbn,
+        DBNTransformer(rbm=[template, RBMTransformer(visible="ordinal")]),
+        DBMTransformer(rbm=template),
+        DBNTransformer(rbm=COUNTS if levels else ORDERED, pretrained=FrozenEstimator(dbn)),
+        DBNClassifier(template),
+        DBNRegressor(dbn),
+        DBNClassifier(FrozenEstimator(dbn)),
+    ]
+    for estimator in estimators:
+        tags = get_tags(estimator).input_tags
+        assert (tags.categorical, tags.string, tags.positive_only) == (levels, levels, counts)
 
 
 @pytest.mark.parametrize(

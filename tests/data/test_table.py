@@ -253,6 +253,15 @@ def test_sparse_rows_stay_sparse_and_have_the_numbers_of_dense_ones(visible, for
     assert all(map(np.array_equal, one.constants(), other.constants()))
 
 
+def test_sparse_rows_are_dense_where_0_is_not_the_first_level():
+    X = sp.csr_array(COUNTS - 2 * (COUNTS == 1))
+    table = table_of(X, "ordinal")
+    assert [column.levels[:2] for column in table.columns] == [[-1, 0]] * 4
+    codes = table.codes(X, name)
+    assert not sp.issparse(codes)
+    assert np.array_equal(table.rows(codes), X.toarray())
+
+
 def test_values_that_are_not_stored_are_missing():
     X = sp.csr_array(COUNTS)
     table = table_of(X, "ordinal", "unstored")
