@@ -22,7 +22,6 @@ from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
 from ._frames import Format, Given, columns_of, frame_of
 from ._levels import (
-    LARGEST_COUNT,
     NUMBERS,
     Column,
     codes_of,

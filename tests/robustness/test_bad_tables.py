@@ -48,8 +48,8 @@ IN_FIT = {
         "visible names column 'visits' for 'count' and for 'binomial': name each column once.",
     ),
     "a name that is not there": (
-        lambda: fit(visible={"ordinal": ["size", "length"]}),
-        "visible['ordinal']=['size', 'length'] does not name columns of X, which has 5 columns: "
+        lambda: fit(visible={"ordinal": ["size", "site"]}),
+        "visible['ordinal']=['size', 'site'] does not name columns of X, which has 5 columns: "
         "give names, positions, a mask, a slice or a function of X, as for ColumnTransformer.",
     ),
     "a position that is not there": (
