@@ -155,7 +155,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights, in the dtype of the training data.
+        Weights, in the dtype of the training data. Here and below a category counts as a
+        feature for each level, blocks of one kind are adjacent, and ordered levels and counts
+        are standardised.
 
     intercept_hidden_ : ndarray of shape (n_components,)
         Biases of the hidden units.
@@ -164,10 +166,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         Biases of the visible units; for Gaussian units the mean divided by the variance.
 
     visible_variance_, hidden_variance_ : ndarray or None
-        Conditional variances of Gaussian units, shape (n_features,) and (n_components,).
+        Conditional variances of Gaussian units, shape (n_features,) and (n_components,); NaN
+        for others beside them.
 
     visible_type_, hidden_type_ : str
-        The unit types.
+        The unit types; those of columns of several kinds are joined by a plus sign.
 
     history_ : dict of lists of float
         After each pass, computed with the averaged parameters from at most 256 rows:

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-import sklearn_dbn.estimators._generator as generator
+import sklearn_dbn.estimators._stack as _stack
 from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn._random import Stream, layer_seed
 from sklearn_dbn.data import Columns, Rows
@@ -248,7 +248,7 @@ def test_scores_come_to_the_exact_ones(n_layers, monkeypatch):
     assert found.method == "exact"
     assert found.value == pytest.approx(exact.log_Z(dbm._machine))
     assert np.abs(dbm.score_samples(v) - log_p).max() < 0.3
-    monkeypatch.setattr(generator, "_N_DRAWS", 20_000)
+    monkeypatch.setattr(_stack, "_N_DRAWS", 20_000)
     np.testing.assert_allclose(dbm.score_samples(v), log_p, atol=0.02)
     bound = dbm.score_bound(v)
     assert (bound < log_p + 0.01).all()

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-import sklearn_dbn.estimators._generator as generator
+import sklearn_dbn.estimators._stack as _stack
 from sklearn_dbn import DBMTransformer, DBNTransformer, RBMTransformer
 
 DIGITS = load_digits().data[:200] / 16
@@ -82,7 +82,7 @@ def test_the_score_of_an_rbm_is_the_exact_log_likelihood(visible, hidden):
 def test_the_score_of_a_stack_comes_to_the_exact_one(n_layers, monkeypatch):
     stack = small_stack(n_layers)
     v, p = distribution(stack)
-    monkeypatch.setattr(generator, "_N_DRAWS", 20_000)
+    monkeypatch.setattr(_stack, "_N_DRAWS", 20_000)
     np.testing.assert_allclose(stack.score_samples(v), np.log(p), atol=0.02)
     assert np.all(stack.score_bound(v) < np.log(p) + 0.01)
     assert np.all(stack.score_bound(v) <= stack.score_samples(v))
