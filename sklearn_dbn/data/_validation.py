@@ -215,7 +215,7 @@ class RowChecks:
         found = dates_in(X)
         if found is not None:
             return ValueError(self._dates_message(*found))
-        if np.ndim(np.asarray(X, dtype=object)) == 1:
+        if not hasattr(X, "shape") and np.ndim(np.asarray(X, dtype=object)) == 1:
             return ValueError(shape_message(np.shape(X), type(self).__name__))
         found = text_in(X)
         if found is not None:
@@ -486,12 +486,16 @@ def _canonical(X: Any) -> Any:
 
 def _check_finite(X: Any, estimator: Any = None) -> None:
     # By blocks, since scikit-learn would copy some arrays.
+    start = 0
     for values in blocks_of_values(X):
         try:
             assert_all_finite(values, allow_nan=True)
         except ValueError:
-            where = _column(estimator, _column_beyond(X, np.finfo(values.dtype).max))
+            (*_, columns) = np.nonzero(np.isinf(values))
+            columns = X.indices[start + columns] if sp.issparse(X) else columns
+            where = _column(estimator, int(columns.min()))
             raise ValueError(
                 f"Input X contains infinity or a value too large for {values.dtype} in "
                 f"{where}: scale that column, or give NaN where the value is missing."
             ) from None
+        start += len(values)

@@ -136,6 +136,7 @@ def expected_failures(estimator):
 
 # Some checks use rows that are new to the fitted estimator.
 @pytest.mark.filterwarnings("ignore:X has the level")
+@pytest.mark.filterwarnings("ignore:X holds whole numbers")
 @parametrize_with_checks(INSTANCES, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
