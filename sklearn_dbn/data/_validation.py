@@ -215,8 +215,9 @@ class RowChecks:
         found = dates_in(X)
         if found is not None:
             return ValueError(self._dates_message(*found))
-        if not hasattr(X, "shape") and np.ndim(np.asarray(X, dtype=object)) == 1:
-            return ValueError(shape_message(np.shape(X), type(self).__name__))
+        shape = X.shape if hasattr(X, "shape") else np.shape(np.asarray(X, dtype=object))
+        if len(shape) == 1:
+            return ValueError(shape_message(shape, type(self).__name__))
         found = text_in(X)
         if found is not None:
             column, text = found

@@ -178,6 +178,11 @@ IN_FIT = {
         "X has shape (30,), and RBMTransformer takes a row for each sample: Reshape your data, "
         "by X.reshape(1, -1) if it is one row.",
     ),
+    "a series of polars": (
+        lambda: fit(pl.Series(["cook", "nurse"])),
+        "X has shape (2,), and RBMTransformer takes a row for each sample: Reshape your data, "
+        "by X.reshape(1, -1) if it is one row.",
+    ),
     "no rows": (
         lambda: fit(X.iloc[:0], {"count": ["visits"]}),
         "X has 0 sample(s) (shape=(0, 5)) while a minimum of 1 is required by RBMTransformer: "
