@@ -39,9 +39,13 @@ class Columns:
         """Standardised states."""
         return v if self.scale is None else (v - self.shift) / self.scale
 
+    def measured(self, v: Array) -> Array:
+        """The inverse of `standard`."""
+        return v if self.scale is None else v * self.scale + self.shift
+
     def values(self, v: Array) -> Array:
         """The inverse of `states`."""
-        return self.unit.decode(v if self.scale is None else v * self.scale + self.shift)
+        return self.unit.decode(self.measured(v))
 
     def estimates(self, summary: Array) -> Array:
         """Estimated values of the columns of data, from a `UnitType.summary`."""

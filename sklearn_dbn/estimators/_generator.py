@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -436,13 +437,31 @@ class Generator(ColumnMethods):
         """
         check_is_fitted(self)
         given, X = X, self._check_rows(X, reset=False, outside="warn")
-        stack, run = self._stack, self._bottom_run
-        found = np.empty(X.shape, np.result_type(X.dtype, stack[0].W[0].dtype))
+        found = np.empty(X.shape, np.result_type(X.dtype, self._stack[0].W[0].dtype))
+        for rows, states in self._reconstructed(X):
+            found[rows] = self._bottom_run.columns.values(states)
+        return self._table.rows(found, given)
+
+    def _reconstructed(self, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
+        """Visible states that the highest hidden layer gives for some validated rows."""
+        stack = self._stack
         for rows in self._blocks(X):
             states = self._standard(X[rows])
             for machine in stack:
                 states = mean_field(machine, states).means(machine)[-1]
             for machine in reversed(stack):
                 states = means_below(machine, len(machine.W), states)[0]
-            found[rows] = run.columns.values(states)
-        return self._table.rows(found, given)
+            yield rows, states
+
+    def _reconstruction_error(self, X: Any) -> float:
+        """Mean squared difference between observed states and their reconstruction.
+
+        Real columns are in the units of the training data.
+        """
+        X, columns = self._check_rows(X, reset=False, outside="warn"), self._bottom_run.columns
+        total, n_observed = 0.0, 0
+        for rows, states in self._reconstructed(X):
+            difference = columns.unit.encode(dense(X[rows])) - columns.measured(states)
+            total += float(np.nansum(difference**2, dtype=np.float64))
+            n_observed += int(np.count_nonzero(~np.isnan(difference)))
+        return total / n_observed

@@ -109,7 +109,9 @@ class MachineStack(BaseDeepEstimator, ABC):
 
     def _blocks(self, X: Any) -> Iterator[slice]:
         """Rows of ``X`` that are computed together."""
+        bottom = self._stack[0]
         width = max(par.shape[1] for machine in self._stack for par in machine.par)
+        width = max(width, bottom.units[0].summary_width(bottom.par[0].shape[1]))
         size = max(1, _BLOCK_VALUES // width)
         for start in range(0, X.shape[0], size):
             yield slice(start, min(start + size, X.shape[0]))

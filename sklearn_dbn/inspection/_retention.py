@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,8 +41,9 @@ def generative_retention(
         as in `score`; `forward` and `reverse`, the same by only one direction of annealed
         importance sampling, of which the first is too high if chains do not mix; `interval`,
         its lowest and highest value within three standard errors of either direction;
-        `reconstruction_error`, the mean squared difference between a row and its
-        reconstruction; and `samples`, an ndarray of shape (n_samples, n_features).
+        `reconstruction_error`, the mean squared difference between observed entries and their
+        reconstruction, for a category of the states of its levels; and `samples`, `n_samples`
+        rows.
 
     Examples
     --------
@@ -68,15 +68,13 @@ def generative_retention(
         score = generator.score(X)
         directions = [partition.forward, partition.reverse]
         values = [partition.value if x is None else x.value for x in directions]
-        rows = X.toarray() if sp.issparse(X) else np.asarray(X)
-        error = float(np.mean((rows - generator.reconstruct(X)) ** 2))
         low, high = partition.interval
         found[name] = Bunch(
             log_likelihood=score,
             forward=score + partition.value - values[0],
             reverse=score + partition.value - values[1],
             interval=(score + partition.value - high, score + partition.value - low),
-            reconstruction_error=error,
+            reconstruction_error=generator._reconstruction_error(X),
             samples=generator.sample(
                 n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
             ),

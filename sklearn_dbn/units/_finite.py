@@ -16,6 +16,9 @@ _ABSENT = -1e30
 # This share of the training rows is added to the levels of a column, evenly, so that all of
 # them have a positive probability.
 _ADDED_SHARE = 1e-3
+# Least standard deviation of the scores by which they are divided, as a share of that of levels
+# of equal shares: else the unseen levels of a constant column would be far away.
+_LEAST_DEVIATION = 0.2
 # Bounds of the bias of units without neighbours, which a bisection finds.
 _LARGEST_BIAS, _BISECTIONS = 50.0, 60
 
@@ -28,8 +31,8 @@ class Finite(UnitType):
     distribution, and a learnt one the adjacent-category logit model of ordered levels
     (Anderson 1984, doi:10.1111/j.2517-6161.1984.tb01270.x), which has any distribution.
 
-    The states of each column have mean 0 and variance 1 over the training rows, so that one
-    learning rate is right for columns of any range.
+    The states of each column have mean 0 and variance 1 over the training rows, unless nearly
+    all rows have the same level, so that one learning rate is right for columns of any range.
 
     Parameters
     ----------
@@ -53,18 +56,19 @@ class Finite(UnitType):
             score = self._score(position)
             mean = share @ score[:m]
             deviation = np.sqrt(share @ (score[:m] - mean) ** 2)
+            deviation = max(deviation, _LEAST_DEVIATION * np.std(score[:m]))
             self.scores[:, column] = (score - mean) / (deviation if m > 1 else 1.0)
             ends, even = self.scores[[0, m - 1], column], self.scores[:m, column].mean()
             self.mean_range[:, column] = (1 - _ADDED_SHARE) * ends + _ADDED_SHARE * even
-            self.base[:m, column] = np.log(share) if self.learnt else self._log_base(m)
+            self.base[:m, column] = self._log_base(share)
 
     def _score(self, position: np.ndarray) -> np.ndarray:
         """Increasing scores of the levels 0, 1, .., before standardisation."""
         return position
 
-    def _log_base(self, n_levels: int) -> np.ndarray:
-        """The base measure of the levels of a column, if it is not learnt."""
-        raise NotImplementedError
+    def _log_base(self, share: np.ndarray) -> np.ndarray:
+        """The base measure of the levels of a column, before training if it is learnt."""
+        return np.log(share)
 
     def fitted(self, shares: Sequence[np.ndarray]) -> Finite:
         return type(self)(shares)
@@ -73,11 +77,13 @@ class Finite(UnitType):
         return [self.n_levels, self.scores, self.base]
 
     def encode(self, values: Array) -> Array:
-        xp = namespace(values)
-        levels = xp.arange(len(self.scores), dtype=values.dtype, device=device(values))
-        x = values[:, None, :]
-        states = xp.astype(x == levels[None, :, None], x.dtype) * self._scores(x)
-        return xp.where(xp.isnan(values), values, xp.sum(states, axis=1))
+        xp, n = namespace(values), values.shape[1]
+        missing = xp.isnan(values)
+        position = xp.astype(xp.where(missing, xp.zeros_like(values), values), xp.int64)
+        place = position * n + xp.arange(n, device=device(values))
+        scores = xp.reshape(self._scores(values), (-1,))
+        states = xp.reshape(xp.take(scores, xp.reshape(place, (-1,))), values.shape)
+        return xp.where(missing, values, states)
 
     def decode(self, states: Array) -> Array:
         """The position of the nearest state."""
@@ -286,8 +292,8 @@ class Binomial(Finite):
     takes = "counts"
     learnt = False
 
-    def _log_base(self, n_levels: int) -> np.ndarray:
-        n, k = n_levels - 1, np.arange(n_levels)
+    def _log_base(self, share: np.ndarray) -> np.ndarray:
+        n, k = len(share) - 1, np.arange(len(share))
         return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 

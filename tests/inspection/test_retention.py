@@ -4,6 +4,7 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpydoc.docscrape import ClassDoc
@@ -118,3 +119,17 @@ def test_without_matplotlib_the_display_raises_an_error(monkeypatch):
         display.plot()
     with pytest.raises(ImportError, match=r"RetentionDisplay\.from_estimator draws with"):
         RetentionDisplay.from_estimator(TUNED, X)
+
+
+def test_a_table_has_a_retention():
+    rng = np.random.default_rng(0)
+    job = rng.choice(["cook", "nurse", "none"], 60)
+    X = pd.DataFrame({"job": job, "age": rng.normal(40, 10, 60)})
+    X.loc[::7, "age"] = np.nan
+    model = DBNClassifier(RBMTransformer(4, n_iter=5), n_iter=5, random_state=0)
+    retention = generative_retention(model.fit(X, job == "cook"), X, n_samples=3)
+    reconstructed = model.transformer_.reconstruct(X)
+    # One-hot columns have an error of at most 1, and the missing ages none.
+    least = np.nansum((X["age"] - reconstructed["age"]) ** 2) / (3 * 60 + X["age"].count())
+    assert least < retention.before.reconstruction_error < least + 1
+    assert list(retention.after.samples.columns) == ["job", "age"]

@@ -285,3 +285,11 @@ def test_a_type_that_is_fitted_leaves_the_one_in_the_table(name):
     assert fitted is not before
     assert len(before.n_levels) == 0
     assert len(fitted.states(int(fitted.widths(3).sum()))) == 3
+
+
+@pytest.mark.parametrize("name", ["ordinal", "count", "binomial"])
+def test_a_level_that_no_row_has_is_not_far_away(name):
+    unit = UNITS[name].fitted([np.eye(7)[3], np.array([1.0, 0.0])])
+    states = unit.encode(np.array([[0.0, 0.0], [6.0, 1.0], [3.0, np.nan]]))
+    assert np.nanmax(np.abs(states)) < 12
+    np.testing.assert_array_equal(np.isnan(states), [[0, 0], [0, 0], [0, 1]])
