@@ -10,5 +10,6 @@ from ._levels import Column
 from ._moments import Moments
 from ._rows import Rows
 from ._table import Table
-from ._validation import RowChecks, visible_unit
+from ._validation import RowChecks
 from ._values import Unstored, clipped, dense, encoded, encodes, has_gaps, has_outside
+from ._visible import visible_unit

@@ -15,6 +15,7 @@ from .._array_api import Array, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, fill_in
 from ._columns import Columns
+from ._dependence import MOST_COMPARED, ROWS_COMPARED, dependent_pairs
 from ._gaps import Gaps, GapsOfRows, count_gaps
 from ._moments import Moments, add_moments
 from ._values import (
@@ -28,16 +29,13 @@ from ._values import (
     has_outside,
     is_binary,
     on_each_part,
-    value_range,
+    range_of_all,
     weights_with_zeros,
 )
 
 # Data of up to so many bytes are shuffled by row. Of more, blocks of so many bytes are
 # shuffled, and then the rows of the blocks that fill a window of so many bytes.
 _SHUFFLED_WHOLE, _SHUFFLED_BLOCK, _WINDOW = 1 << 30, 1 << 20, 1 << 27
-# Columns determine each other if they correlate beyond this. They are compared if they are not
-# too many, and have so many common rows at least.
-_DEPENDENT, _MOST_COMPARED, _LEAST_COMPARED = 0.9995, 500, 10
 # Sweeps of the mean field that fills the gaps of rows as means.
 _MEAN_SWEEPS = 10
 
@@ -141,40 +139,30 @@ class Rows:
 
     def missing(self, index: np.ndarray) -> Array:
         """Which visible states of the rows ``index`` of X are missing."""
-        return np.isnan(self.columns.states(self._read_dense(index)))
+        return np.isnan(self.columns.unit.encode(self._read_dense(index)))
 
     def unobserved(self) -> np.ndarray:
         """Columns of X without an observed entry in rows of positive weight."""
         if not self._gaps:
             return np.arange(0)
-        weight = weights_with_zeros(self.weight)
-        lows, _ = zip(*on_each_part(value_range, self.X, weight=weight), strict=True)
-        return np.flatnonzero(np.isnan(np.fmin.reduce(lows)))
+        low, _ = range_of_all(self.X, weights_with_zeros(self.weight))
+        return np.flatnonzero(np.isnan(low))
 
     def dependent(self) -> list[tuple[int, int]]:
-        """Pairs of columns of X that determine each other, at least one of them real-valued."""
+        """Pairs of columns of X of which one determines the other, and one is real-valued."""
         unit, n_columns = self.columns.unit, self.X.shape[1]
         numbers = np.flatnonzero(unit.widths(n_columns) == 1)
-        places = [unit.of_column(int(i)) for i in numbers[: _MOST_COMPARED + 1]]
-        real = np.array([kind.quadratic for kind, _ in places], dtype=bool)
-        if len(numbers) > _MOST_COMPARED or len(self) < _LEAST_COMPARED or not real.any():
+        if not 0 < len(numbers) <= MOST_COMPARED or not len(self):
             return []
-        chosen = self.index[np.linspace(0, len(self) - 1, min(len(self), 1000)).astype(int)]
-        v = unit.encode(self._read_dense(chosen)).astype(np.float64)
-        v = v[:, [state for _, state in places]]
-        observed = (~np.isnan(v)).astype(np.float64)
-        count = np.maximum(observed.sum(axis=0), 1)
-        v = np.where(observed > 0, v - np.nansum(v, axis=0) / count, 0.0)
-        # Over the rows in which both columns are observed.
-        squares = (v * v).T @ observed
-        both = observed.T @ observed >= _LEAST_COMPARED
-        least = _DEPENDENT * np.sqrt(squares * squares.T)
-        found = both & (least > 0) & (np.abs(v.T @ v) > least)
-        found &= real[:, None] | real
-        pairs = np.argwhere(np.triu(found, 1))
-        # Columns with few values, as of an image, are equal in many rows by chance.
-        varied = [len(np.unique(v[:, i])) >= _LEAST_COMPARED for i in range(v.shape[1])]
-        return [(numbers[i], numbers[j]) for i, j in pairs if varied[i] and varied[j]]
+        kinds, places = zip(*(unit.of_column(int(i)) for i in numbers), strict=True)
+        real = np.array([kind.quadratic for kind in kinds], dtype=bool)
+        if not real.any():
+            return []
+        n_rows = min(len(self), ROWS_COMPARED)
+        some = self.index[np.linspace(0, len(self) - 1, n_rows).astype(int)]
+        v = unit.encode(self._read_dense(some))[:, list(places)]
+        pairs = dependent_pairs(v.astype(np.float64))
+        return [(numbers[i], numbers[j]) for i, j in pairs if real[i] or real[j]]
 
     def present(self, index: np.ndarray, rng: Stream, gaps: GapsOfRows | None = None) -> Array:
         """States of the visible units for the rows ``index``, (n_rows, n_columns).

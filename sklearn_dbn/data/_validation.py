@@ -13,22 +13,14 @@ from sklearn.utils.validation import validate_data
 
 from .._compat import _check_sample_weight
 from .._messages import short_message, shown
-from ..units import HIDDEN, UNITS, UnitType
+from ..units import HIDDEN
 from ._dask import Partitions, check_kinds_on_cluster, numbers_on_cluster, partitions_of
 from ._dates import dates_in
 from ._errors import empty_message, known_error, lazy_message, shape_message, text_in
 from ._frames import Format, columns_of, frame_of, is_single
 from ._table import Table
-from ._values import (
-    ROUNDING,
-    Support,
-    blocks_of_values,
-    clipped,
-    has_outside,
-    on_each_part,
-    value_range,
-    weights_with_zeros,
-)
+from ._values import blocks_of_values, clipped, has_outside, range_of_all
+from ._visible import column_name, first_outside
 
 
 class RowChecks:
@@ -94,7 +86,7 @@ class RowChecks:
             huge = _column_beyond(X, largest)
             if huge is not None:
                 raise ValueError(
-                    f"X has a value beyond {largest:.0e} in {_column(self, huge)}, and "
+                    f"X has a value beyond {largest:.0e} in {column_name(self, huge)}, and "
                     f"{X.dtype} cannot hold the squares: scale X, for instance with "
                     "StandardScaler."
                 )
@@ -115,13 +107,13 @@ class RowChecks:
             return X
         found = first_outside(X, unit.support)
         if found is not None:
-            index, value = found
+            (index, value), where = found, column_name(self, found[0])
             kind, state = unit.of_column(index)
             low, high = run.moments.low[state], run.moments.high[state]
             range_ = f"{low:.3g} to {high:.3g}" if low <= high else "no value"
             why = "have no likelihood" if refuse else "were not trained on values"
             message = (
-                f"X has {value:.8g} in {_column(self, index)}, which had {range_} in training, "
+                f"X has {value:.8g} in {where}, which had {range_} in training, "
                 f"and {kind.name} units {why} outside [{kind.support[0]:g}, "
                 f"{kind.support[1]:g}]: scale X as in training, for instance with "
                 "MinMaxScaler(clip=True)."
@@ -138,7 +130,7 @@ class RowChecks:
             found = self._check_array(X, reset, dtype)
         else:
             X = self._in_columns(X, reset)
-            found = table.codes(X, partial(_column, self))
+            found = table.codes(X, partial(column_name, self))
             if isinstance(dtype, tuple):
                 dtype = np.float32 if is_single(X) else np.float64
             found = found.astype(dtype, copy=False)
@@ -157,7 +149,7 @@ class RowChecks:
             _warn_of_integers(X)
         if plain:
             return Table(None, None)
-        return Table.of(X, rbm.visible, rbm.missing, partial(_column, self))
+        return Table.of(X, rbm.visible, rbm.missing, partial(column_name, self))
 
     def _check_like_fit(self, X: Any) -> None:
         """Refuse rows with other columns than those of `fit`; no warning of new levels."""
@@ -221,7 +213,7 @@ class RowChecks:
         found = text_in(X)
         if found is not None:
             column, text = found
-            start = f"X has the text {shown(text)} in {_column(self, column)}"
+            start = f"X has the text {shown(text)} in {column_name(self, column)}"
             if not reset:
                 return ValueError(f"{start}, which had numbers in fit: give numbers.")
             return ValueError(
@@ -237,8 +229,8 @@ class RowChecks:
 
     def _dates_message(self, column: int, kind: str) -> str:
         return (
-            f"X has {kind} in {_column(self, column)}, and units take numbers: convert that "
-            "column, for instance to days since the first, or leave it out."
+            f"X has {kind} in {column_name(self, column)}, and units take numbers: convert "
+            "that column, for instance to days since the first, or leave it out."
         )
 
     def _check_partitions(
@@ -305,110 +297,6 @@ class RowChecks:
         return weight.astype(X.dtype, copy=False)
 
 
-def visible_unit(
-    estimator: Any, visible: Any, X: Any, weight: np.ndarray, fitted: UnitType | None = None
-) -> UnitType:
-    """The unit type for the columns of the training rows ``X``.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Has the table of the columns, and their names.
-    visible : str, dict or None
-        The parameter `visible`; ``None`` if the machine is not trained.
-    X : array, CSR array or Partitions
-        Rows. Those of ``weight`` 0 do not count.
-    fitted : UnitType or None
-        The visible unit type of the fitted machine, if there is one.
-
-    Raises
-    ------
-    ValueError
-        When a column has values outside the support of the units, beyond rounding.
-    """
-    table, all_weights = estimator._table, weight
-    weight = weights_with_zeros(weight)
-    if fitted is not None:
-        unit = fitted
-    elif table.columns is not None:
-        unit = table.unit(X, all_weights)
-    elif visible == "auto":
-        grey = _is_grey(X, weight)
-        return UNITS["bernoulli" if grey else "gaussian"]
-    else:
-        unit = UNITS[visible]
-    found = first_outside(X, unit.support, weight)
-    if found is None:
-        return unit
-    index, value = found
-    kind, _ = unit.of_column(index)
-    where, (low, high) = _column(estimator, index), kind.support
-    if isinstance(visible, dict):
-        raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {where}, which {kind.name} units "
-            "cannot take: scale that column, for instance with MinMaxScaler, or name it for "
-            "'gaussian' in visible."
-        )
-    if visible not in ("auto", None):
-        raise ValueError(
-            f"X has values outside [{low:g}, {high:g}] in {where}, which visible={visible!r} "
-            "units cannot take: scale X, for instance with MinMaxScaler, or set "
-            "visible='gaussian'."
-        )
-    how = (
-        f"visible='auto' gave {kind.name} units at the first call, where all values were in "
-        f"[{low:g}, {high:g}]"
-        if visible == "auto"
-        else f"the {kind.name} units of the fitted generator take values in [{low:g}, {high:g}]"
-    )
-    raise ValueError(
-        f"X has {value:.8g} in {where}, and {how}: scale X as before, or train a new machine "
-        "with visible='gaussian'."
-    )
-
-
-def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
-    """Whether all columns lie in [0, 1], up to rounding.
-
-    Rounding errors are relative to the range of the column: real values that are all small are
-    no rounding errors.
-    """
-    support = UNITS["bernoulli"].support
-    if not any(on_each_part(has_outside, X, support, weight=weight)):
-        return True
-    if any(on_each_part(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
-        return False
-    low, high = _ranges(X, weight)
-    rounding = ROUNDING * np.where(high > low, high - low, 1.0)
-    outside = (low < support[0] - rounding) | (high > support[1] + rounding)
-    return not outside.any()
-
-
-def first_outside(
-    X: Any, support: Support, weight: np.ndarray | None = None
-) -> tuple[int, float] | None:
-    """The first column with a value outside ``support``, and its value furthest outside.
-
-    Values outside by rounding and rows of ``weight`` 0 do not count.
-    """
-    if np.all(np.isinf(support)):
-        return None
-    low, high = _ranges(X, weight)
-    below, above = support[0] - low, high - support[1]
-    (columns,) = np.nonzero(np.fmax(below, above) > ROUNDING)
-    if not len(columns):
-        return None
-    index = int(columns[0])
-    values = low if np.fmax(below, -np.inf)[index] >= np.fmax(above, -np.inf)[index] else high
-    return index, float(values[index])
-
-
-def _ranges(X: Any, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the largest value of each column, over all parts of ``X``."""
-    lows, highs = zip(*on_each_part(value_range, X, weight=weight), strict=True)
-    return np.fmin.reduce(lows), np.fmax.reduce(highs)
-
-
 def _largest(dtype: Any) -> float:
     """The largest value of which a million squares can be added without overflow."""
     return 1e-3 * float(np.finfo(dtype).max) ** 0.5
@@ -441,15 +329,9 @@ def _of_dask(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "dask"
 
 
-def _column(estimator: Any, index: int) -> str:
-    """The name of a column in error messages, by its index if it has none."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return f"column {index}" if names is None else f"column {shown(names[index])}"
-
-
 def _column_beyond(X: Any, largest: float) -> int | None:
     """The first column with an absolute value above ``largest``, or None."""
-    low, high = _ranges(X, None)
+    low, high = range_of_all(X)
     (columns,) = np.nonzero((low < -largest) | (high > largest))
     return int(columns[0]) if len(columns) else None
 
@@ -494,7 +376,7 @@ def _check_finite(X: Any, estimator: Any = None) -> None:
         except ValueError:
             (*_, columns) = np.nonzero(np.isinf(values))
             columns = X.indices[start + columns] if sp.issparse(X) else columns
-            where = _column(estimator, int(columns.min()))
+            where = column_name(estimator, int(columns.min()))
             raise ValueError(
                 f"Input X contains infinity or a value too large for {values.dtype} in "
                 f"{where}: scale that column, or give NaN where the value is missing."

@@ -156,6 +156,12 @@ def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, n
     return low, high
 
 
+def range_of_all(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """`value_range` over all parts of ``X``."""
+    lows, highs = zip(*on_each_part(value_range, X, weight=weight), strict=True)
+    return np.fmin.reduce(lows), np.fmax.reduce(highs)
+
+
 def dense(X: Any) -> Array:
     return X.toarray() if sp.issparse(X) else X
 

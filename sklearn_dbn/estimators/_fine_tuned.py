@@ -144,11 +144,11 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         transformer, fitted = self._source()
         if continued:
             transformer, fitted = self.transformer_, True
-        given, kinds = X, {}
+        given = X
         if fitted:
             transformer._check_like_fit(X)
-            kinds["dtype"] = transformer._runs[0].average.W[0].dtype
-            kinds["table"] = transformer._table
+            dtype = transformer._runs[0].average.W[0].dtype
+            kinds = {"dtype": dtype, "table": transformer._table}
         else:
             kinds = transformer._kinds | {"quiet": True}
         X = self._check_rows(X, reset=not continued, **kinds)

@@ -54,10 +54,8 @@ def generative_term_of(
             None if layer % 2 else np.array(x) for layer, x in enumerate(run.chains.states)
         ]
         activity = [np.array(x) for x in run.activity]
-        if i and run.columns.scale is not None:
-            for x in (states[0], activity[0]):
-                x *= run.columns.scale
-                x += run.columns.shift
+        if i:
+            states[0], activity[0] = map(run.columns.measured, (states[0], activity[0]))
         chains.append(Chains(states))
         offsets.append(activity)
     return GenerativeTerm(machines, chains, offsets, n_mean_field_steps)

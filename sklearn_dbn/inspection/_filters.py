@@ -160,6 +160,7 @@ def projected_weights(machines: Sequence[Machine], layer: Any) -> tuple[np.ndarr
 
 
 def resolve_unit_index(units: Any, layer: int, n_units: int) -> np.ndarray:
+    """The numbers of the ``units`` that the user selects from ``n_units`` of a layer."""
     if units is None:
         units = slice(None)
     try:

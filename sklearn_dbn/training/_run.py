@@ -35,9 +35,9 @@ _LEAST_SPREAD = 10.0
 # noise and curvature. The keys are whether the visible units are real-valued: these need
 # shorter steps, above all with missing entries.
 _RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
-# The largest factor if real columns are beside columns of levels, times the sweeps of the
-# chains for each update: docs/decisions/tables.md.
-_MIXED_RATE_FACTOR = 1.0
+# The largest factor for columns of levels beside real ones, or below hidden units that are not
+# on or off, times the sweeps of the chains for each update: docs/decisions/tables.md.
+_ENCODED_RATE_FACTOR = 1.0
 # For n hidden units on real-valued columns, of which one direction has the share s of the
 # variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
 _PER_HIDDEN_UNIT = 2.5
@@ -154,10 +154,11 @@ class Run:
         """The learning rate to start with."""
         if settings.learning_rate is not None:
             return settings.learning_rate
-        real = _is_real(self.machine.units[0], self.machine.par[0])
+        visible, hidden = self.machine.units[:2]
+        real = _is_real(visible, self.machine.par[0])
         most = _RATE_FACTOR[real]
-        if real and encodes(self.columns.unit):
-            most = _MIXED_RATE_FACTOR / settings.sampler.n_sweeps
+        if encodes(visible) and (real or not hidden.on_or_off):
+            most = _ENCODED_RATE_FACTOR / settings.sampler.n_sweeps
         factor = min(settings.batch_size / _RATE_ROWS[real], most)
         rate = factor / max(self.spread, _LEAST_SPREAD)
         return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate

@@ -9,7 +9,7 @@ from sklearn_dbn.optim import MomentumAscent, Sparsity
 from sklearn_dbn.samplers import SAMPLERS
 from sklearn_dbn.training import Diverged, rows_to_record, start
 from sklearn_dbn.training._run import observe
-from sklearn_dbn.units import UNITS
+from sklearn_dbn.units import UNITS, Blocks
 
 RBM_KINDS = ["-".join(names) for names, _ in exact.PAIRS]
 kinds = pytest.mark.parametrize("kind", exact.KINDS)
@@ -180,6 +180,33 @@ def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_column
     )
     # At most 0.1, so that a few columns do not make for long steps.
     assert run.rate(settings) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("real", "hidden", "n_sweeps", "factor"),
+    [
+        (0, "bernoulli", 1, 10.0),
+        (0, "gaussian", 2, 0.5),
+        (0, "spin", 1, 1.0),
+        (1, "bernoulli", 1, 1.0),
+        (1, "bernoulli", 5, 0.2),
+    ],
+)
+def test_the_automatic_rate_of_levels_falls_with_the_sweeps(real, hidden, n_sweeps, factor):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 4, (300, 12)).astype(float)
+    unit = UNITS["ordinal"].fitted([np.full(4, 0.25)] * (12 - real))
+    if real:
+        X[:, 0] = rng.standard_normal(300)
+        unit = Blocks([UNITS["gaussian"], unit], [[0], range(1, 12)])
+    settings = make_settings(
+        sampler=SAMPLERS["pcd"](n_sweeps), learning_rate=None, batch_size=50
+    )
+    rows = Rows(X, np.ones(300), Columns(unit))
+    run = start((unit, UNITS[hidden]), [12, 3], rows, settings, 5, Stream(0))
+    # Each column has the variance 1.
+    assert run.spread == pytest.approx(12, rel=0.05)
+    assert run.rate(settings) == pytest.approx(factor / run.spread)
 
 
 @rbms

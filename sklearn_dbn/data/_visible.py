@@ -1,0 +1,123 @@
+"""The unit type of the visible layer, and values that its units cannot have."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._messages import shown
+from ..units import UNITS, UnitType
+from ._values import (
+    ROUNDING,
+    Support,
+    has_outside,
+    on_each_part,
+    range_of_all,
+    weights_with_zeros,
+)
+
+
+def visible_unit(
+    estimator: Any, visible: Any, X: Any, weight: np.ndarray, fitted: UnitType | None = None
+) -> UnitType:
+    """The unit type for the columns of the training rows ``X``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the table of the columns, and their names.
+    visible : str, dict or None
+        The parameter `visible`; ``None`` if the machine is not trained.
+    X : array, CSR array or Partitions
+        Rows. Those of ``weight`` 0 do not count.
+    fitted : UnitType or None
+        The visible unit type of the fitted machine, if there is one.
+
+    Raises
+    ------
+    ValueError
+        When a column has values outside the support of the units, beyond rounding.
+    """
+    table, all_weights = estimator._table, weight
+    weight = weights_with_zeros(weight)
+    if fitted is not None:
+        unit = fitted
+    elif table.columns is not None:
+        unit = table.unit(X, all_weights)
+    elif visible == "auto":
+        grey = _is_grey(X, weight)
+        return UNITS["bernoulli" if grey else "gaussian"]
+    else:
+        unit = UNITS[visible]
+    found = first_outside(X, unit.support, weight)
+    if found is None:
+        return unit
+    index, value = found
+    kind, _ = unit.of_column(index)
+    where, (low, high) = column_name(estimator, index), kind.support
+    if isinstance(visible, dict):
+        raise ValueError(
+            f"X has values outside [{low:g}, {high:g}] in {where}, which {kind.name} units "
+            "cannot take: scale that column, for instance with MinMaxScaler, or name it for "
+            "'gaussian' in visible."
+        )
+    if visible not in ("auto", None):
+        raise ValueError(
+            f"X has values outside [{low:g}, {high:g}] in {where}, which visible={visible!r} "
+            "units cannot take: scale X, for instance with MinMaxScaler, or set "
+            "visible='gaussian'."
+        )
+    how = (
+        f"visible='auto' gave {kind.name} units at the first call, where all values were in "
+        f"[{low:g}, {high:g}]"
+        if visible == "auto"
+        else f"the {kind.name} units of the fitted generator take values in [{low:g}, {high:g}]"
+    )
+    raise ValueError(
+        f"X has {value:.8g} in {where}, and {how}: scale X as before, or train a new machine "
+        "with visible='gaussian'."
+    )
+
+
+def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
+    """Whether all columns lie in [0, 1], up to rounding.
+
+    Rounding errors are relative to the range of the column: real values that are all small are
+    no rounding errors.
+    """
+    support = UNITS["bernoulli"].support
+    if not any(on_each_part(has_outside, X, support, weight=weight)):
+        return True
+    if any(on_each_part(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
+        return False
+    low, high = range_of_all(X, weight)
+    rounding = ROUNDING * np.where(high > low, high - low, 1.0)
+    outside = (low < support[0] - rounding) | (high > support[1] + rounding)
+    return not outside.any()
+
+
+def first_outside(
+    X: Any, support: Support, weight: np.ndarray | None = None
+) -> tuple[int, float] | None:
+    """The first column with a value outside ``support``, and its value furthest outside.
+
+    Values outside by rounding and rows of ``weight`` 0 do not count.
+    """
+    if np.all(np.isinf(support)):
+        return None
+    low, high = range_of_all(X, weight)
+    below, above = support[0] - low, high - support[1]
+    (columns,) = np.nonzero(np.fmax(below, above) > ROUNDING)
+    if not len(columns):
+        return None
+    index = int(columns[0])
+    values = low if np.fmax(below, -np.inf)[index] >= np.fmax(above, -np.inf)[index] else high
+    return index, float(values[index])
+
+
+def column_name(estimator: Any, index: int) -> str:
+    """The name of a column in error messages, by its index if it has none."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"column {index}" if names is None else f"column {shown(names[index])}"
