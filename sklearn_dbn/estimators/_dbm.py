@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
-from .._messages import shown
 from .._random import seed_of
 from ..data import Rows
 from ..selection import UnitStatistics, collect
@@ -35,7 +34,7 @@ from ..training import (
 )
 from ._base import layer_sizes, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
-from ._layers import checked_template
+from ._layers import check_sizes, checked_template
 from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
 from ._pretraining import pretrain
 from ._rbm import RBMTransformer
@@ -329,12 +328,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         """The template, the sizes of the hidden layers and the training rows."""
         sizes = layer_sizes(self.hidden_layer_sizes)
         rbm = checked_template(self, "rbm")
-        if continues and sizes != self._sizes:
-            raise ValueError(
-                f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted machine "
-                f"to continue has layers of {shown(self._sizes)} units: fit a clone, or set "
-                "hidden_layer_sizes to these."
-            )
+        if continues:
+            check_sizes(self.hidden_layer_sizes, self._sizes)
         return rbm, sizes, self._training_rows(rbm, X, sample_weight, continues, chunk)
 
     @property

@@ -20,7 +20,13 @@ from ..machine import Machine
 from ..selection import UnitStatistics
 from ..training import Run, training_parameters
 from ._base import FitInterrupted, unchanged_on_failure
-from ._layers import continued_layer, frozen_generator, layer_templates, statistics_of_layer
+from ._layers import (
+    check_sizes,
+    continued_layer,
+    frozen_generator,
+    layer_templates,
+    statistics_of_layer,
+)
 from ._machine_generator import title_of, warn_of_columns
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -227,7 +233,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             templates = self._templates()
             continues = self.warm_start and hasattr(self, "rbms_")
             if continues:
-                self._check_sizes(templates)
+                check_sizes(self.hidden_layer_sizes, self._sizes, more=True)
             dtype = self.rbms_[0].components_.dtype if continues else None
             X = self._check_rows(
                 X, reset=not continues, dtype=dtype, partitioned=True, rbm=templates[0]
@@ -272,13 +278,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             dtype = self.rbms_[0].components_.dtype
             X = self._check_rows(X, reset=False, dtype=dtype, partitioned=True)
             templates = self._templates()
-            if len(templates) != len(self.rbms_):
-                raise ValueError(
-                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but there are "
-                    f"{len(self.rbms_)} fitted layers to continue: fit a clone, or set "
-                    "hidden_layer_sizes to their sizes."
-                )
-            self._check_sizes(templates)
+            check_sizes(self.hidden_layer_sizes, self._sizes)
             pairs = zip(self.rbms_, templates, strict=True)
             rbms = [continued_layer(rbm, template) for rbm, template in pairs]
             statistics = copy.deepcopy(self._statistics)
@@ -415,16 +415,6 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
         )
-
-    def _check_sizes(self, templates: list[RBMTransformer]) -> None:
-        """Raise an error unless the fitted layers have the sizes of the ``templates``."""
-        for rbm, fitted in zip(templates, self._sizes, strict=False):
-            if rbm.n_components != fitted:
-                raise ValueError(
-                    f"hidden_layer_sizes={shown(self.hidden_layer_sizes)}, but the fitted "
-                    f"layers to continue have {shown(self._sizes)} units: fit a clone, or set "
-                    "hidden_layer_sizes to these."
-                )
 
     @property
     def _kinds(self) -> dict[str, Any]:

@@ -40,6 +40,21 @@ def layer_templates(rbm: Any, hidden_layer_sizes: Any) -> list[RBMTransformer]:
     return templates
 
 
+def check_sizes(hidden_layer_sizes: Any, fitted: list[int], more: bool = False) -> None:
+    """Raise an error unless these are the sizes of the ``fitted`` layers, which continue.
+
+    ``more``: there may be more or fewer layers.
+    """
+    sizes = layer_sizes(hidden_layer_sizes)
+    n = min(len(sizes), len(fitted)) if more else None
+    if sizes[:n] != fitted[:n]:
+        raise ValueError(
+            f"hidden_layer_sizes={shown(hidden_layer_sizes)}, but the fitted generator to "
+            f"continue has layers of {shown(fitted)} units: fit a clone, or set "
+            "hidden_layer_sizes to these."
+        )
+
+
 def checked_template(estimator: Any, name: str) -> RBMTransformer:
     """A validated clone of the template in the parameter ``name``, or of its default."""
     rbm = getattr(estimator, name)
