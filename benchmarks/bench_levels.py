@@ -128,8 +128,7 @@ def scores(folder, data, score):
 
 
 def features(folder, data, method):
-    n_rows = {"adult": 6000, "german_credit": None}[data]
-    frame, _ = read(folder, data, 0, (n_rows, ["split"]))
+    frame, _ = read(folder, data, 0, (None, ["split"]))
     y = frame.pop(target_of(folder, data)).astype(str).to_numpy()
     category = make_column_selector(dtype_include="category")
     number = make_column_selector(dtype_include="number")
