@@ -74,15 +74,6 @@ def softplus(x: Array) -> Array:
     return value
 
 
-def times_transposed(x: Array, W: Array) -> Array:
-    """x W', for few rows of ``x``.
-
-    OpenBLAS takes a third less time for the transposed product of a minibatch, with the
-    transposition of the result: docs/decisions/training-step.md.
-    """
-    return np.ascontiguousarray((W @ x.T).T) if isinstance(x, np.ndarray) else x @ W.T
-
-
 def take(x: Array, index: np.ndarray) -> Array:
     """Copy the rows ``index`` of ``x``."""
     xp = namespace(x)

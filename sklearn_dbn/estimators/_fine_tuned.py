@@ -147,7 +147,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         given = X
         if fitted:
             transformer._check_like_fit(X)
-            dtype = transformer._runs[0].average.W[0].dtype
+            dtype = transformer._runs[0].average.par[0].dtype
             kinds = {"dtype": dtype, "table": transformer._table}
         else:
             kinds = transformer._kinds | {"quiet": True}

@@ -437,7 +437,7 @@ class Generator(ColumnMethods):
         """
         check_is_fitted(self)
         given, X = X, self._check_rows(X, reset=False, outside="warn")
-        found = np.empty(X.shape, np.result_type(X.dtype, self._stack[0].W[0].dtype))
+        found = np.empty(X.shape, np.result_type(X.dtype, self._stack[0].par[0].dtype))
         for rows, states in self._reconstructed(X):
             found[rows] = self._bottom_run.columns.values(states)
         return self._table.rows(found, given)

@@ -91,7 +91,7 @@ class MachineGenerator(Generator):
         The template ``rbm`` describes the training. ``continues``: that of the fitted machine.
         ``partitioned``: a dask array is accepted.
         """
-        dtype = self._machine.W[0].dtype if continues else None
+        dtype = self._machine.par[0].dtype if continues else None
         X = self._check_rows(
             X, reset=not continues, dtype=dtype, partitioned=partitioned, rbm=rbm
         )

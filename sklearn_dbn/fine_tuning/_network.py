@@ -28,10 +28,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._array_api import Array, times_transposed
+from .._array_api import Array
 from .._random import Stream
 from ..data import Columns, clipped, dense
-from ..machine import Machine
+from ..machine import Machine, times_transposed
 
 # Rows that are computed together outside of minibatches.
 _BLOCK_ROWS = 1000

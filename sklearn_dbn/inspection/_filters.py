@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._messages import shown
-from ..machine import Machine
+from ..machine import Machine, dense_weights
 from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
 
 
@@ -145,7 +145,7 @@ def projected_weights(machines: Sequence[Machine], layer: Any) -> tuple[np.ndarr
 
     With the number of the layer from below.
     """
-    weights = [W for machine in machines for W in machine.W]
+    weights = [dense_weights(W) for machine in machines for W in machine.W]
     n = len(weights)
     if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
         raise ValueError(

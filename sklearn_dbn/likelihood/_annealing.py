@@ -172,7 +172,7 @@ class Path:
         """
         machine, units, states = self.machine, self.machine.units, list(states)
         kept = machine.even if summed == machine.odd else machine.odd
-        xp = namespace(machine.W[0])
+        xp = namespace(machine.par[0])
         start_par, par = self.parameters(before), self.parameters(beta)
         change: Array = 0.0
         for layer in kept:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .._array_api import Array, device, namespace, to_numpy
-from ..machine import Machine, States
+from ..machine import Machine, States, dense_weights
 from ..units import Variable
 
 # Size of a block of states: larger ones do not fit the processor's cache.
@@ -110,7 +110,7 @@ def _normal(machine: Machine, layers: range, block_bytes: int) -> Iterator[Array
             unlisted[ends[layer] + variable.columns] = False
         if layer < len(machine.W):
             above = slice(ends[layer + 1], ends[layer + 2])
-            A[here, above] = -to_numpy(machine.W[layer])
+            A[here, above] = -to_numpy(dense_weights(machine.W[layer]))
             A[above, here] = A[here, above].T
     try:
         root = np.linalg.cholesky(A[np.ix_(unlisted, unlisted)])

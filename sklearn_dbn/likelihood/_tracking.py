@@ -72,7 +72,7 @@ class TrackedPartition:
         """
         machine, share, guess = old, 0.0, 1.0
         while share < 1.0:
-            xp, free = namespace(machine.W[0]), machine.free_energy(self.states)
+            xp, free = namespace(machine.par[0]), machine.free_energy(self.states)
             while True:
                 width = min(guess, 1.0 - share)
                 after = between(old, new, share + width)

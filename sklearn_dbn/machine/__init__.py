@@ -10,3 +10,13 @@ from ._mean_field import (
     means_below,
 )
 from ._stability import largest_singular
+from ._weights import (
+    PathwayWeights,
+    blocks,
+    dense_weights,
+    mapped,
+    pathway_widths,
+    slices,
+    times,
+    times_transposed,
+)

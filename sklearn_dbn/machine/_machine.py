@@ -28,9 +28,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._array_api import Array, device, namespace, sum_of, times_transposed
+from .._array_api import Array, device, namespace, sum_of
 from .._random import Stream
 from ._stability import keep_convex
+from ._weights import blocks, like, mapped, matrices, times, times_transposed
 
 States = list[Any]
 
@@ -43,12 +44,12 @@ class Machine:
     ----------
     units : sequence of unit types, one for each layer
     par : list of arrays of shape (n_par, n_l)
-    W : list of arrays of shape (n_l, n_{l+1})
+    W : list of arrays of shape (n_l, n_{l+1}), or of `PathwayWeights`
     """
 
     units: tuple[Any, ...]
     par: list[Array]
-    W: list[Array]
+    W: list[Any]
 
     @property
     def odd(self) -> range:
@@ -66,17 +67,22 @@ class Machine:
         return replace(
             self,
             par=[function(*p) for p in zip(self.par, *(m.par for m in others), strict=True)],
-            W=[function(*w) for w in zip(self.W, *(m.W for m in others), strict=True)],
+            W=[mapped(function, *w) for w in zip(self.W, *(m.W for m in others), strict=True)],
         )
 
     def arrays(self) -> list[Array]:
-        return [*self.par, *self.W]
+        return [*self.par, *self.matrices]
+
+    @property
+    def matrices(self) -> list[Array]:
+        """The weight matrices, of which a layer of separate pathways has several."""
+        return matrices(self.W)
 
     def input(self, layer: int, states: States) -> Array:
         """The weighted states of the neighbours of ``layer``: its field without the bias."""
         if layer == 0:
             return self.from_above(0, states[1])
-        weighted = states[layer - 1] @ self.W[layer - 1]
+        weighted = times(states[layer - 1], self.W[layer - 1])
         if layer < len(self.W):
             weighted += self.from_above(layer, states[layer + 1])
         return weighted
@@ -136,7 +142,7 @@ class Machine:
         for layer, (unit, par) in enumerate(zip(self.units, self.par, strict=True)):
             energy = energy + unit.energy(states[layer], par)
         for layer, W in enumerate(self.W):
-            energy = energy - xp.sum((states[layer] @ W) * states[layer + 1], axis=-1)
+            energy = energy - xp.sum(times(states[layer], W) * states[layer + 1], axis=-1)
         return energy
 
     def free_energy(self, states: States, summed: range | None = None) -> Array:
@@ -221,11 +227,15 @@ class Machine:
             states[0] *= deviation**-2.0
         W = []
         for layer, (below, above) in enumerate(itertools.pairwise(states)):
-            W.append(below.T @ above)
-            # dW lambda and dW' mu, without a pass over dW.
-            lower, upper = par[layer][0, :], par[layer + 1][0, :]
-            lower -= below.T @ (above @ offsets[layer + 1])
-            upper -= above.T @ (below @ offsets[layer])
+            lower, upper, parts = par[layer][0, :], par[layer + 1][0, :], []
+            mu, lam = offsets[layer], offsets[layer + 1]
+            for _, i, j in blocks(self.W[layer]):
+                x, y = below[:, i], above[:, j]
+                parts.append(x.T @ y)
+                # dW lambda and dW' mu, without a pass over dW.
+                lower[i] -= x.T @ (y @ lam[j])
+                upper[j] -= y.T @ (x @ mu[i])
+            W.append(like(self.W[layer], parts))
         return Machine(self.units, par, W)
 
     def centred(
@@ -260,12 +270,14 @@ class Machine:
         for layer, dW in enumerate(W):
             # To add to the states is to subtract from the offsets.
             mu, lam = offsets[layer] - penalty[layer], offsets[layer + 1] - penalty[layer + 1]
-            dW -= mu[:, None] * means[layer + 1]
-            dW -= (means[layer] - total * mu)[:, None] * lam
-            if deviation is not None and layer == 0:
-                dW *= deviation[:, None] ** -2.0
-            par[layer][0, :] -= dW @ offsets[layer + 1]
-            par[layer + 1][0, :] -= offsets[layer] @ dW
+            rest = means[layer] - total * mu
+            for part, i, j in blocks(dW):
+                part -= mu[i, None] * means[layer + 1][j]
+                part -= rest[i, None] * lam[j]
+                if deviation is not None and layer == 0:
+                    part *= deviation[i, None] ** -2.0
+                par[layer][0, i] -= part @ offsets[layer + 1][j]
+                par[layer + 1][0, j] -= offsets[layer][i] @ part
         return sums
 
     def precondition(self, step: Machine, offsets: Sequence[Array]) -> None:
@@ -276,9 +288,9 @@ class Machine:
             # The part of the step of the bias that compensates that of the weights is kept.
             follow = 0.0 * offsets[layer]
             if layer > 0:
-                follow = follow - offsets[layer - 1] @ step.W[layer - 1]
+                follow = follow - times(offsets[layer - 1], step.W[layer - 1])
             if layer < len(self.W):
-                follow = follow - step.W[layer] @ offsets[layer + 1]
+                follow = follow - times_transposed(offsets[layer + 1], step.W[layer])
             dpar = step.par[layer]
             dpar[0, :] -= follow
             unit.precondition(dpar, self.par[layer], offsets[layer], layer > 0)
@@ -298,9 +310,10 @@ class Machine:
     def rescale(self, shift: Array, scale: Array) -> Machine:
         """The distribution of scale v + shift, for the visible units v of this machine."""
         xp = namespace(scale)
-        unit, par, W = self.units[0], self.par[0], self.W[0] / scale[:, None]
+        unit, par = self.units[0], self.par[0]
+        W = like(self.W[0], [part / scale[i, None] for part, i, _ in blocks(self.W[0])])
         upper = xp.asarray(self.par[1], copy=True)
-        upper[0, :] -= shift @ W
+        upper[0, :] -= times(shift, W)
         return replace(
             self,
             par=[unit.rescale(par, shift, scale), upper, *self.par[2:]],
@@ -317,11 +330,14 @@ class Unchanging(Machine):
     """
 
     def __post_init__(self) -> None:
-        self._transposed = []
-        for W in self.W:
-            transposed = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
-            transposed[:, :] = W.T
-            self._transposed.append(transposed)
+        self._transposed = [mapped(_transposed, W) for W in self.W]
 
     def from_above(self, layer: int, above: Array) -> Array:
-        return above @ self._transposed[layer]
+        return times(above, self._transposed[layer])
+
+
+def _transposed(W: Array) -> Array:
+    """A contiguous copy of W'."""
+    found = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
+    found[:, :] = W.T
+    return found

@@ -20,6 +20,7 @@ import numpy as np
 
 from .._array_api import Array, device, namespace, put, take, to_numpy
 from ._machine import Machine, States, Unchanging
+from ._weights import times
 
 # Rows that are swept together.
 _ROWS = 256
@@ -198,7 +199,7 @@ def free_energy_bound(machine: Machine, states: States, fields: States) -> Array
 
 def _from_visible(machine: Machine, v: Array) -> Array:
     """The part of the field of the first hidden layer that no sweep changes."""
-    from_visible = v @ machine.W[0]
+    from_visible = times(v, machine.W[0])
     from_visible += machine.par[1][0, :]
     return from_visible
 
@@ -210,7 +211,7 @@ def _first_pass(machine: Machine, from_visible: Array) -> States:
     for layer, W in enumerate(machine.W[1:], start=1):
         unit, par = machine.units[layer], machine.par[layer]
         fields.append(2 * field - par[0, :])
-        field = unit.mean(fields[layer], par) @ W
+        field = times(unit.mean(fields[layer], par), W)
         field += machine.par[layer + 1][0, :]
     return [*fields, field]
 

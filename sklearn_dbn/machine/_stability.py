@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from .._array_api import Array, device, namespace
+from ._weights import blocks
 
 # The largest spectral norm between real-valued columns. At 1 the variance is infinite; close to
 # 1 the chains mix too slowly for the gradient to reduce the weights.
@@ -26,27 +27,32 @@ def keep_convex(curvatures: Sequence[Array | None], weights: Sequence[Array]) ->
     ----------
     curvatures : sequence of arrays of shape (n_l,) or None
         Of each layer; 0 for columns that are not real-valued.
-    weights : sequence of arrays of shape (n_l, n_{l+1})
+    weights : sequence of arrays of shape (n_l, n_{l+1}), or of `PathwayWeights`
     """
     for layer, W in enumerate(weights):
         below, above = curvatures[layer], curvatures[layer + 1]
         if below is None or above is None:
             continue
-        xp = namespace(W)
-        scale = _inverse_root(below)[:, None] * _inverse_root(above)
-        # Weights of other columns are not counted and not changed.
-        real = scale > 0
-        divisor = xp.where(real, scale, xp.ones_like(scale))
         most = _CONVEX / (2 * math.cos(math.pi / (_n_in_a_row(curvatures, layer) + 1)))
-        for _ in range(_DEFLATIONS):
-            norm, x, y = largest_singular(scale * W)
-            if norm <= most:
-                break
-            # The other singular values do not change.
-            W -= (norm - most) * x[:, None] * y / divisor
-        else:
-            factor = min(1.0, most / largest_singular(scale * W)[0])
-            W *= xp.where(real, factor * xp.ones_like(W), xp.ones_like(W))
+        for part, i, j in blocks(W):
+            _limit(part, _inverse_root(below[i])[:, None] * _inverse_root(above[j]), most)
+
+
+def _limit(W: Array, scale: Array, most: float) -> None:
+    """Reduce ``W``, in place, until the spectral norm of scale W is at most ``most``."""
+    xp = namespace(W)
+    # Weights of columns that are not real-valued are not counted and not changed.
+    real = scale > 0
+    divisor = xp.where(real, scale, xp.ones_like(scale))
+    for _ in range(_DEFLATIONS):
+        norm, x, y = largest_singular(scale * W)
+        if norm <= most:
+            break
+        # The other singular values do not change.
+        W -= (norm - most) * x[:, None] * y / divisor
+    else:
+        factor = min(1.0, most / largest_singular(scale * W)[0])
+        W *= xp.where(real, factor * xp.ones_like(W), xp.ones_like(W))
 
 
 def _inverse_root(curvature: Array) -> Array:

@@ -29,7 +29,7 @@ class Ascent:
 
     def shrink(self, machine: Machine, step: float) -> None:
         if self.decay:
-            for W in machine.W:
+            for W in machine.matrices:
                 W *= 1.0 - step * self.decay
 
     def steps(self, ascent: Machine, velocity: Machine | None) -> list[Array]:

@@ -35,7 +35,7 @@ class Straightness:
     ----------
     n_passes : int
         Of the complete training.
-    begin : list of arrays of shape (n_l, n_{l+1})
+    begin : list of arrays
         The weights at the beginning of the current half.
     first : float
         The distance over the first half.
@@ -61,14 +61,16 @@ class Straightness:
         self.n_done += 1
         middle = self.n_passes // 2
         if self.n_done > middle:
-            self.lengths.append(distance(self.begin if before is None else before.W, after.W))
+            self.lengths.append(
+                distance(self.begin if before is None else before.matrices, after.matrices)
+            )
         elif self.n_done == middle:
-            self.first = distance(self.begin, after.W)
-            self.begin = after.copy().W
+            self.first = distance(self.begin, after.matrices)
+            self.begin = after.copy().matrices
 
     def moves_straight(self, machine: Machine, n_steps: int) -> bool:
         """Whether the training has not converged, after ``n_steps`` steps in all."""
-        moved = distance(self.begin, machine.W)
+        moved = distance(self.begin, machine.matrices)
         if moved <= _FURTHER * self.first:
             return False
         if self.n_done < _FEW_PASSES:

@@ -60,7 +60,7 @@ class MachineLoop:
         recorded = rows_to_record(run, rows, held_out)
         if held_out is not None and settings.n_iter_no_change is not None:
             begin_early_stopping(run, rows, held_out, settings.n_iter_no_change)
-        run.straightness = Straightness(n_passes, run.machine.copy().W)
+        run.straightness = Straightness(n_passes, run.machine.copy().matrices)
         return cls(rows, settings, recorded)
 
     def train(self, run: Run, passes: Passes) -> None:
@@ -87,7 +87,7 @@ class MachineLoop:
             # An overflow is reported below, in one sentence instead of many warnings.
             with (
                 np.errstate(over="ignore", invalid="ignore"),
-                blas_threads(n_rows, run.machine.W),
+                blas_threads(n_rows, run.machine.matrices),
             ):
                 reported: dict[str, float] = {}
                 sampler = _keeping_up(settings.sampler, run.gaps)

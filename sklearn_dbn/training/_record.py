@@ -45,7 +45,7 @@ def record_of(machine: Machine, recorded: RecordedRows, n_sweeps: int) -> dict[s
     record = {
         "reconstruction_error": xp.mean((v - v_mean) ** 2),
         "mean_activity": xp.mean(xp.concat(states[1:], axis=1)),
-        "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.W)),
+        "weight_norm": xp.sqrt(sum(xp.sum(W**2) for W in machine.matrices)),
         "dead_units": sum(xp.sum(xp.astype(dead, v.dtype)) for dead, _ in idle),
         "saturated_units": sum(xp.sum(xp.astype(saturated, v.dtype)) for _, saturated in idle),
         "redundant_units": sum(map(_n_redundant, states[1:], active)),
