@@ -166,8 +166,8 @@ def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
     return Partitions(client, load)
 
 
-def check_kinds_on_cluster(X: Any, rbm: Any) -> None:
-    """Refuse a template ``rbm`` that needs all rows of the dask array or frame ``X`` here."""
+def check_kinds_on_cluster(X: Any, rbm: Any, pathways: Any) -> None:
+    """Refuse parameters that need all rows of the dask array or frame ``X`` here."""
     for name, plain in (("visible", ("auto", *HIDDEN)), ("missing", ("nan",))):
         value = getattr(rbm, name, plain[0])
         if not isinstance(value, str) or value not in plain:
@@ -175,6 +175,11 @@ def check_kinds_on_cluster(X: Any, rbm: Any) -> None:
                 f"X is a dask {type(X).__name__}, and {name}={shown(value)} needs its rows in "
                 f"memory: pass X.compute(), or set {name}={plain[0]!r}."
             )
+    if pathways is not None:
+        raise TypeError(
+            f"X is a dask {type(X).__name__}, and pathways={shown(pathways)} needs its rows in "
+            "memory: pass X.compute(), or set pathways=None."
+        )
 
 
 def numbers_on_cluster(X: Any, meta: Any) -> Any:

@@ -13,11 +13,12 @@ import scipy.sparse as sp
 
 from .._array_api import Array, take, to_numpy
 from .._random import Stream
-from ..machine import Machine, fill_in
+from ..machine import Machine, fill_in, lacking_pathways, pathway_widths, slices
 from ._columns import Columns
 from ._dependence import MOST_COMPARED, ROWS_COMPARED, dependent_pairs
 from ._gaps import Gaps, GapsOfRows, count_gaps
 from ._moments import Moments, add_moments
+from ._pathways import JoinedPathways
 from ._values import (
     BLOCK_ROWS,
     BLOCK_VALUES,
@@ -62,6 +63,8 @@ class Rows:
     bottom : Machine or None
         The machine that draws the missing entries of X, or whose mean field fills them in rows
         as means; ``None`` leaves the gaps.
+    joined : JoinedPathways or None
+        The pathways that are drawn by the machine to be trained, if it joins any.
     """
 
     def __init__(
@@ -75,8 +78,9 @@ class Rows:
         self.X, self.weight, self.lower = X, weight, tuple(lower)
         self.sample, self.columns = sample, columns
         # Of the visible units of the machine, if there are machines below.
-        self._above = Columns(self.lower[-1].units[1]) if self.lower else None
+        self._above = _above(self.lower[-1]) if self.lower else None
         self.bottom = self.lower[0] if self.lower else None
+        self.joined: JoinedPathways | None = None
         self.index = np.flatnonzero(to_numpy(weight))
         self._gaps = any(on_each_part(has_gaps, X))
         binary = all(on_each_part(is_binary, X, weight=weights_with_zeros(weight)))
@@ -112,6 +116,23 @@ class Rows:
             self._above = columns
         else:
             self.columns = columns
+
+    def join_pathways(self, dropout: float) -> None:
+        """Prepare for the training of a machine that joins the pathways, if there are any."""
+        if self.presented.widths is not None:
+            self.joined = JoinedPathways(slices(self.presented.widths), dropout)
+
+    @property
+    def draws_pathways(self) -> bool:
+        """Whether the machine to be trained draws some pathways anew at each presentation."""
+        return self.joined is not None and (
+            self.joined.dropout > 0 or (self._gaps and bool(self.lower))
+        )
+
+    @property
+    def key(self) -> tuple:
+        """What presented rows depend on, apart from X, for the key of a cache."""
+        return self.presented.key, self.joined and self.joined.dropout
 
     def moments(self) -> Moments:
         """Moments of the visible units, not standardised."""
@@ -171,16 +192,16 @@ class Rows:
         """
         v = self._bottom_states(index)
         missing = None if gaps is None else np.isnan(v[gaps.rows])
+        hidden = self._hidden_pathways(v, rng) if self.draws_pathways else None
         if self._grey:
             v = self.columns.unit.present(v, rng)
         if gaps is not None:
             v[gaps.rows] = gaps.fill(self.bottom, v[gaps.rows], missing, rng)
-        if not self.sample:
-            return self.presented.standard(self._means_above(v)) if self.lower else v
         for machine in self.lower:
             means, fields = machine.conditionals(machine.odd, [v, None])
-            v = machine.draw(machine.odd, means, fields, rng)[1]
-        return self.presented.standard(v) if self.lower else v
+            v = machine.draw(machine.odd, means, fields, rng)[1] if self.sample else means[1]
+        v = self.presented.standard(v) if self.lower else v
+        return v if hidden is None else self.joined.fill(v, hidden, rng)
 
     def means(self, index: np.ndarray) -> Array:
         """Means of the visible units for the rows ``index``, (n_rows, n_columns)."""
@@ -236,6 +257,16 @@ class Rows:
         no such rows.
         """
         return None
+
+    def _hidden_pathways(self, v: Array, rng: Stream) -> np.ndarray:
+        """Which pathways of rows are drawn by the machine to be trained.
+
+        Where it has the columns of X as its visible layer, missing entries are drawn before.
+        """
+        lacking = np.zeros((v.shape[0], len(self.joined.columns)), dtype=bool)
+        if self.lower and self._gaps:
+            lacking = lacking_pathways(self.bottom, v)
+        return self.joined.hidden(lacking, rng)
 
     @property
     def _shuffled_whole(self) -> bool:
@@ -299,3 +330,9 @@ class Rows:
         for machine in self.lower:
             v = machine.means(machine.odd, [v, None])[1]
         return v
+
+
+def _above(machine: Machine) -> Columns:
+    """The columns of the hidden layer of ``machine``."""
+    widths = pathway_widths(machine.W[0])
+    return Columns(machine.units[1], widths=widths if len(widths) > 1 else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -45,16 +45,21 @@ class Table:
     format : Format or None
         Of a data frame.
     missing : {"nan", "unstored"}
+    pathways : dict of int arrays or None
+        The columns of each pathway.
     """
 
     columns: list[Column] | None
     format: Format | None
     missing: str = "nan"
+    pathways: dict[str, np.ndarray] | None = None
 
     @classmethod
-    def of(cls, X: Any, visible: Any, missing: str, name: Namer) -> Table:
-        """The table of the training rows ``X``, for the parameters `visible` and `missing`."""
-        format_ = Format.of(X)
+    def of(cls, X: Any, visible: Any, missing: str, name: Namer, pathways: Any = None) -> Table:
+        """The table of the training rows ``X``, for parameters of these names."""
+        format_, places = Format.of(X), None
+        if pathways is not None:
+            places = _pathways(X, pathways, name)
         if missing == "unstored" and not sp.issparse(X):
             raise ValueError(
                 f"missing='unstored' needs a sparse X, got {type(X).__name__}: give a CSR "
@@ -62,16 +67,16 @@ class Table:
             )
         plain = visible == "auto" or (isinstance(visible, str) and visible in HIDDEN)
         if plain and format_ is None and missing == "nan":
-            return cls(None, None)
+            return cls(None, None, pathways=places)
         given = _stored_columns(X, missing) if sp.issparse(X) else columns_of(X)
         if plain and all(column.is_numeric for column in given) and missing == "nan":
-            return cls(None, format_)
+            return cls(None, format_, pathways=places)
         kinds = _kinds(X, visible, len(given), name)
         columns = [
             column_of(column, kind, name(index))
             for index, (column, kind) in enumerate(zip(given, kinds, strict=True))
         ]
-        return cls(columns, format_, missing)
+        return cls(columns, format_, missing, places)
 
     @property
     def n_columns(self) -> int | None:
@@ -81,15 +86,29 @@ class Table:
     def unit(self, codes: Any, weight: np.ndarray) -> UnitType:
         """The unit type of the visible layer, from the training rows."""
         shares = self._shares(codes, np.asarray(weight, dtype=np.float64))
-        places: dict[str, list[int]] = {}
-        for index, column in enumerate(self.columns):
-            # Two categories are one unit that is on or off.
-            two = column.kind == "categorical" and len(column.levels) == 2
-            places.setdefault("bernoulli" if two else column.kind, []).append(index)
-        units = [
-            UNITS[kind].fitted([shares[i] for i in indices]) for kind, indices in places.items()
-        ]
-        return units[0] if len(units) == 1 else Blocks(units, list(places.values()))
+
+        def of(columns: Any) -> UnitType:
+            places: dict[str, list[int]] = {}
+            for place, index in enumerate(columns):
+                column = self.columns[index]
+                # Two categories are one unit that is on or off.
+                two = column.kind == "categorical" and len(column.levels) == 2
+                places.setdefault("bernoulli" if two else column.kind, []).append(place)
+            units = [
+                UNITS[kind].fitted([shares[columns[i]] for i in indices])
+                for kind, indices in places.items()
+            ]
+            return units[0] if len(units) == 1 else Blocks(units, list(places.values()))
+
+        return self.by_pathway(of)
+
+    def by_pathway(self, unit_of: Callable[[Any], UnitType]) -> UnitType:
+        """The unit type of the visible layer, from that of the columns of a pathway."""
+        if self.pathways is None:
+            every = slice(None) if self.columns is None else np.arange(len(self.columns))
+            return unit_of(every)
+        columns = list(self.pathways.values())
+        return Blocks(list(map(unit_of, columns)), columns)
 
     def codes(self, X: Any, name: Namer) -> np.ndarray | sp.csr_array:
         """Rows of numbers, (n_rows, n_columns), one warning for levels that are new.
@@ -255,6 +274,54 @@ class Table:
         return found
 
 
+def _pathways(X: Any, pathways: Any, name: Namer) -> dict[str, np.ndarray]:
+    """The columns of each pathway, in the order in which the user names them."""
+    n_columns = X.shape[1]
+    if not isinstance(pathways, Mapping) or not pathways:
+        raise TypeError(
+            f"pathways={shown(pathways)} must be a mapping from names of pathways to columns "
+            "of X, as in {'image': ['a', 'b'], 'text': ['c']}."
+        )
+    owner: dict[int, Any] = {}
+    found = {}
+    for pathway, columns in pathways.items():
+        indices = _indices(X, columns, f"pathways[{pathway!r}]", n_columns)
+        if not indices:
+            raise ValueError(
+                f"pathways[{pathway!r}]={shown(columns)} has no columns: name some, or leave "
+                "that pathway out."
+            )
+        for index in indices:
+            if index in owner:
+                raise ValueError(
+                    f"pathways names {name(index)} for {owner[index]!r} and for {pathway!r}: "
+                    "name each column once."
+                )
+            owner[index] = pathway
+        found[pathway] = np.array(indices)
+    left = sorted(set(range(n_columns)) - set(owner))
+    if left:
+        others = f" and {len(left) - 1} others" if len(left) > 1 else ""
+        raise ValueError(
+            f"pathways leaves out {name(left[0])}{others}: name each column of X in one "
+            "pathway, or leave it out of X."
+        )
+    return found
+
+
+def _indices(X: Any, columns: Any, where: str, n_columns: int) -> list[int]:
+    """Positions of columns that the user names in the parameter ``where``."""
+    columns = columns(X) if callable(columns) else columns
+    try:
+        return list(map(int, _get_column_indices(X, columns)))
+    except (ValueError, IndexError, TypeError, KeyError, NotImplementedError):
+        raise ValueError(
+            f"{where}={shown(columns)} does not name columns of X, which has "
+            f"{n_columns} columns: give names, positions, a mask, a slice or a function "
+            "of X, as for ColumnTransformer."
+        ) from None
+
+
 def _kinds(X: Any, visible: Any, n_columns: int, name: Namer) -> list[str | None]:
     """The name of the unit type of each column, ``None`` where the column itself decides."""
     if isinstance(visible, str):
@@ -266,16 +333,7 @@ def _kinds(X: Any, visible: Any, n_columns: int, name: Namer) -> list[str | None
                 f"visible has the key {shown(kind)}, and the types of columns are "
                 f"{', '.join(map(repr, UNITS))}: use one of them."
             )
-        columns = columns(X) if callable(columns) else columns
-        try:
-            indices = _get_column_indices(X, columns)
-        except (ValueError, IndexError, TypeError, KeyError, NotImplementedError):
-            raise ValueError(
-                f"visible[{kind!r}]={shown(columns)} does not name columns of X, which has "
-                f"{n_columns} columns: give names, positions, a mask, a slice or a function "
-                "of X, as for ColumnTransformer."
-            ) from None
-        for index in indices:
+        for index in _indices(X, columns, f"visible[{kind!r}]", n_columns):
             if kinds[index] is not None:
                 raise ValueError(
                     f"visible names {name(index)} for {kinds[index]!r} and for {kind!r}: name "

@@ -40,6 +40,7 @@ class RowChecks:
         partitioned: bool = False,
         outside: str = "keep",
         rbm: Any = None,
+        pathways: Any = None,
         table: Table | None = None,
         quiet: bool = False,
     ) -> Any:
@@ -55,13 +56,15 @@ class RowChecks:
             Whether the rows may be `Partitions` of a dask array.
         outside : {"keep", "warn", "refuse"}
             What to do with values that the visible units of the fitted machine cannot have.
-            "keep" leaves them to `visible_unit`. Otherwise those that are outside by rounding
-            are clipped, on a copy; for others there is a warning or an error.
+            "keep" leaves them to `visible_columns`. Otherwise those that are outside by
+            rounding are clipped, on a copy; for others there is a warning or an error.
         rbm : RBMTransformer or None
             The template of the bottom machine, whose `visible` and `missing` give the kinds of
             the columns; with ``reset``.
+        pathways : dict or None
+            The columns of each pathway; with ``reset``.
         table : Table or None
-            The table of another estimator, instead of ``rbm``.
+            The table of another estimator, instead of ``rbm`` and ``pathways``.
         quiet : bool
             No warning of whole numbers: a generator is trained on the same rows, and warns.
         """
@@ -70,7 +73,7 @@ class RowChecks:
             raise TypeError(lazy)
         if _of_dask(X):
             if reset:
-                check_kinds_on_cluster(X, rbm)
+                check_kinds_on_cluster(X, rbm, pathways)
             elif self._table.columns is not None:
                 raise TypeError(
                     f"X is a dask {type(X).__name__}, and the columns have levels or kinds of "
@@ -79,7 +82,7 @@ class RowChecks:
             X = self._check_partitions(X, reset, dtype, partitioned)
         else:
             if reset and rbm is not None:
-                table = self._table_of(X, rbm, quiet)
+                table = self._table_of(X, rbm, pathways, quiet)
             X = self._check_table(X, reset, dtype, table)
         if outside == "keep" or not self._is_within_support(X):
             largest = _largest(X.dtype)
@@ -139,17 +142,17 @@ class RowChecks:
             self._table = table or Table(None, None)
         return found
 
-    def _table_of(self, X: Any, rbm: Any, quiet: bool) -> Table:
+    def _table_of(self, X: Any, rbm: Any, pathways: Any, quiet: bool) -> Table:
         """The table of training rows, for the parameters of the template ``rbm``."""
         plain = isinstance(rbm.visible, str) and rbm.visible in ("auto", *HIDDEN)
-        plain = plain and rbm.missing == "nan" and frame_of(X) is None
+        plain = plain and rbm.missing == "nan" and frame_of(X) is None and pathways is None
         if not plain:
             X = self._in_columns(X, reset=True)
         if rbm.visible == "auto" and not quiet:
             _warn_of_integers(X)
         if plain:
             return Table(None, None)
-        return Table.of(X, rbm.visible, rbm.missing, partial(column_name, self))
+        return Table.of(X, rbm.visible, rbm.missing, partial(column_name, self), pathways)
 
     def _check_like_fit(self, X: Any) -> None:
         """Refuse rows with other columns than those of `fit`; no warning of new levels."""

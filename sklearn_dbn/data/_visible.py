@@ -1,14 +1,14 @@
-"""The unit type of the visible layer, and values that its units cannot have."""
+"""The columns of the visible layer, and values that its units cannot have."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .._messages import shown
 from ..units import UNITS, UnitType
+from ._columns import Columns
 from ._values import (
     ROUNDING,
     Support,
@@ -19,10 +19,10 @@ from ._values import (
 )
 
 
-def visible_unit(
+def visible_columns(
     estimator: Any, visible: Any, X: Any, weight: np.ndarray, fitted: UnitType | None = None
-) -> UnitType:
-    """The unit type for the columns of the training rows ``X``.
+) -> Columns:
+    """The columns of the training rows ``X``, not standardised.
 
     Parameters
     ----------
@@ -47,13 +47,20 @@ def visible_unit(
     elif table.columns is not None:
         unit = table.unit(X, all_weights)
     elif visible == "auto":
-        grey = _is_grey(X, weight)
-        return UNITS["bernoulli" if grey else "gaussian"]
+        grey = _grey_columns(X, weight)
+        unit = table.by_pathway(
+            lambda columns: UNITS["bernoulli" if grey[columns].all() else "gaussian"]
+        )
     else:
-        unit = UNITS[visible]
-    found = first_outside(X, unit.support, weight)
+        unit = table.by_pathway(lambda _: UNITS[visible])
+    widths = None
+    if table.pathways is not None:
+        widths = tuple(at.stop - at.start for _, at in unit.blocks)
+    found = None
+    if visible != "auto" or fitted is not None or table.columns is not None:
+        found = first_outside(X, unit.support, weight)
     if found is None:
-        return unit
+        return Columns(unit, widths=widths)
     index, value = found
     kind, _ = unit.of_column(index)
     where, (low, high) = column_name(estimator, index), kind.support
@@ -81,21 +88,18 @@ def visible_unit(
     )
 
 
-def _is_grey(X: Any, weight: np.ndarray | None) -> bool:
-    """Whether all columns lie in [0, 1], up to rounding.
+def _grey_columns(X: Any, weight: np.ndarray | None) -> np.ndarray:
+    """Which columns lie in [0, 1], up to rounding.
 
     Rounding errors are relative to the range of the column: real values that are all small are
     no rounding errors.
     """
     support = UNITS["bernoulli"].support
     if not any(on_each_part(has_outside, X, support, weight=weight)):
-        return True
-    if any(on_each_part(partial(has_outside, beyond=ROUNDING), X, support, weight=weight)):
-        return False
+        return np.ones(X.shape[1], dtype=bool)
     low, high = range_of_all(X, weight)
-    rounding = ROUNDING * np.where(high > low, high - low, 1.0)
-    outside = (low < support[0] - rounding) | (high > support[1] + rounding)
-    return not outside.any()
+    rounding = ROUNDING * np.clip(np.where(high > low, high - low, 1.0), None, 1.0)
+    return ~((low < support[0] - rounding) | (high > support[1] + rounding))
 
 
 def first_outside(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
 from .._compat import parse_version, validate_parameter_constraints
-from .._messages import short_message, shown
+from .._messages import short_message
 from .._version import __version__
 from ..data import RowChecks
 from ..units import UNITS
@@ -130,18 +129,6 @@ def _check_version(kind: type, version: str) -> None:
 def _changed(after: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """The attributes of ``after`` that are not those of ``before``."""
     return {k: x for k, x in after.items() if k not in before or before[k] is not x}
-
-
-def layer_sizes(hidden_layer_sizes: Any) -> list[int]:
-    """The number of units of each hidden layer."""
-    several = isinstance(hidden_layer_sizes, Sequence | np.ndarray)
-    sizes = list(hidden_layer_sizes) if several else [hidden_layer_sizes]
-    if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes={shown(hidden_layer_sizes)} must hold a positive int for "
-            "each hidden layer, and at least one."
-        )
-    return [int(n) for n in sizes]
 
 
 def check_parameters(caller: str, **given: tuple[list[Any], Any]) -> None:

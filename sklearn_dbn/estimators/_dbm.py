@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +17,7 @@ from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from .._random import seed_of
 from ..data import Rows
+from ..machine import dense_weights
 from ..selection import UnitStatistics, collect
 from ..training import (
     SCHEMES,
@@ -32,9 +33,9 @@ from ..training import (
     settings_of,
     training_parameters,
 )
-from ._base import layer_sizes, of_one_fit, raise_if_interrupted, unchanged_on_failure
+from ._base import of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
-from ._layers import check_sizes, checked_template
+from ._layers import check_sizes, checked_template, layer_widths
 from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
 from ._pretraining import pretrain
 from ._rbm import RBMTransformer
@@ -51,8 +52,19 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(256, 256)
-        Number of units of each hidden layer, the first one first.
+    hidden_layer_sizes : int, or sequence of int or mapping, default=(256, 256)
+        Number of units of each hidden layer, the first one first. A layer that is a mapping
+        from pathways to numbers has separate units for each pathway; all such layers are below
+        those that are joint [3]_.
+
+    pathways : mapping or None, default=None
+        The columns of each pathway, as `ColumnTransformer` takes columns: names, positions, a
+        mask, a slice or a function of `X`. Every column is in one. The unit types of each are
+        chosen on their own.
+
+    modality_dropout : float, default=0.0
+        Share of the presentations in which one of the pathways, each as often, is hidden from
+        the machine and drawn given the others. It trains for rows that lack a modality.
 
     rbm : RBMTransformer or None, default=None
         Template with the parameters of the training; its `n_components`, `random_state` and
@@ -171,6 +183,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     ----------
     .. [1] Salakhutdinov, Hinton (2009). Deep Boltzmann machines. AISTATS, PMLR 5:448-455.
     .. [2] Melchior, Fischer, Wiskott (2016). How to center deep Boltzmann machines. JMLR 17:99.
+    .. [3] Srivastava, Salakhutdinov (2014). Multimodal learning with deep Boltzmann machines.
+       JMLR 15:2949.
 
     Examples
     --------
@@ -193,6 +207,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": "no_validation",
+        "pathways": "no_validation",
+        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "rbm": "no_validation",
         "n_mean_field_steps": [Interval(Integral, 0, None, closed="left")],
         "negative_phase": [StrOptions({"sampled", "partial_mean_field"})],
@@ -213,8 +229,10 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        hidden_layer_sizes: int | Sequence[int | Mapping[str, int]] = (256, 256),
         *,
+        pathways: Mapping[str, Any] | None = None,
+        modality_dropout: float = 0.0,
         rbm: RBMTransformer | None = None,
         n_mean_field_steps: int = 5,
         negative_phase: str = "sampled",
@@ -235,6 +253,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.pathways = pathways
+        self.modality_dropout = modality_dropout
         self.rbm = rbm
         self.n_mean_field_steps = n_mean_field_steps
         self.negative_phase = negative_phase
@@ -324,17 +344,20 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     def _validated(
         self, X: Any, sample_weight: Any, continues: bool, chunk: bool = False
-    ) -> tuple[RBMTransformer, list[int], Rows]:
-        """The template, the sizes of the hidden layers and the training rows."""
-        sizes = layer_sizes(self.hidden_layer_sizes)
+    ) -> tuple[RBMTransformer, list[tuple[int, ...]], Rows]:
+        """The template, the widths of the hidden layers and the training rows."""
+        widths = layer_widths(self.hidden_layer_sizes, self.pathways)
         rbm = checked_template(self, "rbm")
         if continues:
-            check_sizes(self.hidden_layer_sizes, self._sizes)
-        return rbm, sizes, self._training_rows(rbm, X, sample_weight, continues, chunk)
+            check_sizes(self)
+        rows = self._training_rows(rbm, X, sample_weight, continues, chunk)
+        if len(widths[-1]) == 1:
+            rows.join_pathways(self.modality_dropout)
+        return rbm, widths, rows
 
     @property
     def _kinds(self) -> dict[str, Any]:
-        return {"rbm": checked_template(self, "rbm")}
+        return {"rbm": checked_template(self, "rbm"), "pathways": self.pathways}
 
     def _default_template(self, name: str) -> RBMTransformer:
         if name == "pretrain_rbm" and self.rbm is not None:
@@ -349,7 +372,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
             sparse = self.sparsity_target_ is not None
         else:
             # Joint training of sparse layers from random weights ends with dead units.
-            sparse = len(layer_sizes(self.hidden_layer_sizes)) == 1
+            sparse = len(layer_widths(self.hidden_layer_sizes, self.pathways)) == 1
             sparse |= pretraining is not None and pretraining.scheme == "doubled"
         return {
             "sparse": sparse,
@@ -361,14 +384,14 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     def _fit_rows(
         self,
         rbm: RBMTransformer,
-        sizes: list[int],
+        widths: list[tuple[int, ...]],
         rows: Rows,
         y: Any,
         continues: bool,
         chunk: bool = False,
     ) -> None:
         """Train on validated rows and select units; ``chunk``: in `partial_fit`."""
-        pretraining = None if chunk else self._pretraining(rbm, len(sizes), continues)
+        pretraining = None if chunk else self._pretraining(rbm, len(widths), continues)
         memory = None if chunk else memory_of(self)
         seed = None if continues else seed_of(self.random_state)
         deep = self._deep_settings(pretraining, continues)
@@ -377,9 +400,9 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         n_subtasks = n_passes + (0 if pretraining is None else len(pretraining.kinds))
         context = self._init_callback_context(max_subtasks=n_subtasks)
         context.call_on_fit_task_begin(estimator=self._original, **given)
-        training = training_parameters(rbm) | {"n_components": sizes} | deep
+        training = training_parameters(rbm) | {"n_components": widths} | deep
         pretraining_key = None if pretraining is None else pretraining.key
-        parameters = training, rows.columns.key, pretraining_key
+        parameters = training, rows.key, pretraining_key
         key = key_of(memory, rows.X, rows.weight, parameters, seed)
         with cached(memory, key) as entry:
             attributes, outcome = entry.value, None
@@ -387,7 +410,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
                 if continues:
                     run = continued(self._run, rbm, rows, settings)
                 else:
-                    run = new_run(rbm, rows, settings, sizes, seed)
+                    run = new_run(rbm, rows, settings, widths, seed)
                 held_out = None if chunk else held_out_rows(rbm, rows, run)
                 whole = pretraining is None or pretrain(
                     self, context, pretraining, run, rows, seed, entry.checkpoint
@@ -433,13 +456,14 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         # The layers become part of the machine that `rbm` describes.
         template = checked_template(self, "pretrain_rbm")
         template.set_params(visible=rbm.visible, hidden=rbm.hidden, missing=rbm.missing)
-        return Pretraining(scheme, template, n_layers)
+        return Pretraining(scheme, template, n_layers, self.modality_dropout)
 
     def _fitted_attributes(self, run: Run) -> dict[str, Any]:
         """The fitted attributes, public and private."""
         shared = self._attributes_of(run)
         machine = shared["_machine"]
-        return shared | {"weights_": machine.W, "intercepts_": [par[0] for par in machine.par]}
+        weights = [dense_weights(W) for W in machine.W]
+        return shared | {"weights_": weights, "intercepts_": [par[0] for par in machine.par]}
 
     def _attributes_for_callbacks(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
         """The attributes with which `transform` works after a pass."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,19 @@ from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 
 from .._cache import MEMORY, cached, key_of, memory_of
-from .._compat import _fit_context
+from .._compat import Interval, _fit_context
 from .._messages import shown
 from .._random import layer_seed, seed_of
-from ..data import Columns, Partitions, Rows, Table, clipped, has_outside, rows_of, visible_unit
+from ..data import (
+    Columns,
+    Partitions,
+    Rows,
+    Table,
+    clipped,
+    has_outside,
+    rows_of,
+    visible_columns,
+)
 from ..machine import Machine
 from ..selection import UnitStatistics
 from ..training import Run, training_parameters
@@ -42,8 +52,20 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(256, 256)
-        Number of units of each hidden layer, the first one first.
+    hidden_layer_sizes : int, or sequence of int or mapping, default=(256, 256)
+        Number of units of each hidden layer, the first one first. A layer that is a mapping
+        from pathways to numbers has separate units for each pathway; all such layers are below
+        those that are joint.
+
+    pathways : mapping or None, default=None
+        The columns of each pathway, as `ColumnTransformer` takes columns: names, positions, a
+        mask, a slice or a function of `X`. Every column is in one. The unit types of each are
+        chosen on their own.
+
+    modality_dropout : float, default=0.0
+        Share of the presentations in which one of the pathways, each as often, is hidden from
+        the machine that joins them, and drawn given the others. It trains for rows that lack
+        a modality.
 
     rbm : RBMTransformer, sequence of RBMTransformer or None, default=None
         Template of every layer, or one for each layer. Its `n_components` and `random_state`
@@ -154,6 +176,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": "no_validation",
+        "pathways": "no_validation",
+        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "rbm": "no_validation",
         **SelectingGenerator._selection_constraints,
         "pretrained": "no_validation",
@@ -167,8 +191,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | Sequence[int] = (256, 256),
+        hidden_layer_sizes: int | Sequence[int | Mapping[str, int]] = (256, 256),
         *,
+        pathways: Mapping[str, Any] | None = None,
+        modality_dropout: float = 0.0,
         rbm: RBMTransformer | Sequence[RBMTransformer] | None = None,
         layers: int | slice | Sequence[int] | str = "all",
         units: Any = None,
@@ -182,6 +208,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.pathways = pathways
+        self.modality_dropout = modality_dropout
         self.rbm = rbm
         self.layers = layers
         self.units = units
@@ -233,10 +261,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             templates = self._templates()
             continues = self.warm_start and hasattr(self, "rbms_")
             if continues:
-                check_sizes(self.hidden_layer_sizes, self._sizes, more=True)
+                check_sizes(self, more=True)
             dtype = self.rbms_[0].components_.dtype if continues else None
             X = self._check_rows(
-                X, reset=not continues, dtype=dtype, partitioned=True, rbm=templates[0]
+                X, reset=not continues, dtype=dtype, partitioned=True, **self._kinds
             )
             weight = self._check_weight(sample_weight, X)
             self._fit_layers(templates, X, y, weight)
@@ -278,13 +306,13 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             dtype = self.rbms_[0].components_.dtype
             X = self._check_rows(X, reset=False, dtype=dtype, partitioned=True)
             templates = self._templates()
-            check_sizes(self.hidden_layer_sizes, self._sizes)
+            check_sizes(self)
             pairs = zip(self.rbms_, templates, strict=True)
             rbms = [continued_layer(rbm, template) for rbm, template in pairs]
             statistics = copy.deepcopy(self._statistics)
         else:
             rbms = self._templates()
-            X = self._check_rows(X, reset=True, partitioned=True, rbm=rbms[0])
+            X = self._check_rows(X, reset=True, partitioned=True, **self._kinds)
             statistics = [UnitStatistics(rbm.n_components) for rbm in rbms]
         weight = self._check_weight(sample_weight, X)
         self._partial_fit_layers(rbms, statistics, X, y, weight)
@@ -302,18 +330,18 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         self.rbms_, self._statistics = [], []
         fitted_type = fitted[0]._machine.units[0] if fitted else None
-        unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
+        columns = visible_columns(self, rbms[0].visible, X, weight, fitted_type)
         weight, interruption = weight / weight[weight > 0].mean(), None
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
                 rbm = continued_layer(fitted[layer], rbm)
             rbm.set_params(random_state=layer_seed(seed, layer))
-            rows = self._rows_of_layer(rbm, X, weight, unit)
+            rows = self._rows_of_layer(rbm, X, weight, columns)
             if not layer:
                 warn_of_columns(self, rows)
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
             task = context.subcontext(task_name=f"layer {layer}")
-            parameters = training_parameters(rbm), rows.presented.key
+            parameters = training_parameters(rbm), rbm._widths, rows.key
             key = key_of(memory, key, parameters, rbm.random_state)
             try:
                 with cached(memory, key) as entry:
@@ -362,15 +390,19 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
             raise interruption
 
     def _rows_of_layer(
-        self, rbm: RBMTransformer, X: Any, weight: np.ndarray, unit: Any
+        self, rbm: RBMTransformer, X: Any, weight: np.ndarray, columns: Columns
     ) -> Rows:
         """The training rows of the next layer; sets the type of its visible units."""
         if not self.rbms_:
             rbm._table = self._table
-            return rows_of(X, weight, Columns(unit), (), rbm)
-        rbm._table = Table(None, None)
-        rbm.set_params(visible=self.rbms_[-1].hidden_type_)
-        return rows_of(X, weight, self._bottom_run.columns, self._stack, rbm)
+            rows = rows_of(X, weight, columns, (), rbm)
+        else:
+            rbm._table = Table(None, None)
+            rbm.set_params(visible=self.rbms_[-1].hidden_type_)
+            rows = rows_of(X, weight, self._bottom_run.columns, self._stack, rbm)
+        if len(rbm._widths) == 1:
+            rows.join_pathways(self.modality_dropout)
+        return rows
 
     @with_callbacks
     def _partial_fit_layers(
@@ -387,12 +419,12 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         context = self._init_callback_context(max_subtasks=len(rbms))
         context.call_on_fit_task_begin(estimator=self._original, X=X)
         fitted_type = rbms[0]._machine.units[0] if started else None
-        unit = visible_unit(self, rbms[0].visible, X, weight, fitted_type)
+        columns = visible_columns(self, rbms[0].visible, X, weight, fitted_type)
         self.rbms_ = []
         for layer, (rbm, of_layer) in enumerate(zip(rbms, statistics, strict=True)):
             if not started:
                 rbm.set_params(random_state=layer_seed(seed, layer))
-            rows = self._rows_of_layer(rbm, X, weight, unit)
+            rows = self._rows_of_layer(rbm, X, weight, columns)
             if not layer and not started:
                 warn_of_columns(self, rows)
             title = title_of(self, self.verbose, rbm.verbose, layer=layer)
@@ -420,7 +452,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def _kinds(self) -> dict[str, Any]:
         if self.pretrained is not None:
             return {"table": frozen_generator(self.pretrained, DBNTransformer)._table}
-        return {"rbm": self._templates()[0]}
+        return {"rbm": self._templates()[0], "pathways": self.pathways}
 
     @property
     def _bottom_template(self) -> Any:
@@ -436,7 +468,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def _templates(self) -> list[RBMTransformer]:
         """An unfitted RBM for each layer."""
         rbm = self._default_template("rbm") if self.rbm is None else self.rbm
-        return layer_templates(rbm, self.hidden_layer_sizes)
+        return layer_templates(rbm, self.hidden_layer_sizes, self.pathways)
 
     def _use_pretrained(self, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
         """The validated rows and weights; sets the layers of ``pretrained``.
@@ -447,7 +479,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         source._check_like_fit(X)
         X = self._check_rows(X, reset=True, table=source._table)
         weight = self._check_weight(sample_weight, X)
-        unit = visible_unit(self, None, X, weight, source.rbms_[0]._machine.units[0])
+        unit = source.rbms_[0]._machine.units[0]
+        visible_columns(self, None, X, weight, unit)
         X = clipped(X, unit.support) if has_outside(X, unit.support) else X
         source = source._independent_copy()
         self.rbms_, self.history_ = source.rbms_, source.history_
@@ -458,12 +491,14 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         return X, weight
 
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
+        stack = self._stack
         for rows in self._blocks(X):
-            v, fields = self._standard(X[rows]), []
-            for machine in self._stack[: top + 1]:
+            below, fields = self._bottom_run.columns.complete_stack(stack, X[rows]), []
+            v = below[0]
+            for layer, machine in enumerate(stack[: top + 1], start=1):
                 unit, par = machine.units[1], machine.par[1]
                 fields.append((unit, par, machine.field(1, [v, None])))
-                v = unit.mean(fields[-1][-1], par)
+                v = below[layer] if layer < len(below) else unit.mean(fields[-1][-1], par)
             yield rows, fields
 
     def _below(self, layer: int, states: np.ndarray) -> np.ndarray:

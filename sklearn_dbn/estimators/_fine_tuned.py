@@ -21,7 +21,7 @@ from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
-from ..data import clipped, dense, has_gaps, has_outside, visible_unit
+from ..data import clipped, dense, has_gaps, has_outside, visible_columns
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
@@ -154,7 +154,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         X = self._check_rows(X, reset=not continued, **kinds)
         weight = self._check_weight(sample_weight, X)
         if fitted:
-            visible_unit(self, None, X, weight, transformer._runs[0].machine.units[0])
+            visible_columns(self, None, X, weight, transformer._runs[0].machine.units[0])
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._messages import shown
-from ..data import Columns, Rows, rows_of, visible_unit
+from ..data import Rows, rows_of, visible_columns
 from ..machine import Machine, MeanField, mean_field, means_below
 from ..samplers import TemperedChains
 from ..training import MachineLoop, Outcome, Run, free_energies, swing_of_last_half
@@ -92,15 +92,16 @@ class MachineGenerator(Generator):
         ``partitioned``: a dask array is accepted.
         """
         dtype = self._machine.par[0].dtype if continues else None
+        kinds = self._kinds | {"rbm": rbm}
         X = self._check_rows(
-            X, reset=not continues, dtype=dtype, partitioned=partitioned, rbm=rbm
+            X, reset=not continues, dtype=dtype, partitioned=partitioned, **kinds
         )
         weight = self._check_weight(sample_weight, X)
         fitted = self._machine.units[0] if continues else None
-        unit = visible_unit(self, rbm.visible, X, weight, fitted)
+        columns = visible_columns(self, rbm.visible, X, weight, fitted)
         if not chunk:
             weight = weight / weight[weight > 0].mean()
-        rows = rows_of(X, weight, Columns(unit), (), rbm)
+        rows = rows_of(X, weight, columns, (), rbm)
         if not (chunk and continues):
             warn_of_columns(self, rows)
         return rows

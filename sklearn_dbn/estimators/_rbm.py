@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._cache import MEMORY, Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from ..data import Rows, frame_of
+from ..machine import dense_weights
 from ..optim import SCHEDULES
 from ..samplers import SAMPLERS
 from ..training import (
@@ -353,7 +354,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         continues = self.warm_start and hasattr(self, "_run")
         rows = self._training_rows(self, X, sample_weight, continues, partitioned=True)
         memory = memory_of(self)
-        parameters = training_parameters(self), rows.columns.key
+        parameters = training_parameters(self), rows.key
         key = key_of(memory, rows.X, rows.weight, parameters, self.random_state)
         with cached(memory, key) as entry:
             attributes, outcome = entry.value, None
@@ -419,7 +420,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             self._check_n_components()
             run = continued(self._run, self, rows, settings)
         else:
-            run = new_run(self, rows, settings, [self.n_components], self.random_state)
+            run = new_run(self, rows, settings, [self._widths], self.random_state)
         held_out = None if chunk else held_out_rows(self, rows, run)
         n_passes, given = 1 if chunk else settings.n_iter, given_to_callbacks(rows)
         context = self._init_callback_context(max_subtasks=n_passes)
@@ -444,6 +445,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return attributes, outcome
 
     @property
+    def _widths(self) -> tuple[int, ...]:
+        """The hidden units of each pathway."""
+        return vars(self).get("_pathway_widths", (self.n_components,))
+
+    @property
     def _kinds(self) -> dict[str, Any]:
         return {"rbm": self}
 
@@ -466,7 +472,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         hidden, (a, b) = machine.units[1], machine.par
         return shared | {
             "_n_features_out": b.shape[1],
-            "components_": machine.W[0].T,
+            "components_": dense_weights(machine.W[0]).T,
             "intercept_visible_": a[0],
             "intercept_hidden_": b[0],
             "hidden_variance_": None

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from .._random import Stream
 from ..data import Unstored, dense, has_gaps
 from ..likelihood import LogProbability, base_rates, log_probability, population
-from ..machine import Machine, fill_in
+from ..machine import Machine, fill_stack
 from ..training import Run
 from ._base import BaseDeepEstimator, set_kinds
 
@@ -121,7 +121,7 @@ class MachineStack(BaseDeepEstimator, ABC):
 
         Sparse rows of bits stay sparse.
         """
-        return self._bottom_run.columns.complete(self._stack[0], X)
+        return self._bottom_run.columns.complete_stack(self._stack, X)[0]
 
     def _filled(
         self, X: Any, fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -141,7 +141,7 @@ class MachineStack(BaseDeepEstimator, ABC):
                 continue
             part, missing = part[with_gaps], missing[with_gaps]
             v = columns.states(part)
-            values = fill(fill_in(self._stack[0], v), np.isnan(v))
+            values = fill(fill_stack(self._stack, v)[0], np.isnan(v))
             found[rows][with_gaps] = np.where(missing, values, part)
         return found
 

@@ -1,9 +1,9 @@
 """Machines: energy, sweeps, mean field, and the condition for a distribution to exist."""
 
+from ._fill import fill_in, fill_stack, lacking_pathways
 from ._machine import Machine, States, Unchanging
 from ._mean_field import (
     MeanField,
-    fill_in,
     free_energy_bound,
     mean_field,
     mean_field_sweeps,
@@ -14,7 +14,9 @@ from ._weights import (
     PathwayWeights,
     blocks,
     dense_weights,
+    like,
     mapped,
+    matrices,
     pathway_widths,
     slices,
     times,

@@ -24,12 +24,13 @@ draws all layers of one parity, then all of the other.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._array_api import Array, device, namespace, sum_of
 from .._random import Stream
+from ..units import part_of
 from ._stability import keep_convex
 from ._weights import blocks, like, mapped, matrices, times, times_transposed
 
@@ -77,6 +78,19 @@ class Machine:
     def matrices(self) -> list[Array]:
         """The weight matrices, of which a layer of separate pathways has several."""
         return matrices(self.W)
+
+    def pathways(self) -> Iterator[tuple[Machine, slice, slice]]:
+        """The lowest two layers of each pathway, as a machine that shares the parameters.
+
+        With the places of their units in these layers.
+        """
+        for W, i, j in blocks(self.W[0]):
+            units = part_of(self.units[0], i), self.units[1]
+            yield (
+                replace(self, units=units, par=[self.par[0][:, i], self.par[1][:, j]], W=[W]),
+                i,
+                j,
+            )
 
     def input(self, layer: int, states: States) -> Array:
         """The weighted states of the neighbours of ``layer``: its field without the bias."""

@@ -24,7 +24,7 @@ from ._weights import times
 
 # Rows that are swept together.
 _ROWS = 256
-_TOLERANCE, _MAX_SWEEPS = 1e-4, 500
+TOLERANCE, MAX_SWEEPS = 1e-4, 500
 
 
 class MeanField(NamedTuple):
@@ -53,8 +53,8 @@ class MeanField(NamedTuple):
 def mean_field(
     machine: Machine,
     v: Array,
-    tolerance: float = _TOLERANCE,
-    max_sweeps: int = _MAX_SWEEPS,
+    tolerance: float = TOLERANCE,
+    max_sweeps: int = MAX_SWEEPS,
     damping: float = 0.0,
 ) -> MeanField:
     """Sweep until no mean of a row changes by more than ``tolerance``.
@@ -250,7 +250,7 @@ def _largest_change(
     for layer in sorted(range(len(after)), key=lambda i: after[i].shape[1]):
         x, y = before[layer], after[layer]
         change = y - x if len(rows) == len(last) else take(y, rows) - take(x, rows)
-        curvature = _curvature(machine, layer + 1)
+        curvature = real_curvature(machine, layer + 1)
         if curvature is not None:
             change *= curvature**0.5
         xp = namespace(change)
@@ -263,7 +263,7 @@ def _largest_change(
     return largest
 
 
-def _curvature(machine: Machine, layer: int) -> Array | None:
+def real_curvature(machine: Machine, layer: int) -> Array | None:
     """Curvature of real-valued columns, 1 for others; changes times its root are compared."""
     curvature = machine.units[layer].curvature(machine.par[layer])
     if curvature is None:
@@ -275,38 +275,3 @@ def _curvature(machine: Machine, layer: int) -> Array | None:
 def _means(machine: Machine, fields: States) -> States:
     hidden = zip(machine.units, machine.par, fields, strict=True)
     return [None if field is None else unit.mean(field, par) for unit, par, field in hidden]
-
-
-def fill_in(machine: Machine, v: Array, max_sweeps: int = _MAX_SWEEPS) -> Array:
-    """Rows whose missing entries, NaN, are their mean field given the observed ones.
-
-    Coordinate ascent on the bound of log p(observed entries), the odd layers and the even ones
-    in turn, v_i = E[v_i | h_1] among these. Each row stops on its own, when no entry of its
-    even layers changes by more than 1e-4, in standard deviations for real-valued units.
-
-    Parameters
-    ----------
-    machine : Machine
-    v : array of shape (n_rows, n_0)
-    max_sweeps : int
-    """
-    missing = np.isnan(v)
-    v = np.where(missing, machine.means([0], [None, machine.neutral(1)])[0], v)
-    active = np.flatnonzero(missing.any(axis=1))
-    states, _ = mean_field_sweeps(machine, v[active], 0)
-    for _ in range(max_sweeps):
-        if not len(active):
-            break
-        before = states
-        states = machine.means(machine.odd, before)
-        states = machine.means(machine.even, states)
-        states[0] = np.where(missing[active], states[0], before[0])
-        v[active] = states[0]
-        changed = np.zeros(len(active), dtype=bool)
-        for layer in machine.even:
-            curvature = _curvature(machine, layer)
-            scale = 1.0 if curvature is None else curvature**-0.5
-            change = np.abs(states[layer] - before[layer])
-            changed |= (change > _TOLERANCE * scale).any(axis=1)
-        active, states = active[changed], [x[changed] for x in states]
-    return v

@@ -72,16 +72,19 @@ class Direction(NamedTuple):
     share: float
 
 
-def leading_direction(rows: Rows, deviation: Array | None = None) -> Direction | None:
+def leading_direction(
+    rows: Rows, columns: slice = slice(None), deviation: Array | None = None
+) -> Direction | None:
     """The direction of some of the ``rows``; ``None`` if they are too few, or all equal.
 
-    In columns divided by ``deviation``, (n_columns,), if that is given.
+    Of some ``columns`` of the visible states, divided by their ``deviation``, if that is given.
     """
     most = min(_MOST_ROWS, max(_LEAST_ROWS, _MOST_VALUES // rows.n_columns))
     n_rows = min(most, len(rows))
     if n_rows < _LEAST_ROWS:
         return None
     v = rows.means(rows.index[np.linspace(0, len(rows) - 1, n_rows).astype(int)])
+    v = v[:, columns]
     v = v if deviation is None else v / deviation
     xp = namespace(v)
     observed = ~xp.isnan(v)
@@ -146,14 +149,14 @@ def start_with_factor(machine: Machine, means: Sequence[Array], factor: CommonFa
 
 
 def chains_on_factor(
-    machine: Machine, states: States, mean: Array, factor: CommonFactor, rng: Stream
+    machine: Machine, states: States, mean: Array, loadings: Array, rng: Stream
 ) -> None:
     """Draw the visible states of chains, in place, at different values of the factor.
 
-    ``mean`` is that of the visible units.
+    ``mean`` is that of the visible units, and ``loadings`` are those of the factor.
     """
     z = _quantiles(states[0].shape[0], mean)[1]
-    visible = [mean + z[:, None] * factor.loadings, *states[1:]]
+    visible = [mean + z[:, None] * loadings, *states[1:]]
     hidden = machine.draw([1], *machine.conditionals([1], visible), rng)
     states[0][...] = machine.sample([0], hidden, rng)[0]
 

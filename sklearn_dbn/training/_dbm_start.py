@@ -23,7 +23,15 @@ from typing import Any
 from .._array_api import Array, namespace
 from .._random import layer_seed
 from ..data import Rows
-from ..machine import Machine, States, mean_field_sweeps
+from ..machine import (
+    Machine,
+    States,
+    matrices,
+    mean_field_sweeps,
+    pathway_widths,
+    times,
+    times_transposed,
+)
 from ..samplers import Chains
 from ..units import UNITS
 from ._run import Run, new_run
@@ -62,11 +70,14 @@ class Pretraining:
         Has the parameters of each training.
     n_layers : int
         Hidden layers of the machine that starts from them.
+    modality_dropout : float
+        Of the RBM that joins pathways, if there are any.
     """
 
     scheme: str
     rbm: Any
     n_layers: int
+    modality_dropout: float = 0.0
 
     @property
     def key(self) -> tuple:
@@ -97,9 +108,11 @@ class Pretraining:
         columns = below[0].columns if below else rows.columns
         inputs = Rows(rows.X, rows.weight, columns, lower, self.rbm.sample_inputs)
         inputs.index = rows.index
-        sizes = [run.machine.W[layer].shape[1]]
+        widths = [pathway_widths(run.machine.W[layer])]
+        if len(widths[0]) == 1:
+            inputs.join_pathways(self.modality_dropout)
         kind, seed = self.kinds[layer], layer_seed(seed, layer)
-        return new_run(self.rbm, inputs, settings, sizes, seed, kind), inputs
+        return new_run(self.rbm, inputs, settings, widths, seed, kind), inputs
 
 
 @dataclass
@@ -131,8 +144,8 @@ class DoubledMachine(Machine):
         """As in `Machine`; the biases compensate for the additional inputs."""
         gradient = super().gradient(states, weight, offsets, fields, deviation)
         dW = gradient.W[0]
-        gradient.par[0][0, :] -= (self.down - 1) * (dW @ offsets[1])
-        gradient.par[1][0, :] -= (self.up - 1) * (offsets[0] @ dW)
+        gradient.par[0][0, :] -= (self.down - 1) * times_transposed(offsets[1], dW)
+        gradient.par[1][0, :] -= (self.up - 1) * times(offsets[0], dW)
         return gradient
 
 
@@ -160,8 +173,8 @@ def _compose(machine: Machine, runs: Sequence[Run]) -> None:
     for i, (below, above) in enumerate(itertools.pairwise(layers), start=1):
         machine.par[i][...] = (below.par[1] + above.par[0]) / 2
     machine.par[-1][...] = layers[-1].par[1]
-    for W, layer in zip(machine.W, layers, strict=True):
-        W[...] = layer.W[0]
+    for W, layer in zip(machine.matrices, matrices([x.W[0] for x in layers]), strict=True):
+        W[...] = layer
 
 
 def _scale_upper_weights(machine: Machine, activity: Sequence[Array], first: Run) -> None:
@@ -174,9 +187,10 @@ def _scale_upper_weights(machine: Machine, activity: Sequence[Array], first: Run
     means[1] = first.activity[1][None, :]
     for layer in (0, 1):
         machine.par[layer][...] = first.average.par[layer]
-    machine.W[0][...] = first.average.W[0]
-    fields[0] = machine.par[1][:1, :] + means[0] @ machine.W[0]
-    for W in machine.W[1:]:
+    for W, of_first in zip(matrices(machine.W[:1]), first.average.matrices, strict=True):
+        W[...] = of_first
+    fields[0] = machine.par[1][:1, :] + times(means[0], machine.W[0])
+    for W in matrices(machine.W[1:]):
         W *= _UPPER_SCALE
     for layer, field in enumerate(fields, start=1):
         machine.par[layer][0, :] += (field - machine.field(layer, means))[0, :]

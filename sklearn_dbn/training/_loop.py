@@ -11,7 +11,7 @@ import numpy as np
 
 from .._array_api import Array, device, namespace, sum_of
 from .._blas import blas_threads
-from ..data import Gaps, Rows
+from ..data import JOINT_SWEEPS, Gaps, Rows
 from ..machine import mean_field_sweeps
 from ..optim import LazyDecay, moving_average
 from ._convergence import Straightness
@@ -74,6 +74,8 @@ class MachineLoop:
         rows, settings, recorded = self.rows, self.settings, self.recorded
         if not rows.lower:
             rows.bottom = run.machine
+        if rows.joined is not None:
+            rows.joined.machine = run.machine
         n_batches = -(-len(rows) // settings.batch_size)
         learning_rate = run.rate(settings)
         if run.gaps is None:
@@ -90,7 +92,8 @@ class MachineLoop:
                 blas_threads(n_rows, run.machine.matrices),
             ):
                 reported: dict[str, float] = {}
-                sampler = _keeping_up(settings.sampler, run.gaps)
+                n_draws = JOINT_SWEEPS if rows.draws_pathways else 0
+                sampler = _keeping_up(settings.sampler, run.gaps, n_draws)
                 batches = rows.batches(settings.batch_size, run.rng, run.gaps)
                 for i, (v, weight) in enumerate(batches):
                     rate = learning_rate * settings.schedule(passes.share(i / n_batches))
@@ -123,12 +126,14 @@ class MachineLoop:
             passes.end(record)
 
 
-def _keeping_up(sampler: Any, gaps: Gaps | None) -> Any:
-    """The sampler, with at least as many sweeps as the draws for ``gaps`` have."""
-    if gaps is None or gaps.fixed or gaps.n_sweeps <= sampler.n_sweeps:
+def _keeping_up(sampler: Any, gaps: Gaps | None, n_sweeps: int) -> Any:
+    """The sampler, with at least ``n_sweeps``, and as many as the draws for ``gaps`` have."""
+    if gaps is not None and not gaps.fixed:
+        n_sweeps = max(n_sweeps, gaps.n_sweeps)
+    if n_sweeps <= sampler.n_sweeps:
         return sampler
     sampler = copy.copy(sampler)
-    sampler.n_sweeps = gaps.n_sweeps
+    sampler.n_sweeps = n_sweeps
     return sampler
 
 
@@ -185,9 +190,9 @@ def _step(
         (n_data + n_negative,), -step / n_negative, dtype=v.dtype, device=device(v)
     )
     shares[:n_data] = here * step
-    ascent = machine.gradient(states, shares, offsets, fields, run.deviation)
+    ascent = machine.gradient(states, shares, offsets, fields, run.coordinates)
     if sums is not None:
-        sums = machine.centred(sums, weight_sum, penalty, offsets, run.deviation)
+        sums = machine.centred(sums, weight_sum, penalty, offsets, run.coordinates)
         for x, y in zip(ascent.arrays(), sums.arrays(), strict=True):
             x += y * (step / weight_sum)
     machine.precondition(ascent, offsets)

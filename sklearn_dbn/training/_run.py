@@ -15,9 +15,9 @@ from .._parameters import PlainParameters, plain
 from .._random import Stream, seed_of
 from ..data import Columns, Gaps, Moments, Rows, encodes
 from ..likelihood import base_rates
-from ..machine import Machine
+from ..machine import Machine, PathwayWeights, blocks
 from ..samplers import Chains
-from ..units import UNITS, Blocks, UnitMoments
+from ..units import UNITS, UnitMoments, part_of
 from ._common_factor import (
     chains_on_factor,
     common_factor,
@@ -26,24 +26,18 @@ from ._common_factor import (
 )
 from ._convergence import Straightness
 from ._early_stopping import EarlyStopping
+from ._rate import (
+    LEAST_SPREAD,
+    RateLimit,
+    coordinates,
+    deviations,
+    is_real,
+    rates,
+    spread,
+    update_spreads,
+)
 from ._settings import TrainingSettings
 
-# The automatic learning rate is a factor over the spread of the visible units, at least this.
-_LEAST_SPREAD = 10.0
-# That factor is 1 for minibatches of so many rows and grows with their size, up to the second
-# number: passes with fewer updates then change the parameters as much, within the limits of
-# noise and curvature. The keys are whether the visible units are real-valued: these need
-# shorter steps, above all with missing entries.
-_RATE_ROWS, _RATE_FACTOR = {False: 5, True: 10}, {False: 10.0, True: 2.0}
-# The largest factor for columns of levels beside real ones, or below hidden units that are not
-# on or off, times the sweeps of the chains for each update: docs/decisions/tables.md.
-_ENCODED_RATE_FACTOR = 1.0
-# For n hidden units on real-valued columns, of which one direction has the share s of the
-# variance, the rate is at most 1 over this times n s^2: all units learn it, and steps add up.
-_PER_HIDDEN_UNIT = 2.5
-# Least standard deviation of a column, in the balance between columns of several kinds: the
-# gradient of a column that is nearly constant has more noise than signal.
-_LEAST_DEVIATION = 0.1
 # If the running scale of a column changes by this factor, it came from too few rows.
 _SCALE_GUESS = 2.0
 # Standard deviation of the fields under the initial weights; docs/decisions/spread.md.
@@ -75,15 +69,12 @@ class Run:
         How the visible columns are encoded and standardised.
     deviation : array of shape (n_columns,) or None
         Standard deviations of the visible states, at least a tenth, by which the steps of their
-        weights are balanced; ``None`` if all columns are of one kind.
-    rest : float
-        Share of the variance of the visible units that is not due to a common factor.
-    least_divisor : float
-        A lower bound on the divisor of the automatic learning rate: positive for real-valued
-        columns, whose leading direction all hidden units learn.
-    spread : float
-        Variance of the visible units as they are presented, summed over them and divided by
-        ``rest``; with several hidden layers, the largest of those that have another above them.
+        weights are balanced; ``None`` if all columns of each pathway are of one kind.
+    coordinates : array of shape (n_columns,) or None
+        Of the steps, as `Machine.gradient` takes them: ``deviation``, and less of it for
+        pathways whose learning rate is higher than that of another.
+    limits : list of RateLimit
+        Of the learning rate of each pathway.
     n_passes : int
         Passes over data so far.
     gaps : Gaps or None
@@ -103,9 +94,8 @@ class Run:
     rng: Stream
     columns: Columns
     deviation: Array | None = None
-    rest: float = 1.0
-    least_divisor: float = 0.0
-    spread: float = 0.0
+    coordinates: Array | None = None
+    limits: list[RateLimit] = field(default_factory=list)
     n_passes: int = 0
     history: dict[str, list] = field(default_factory=dict)
     gaps: Gaps | None = None
@@ -118,6 +108,7 @@ class Run:
             self,
             **self.place(),
             moments=copy.copy(self.moments),
+            limits=[replace(limit) for limit in self.limits],
             rng=copy.deepcopy(self.rng),
             history={name: list(values) for name, values in self.history.items()},
             gaps=self.gaps and self.gaps.copy(),
@@ -154,14 +145,7 @@ class Run:
         """The learning rate to start with."""
         if settings.learning_rate is not None:
             return settings.learning_rate
-        visible, hidden = self.machine.units[:2]
-        real = _is_real(visible, self.machine.par[0])
-        most = _RATE_FACTOR[real]
-        if encodes(visible) and (real or not hidden.on_or_off):
-            most = _ENCODED_RATE_FACTOR / settings.sampler.n_sweeps
-        factor = min(settings.batch_size / _RATE_ROWS[real], most)
-        rate = factor / max(self.spread, _LEAST_SPREAD)
-        return min(rate, 1.0 / self.least_divisor) if self.least_divisor else rate
+        return min(rates(self.machine, self.limits, settings))
 
     def result(self) -> Machine:
         """The averaged machine, for columns on the user's scale."""
@@ -182,7 +166,7 @@ class Run:
         machine, hidden = self.average, self.activity[1:]
         mean, var = (array_like(x, machine.par[0]) for x in self.standard_moments())
         par = base_rates(machine, [mean, *hidden], [var])
-        return Machine(machine.units, par, [0 * W for W in machine.W])
+        return replace(machine.map(lambda x: 0 * x), par=par)
 
     def log_scale(self) -> np.ndarray:
         """Logs of the scales of the columns, by which log densities per unit are lower."""
@@ -193,14 +177,17 @@ class Run:
 
 def start(
     units: tuple,
-    sizes: list[int],
+    widths: Sequence[Sequence[int]],
     rows: Rows,
     settings: TrainingSettings,
     n_chains: int,
     rng: Stream,
     kind: type[Machine] = Machine,
 ) -> Run:
-    """A run before its first update: random weights, biases that give the mean row."""
+    """A run before its first update: random weights, biases that give the mean row.
+
+    ``widths`` are the units of each pathway of each layer, and of a joint layer one number.
+    """
     like = rows.weight
     xp = namespace(like)
     moments = rows.moments()
@@ -213,46 +200,30 @@ def start(
         mean, var = mean - shift, var / (scale * scale)
     visible = UnitMoments(mean, var)
     means, par = [mean], [units[0].independent(visible)]
-    deviation = _deviation(units[0], visible)
-    for unit, n in zip(units[1:], sizes[1:], strict=True):
+    for unit, n in zip(units[1:], map(sum, widths[1:]), strict=True):
         par.append(unit.initial(xp.zeros((n,), dtype=like.dtype, device=device(like))))
         means.append(unit.mean(par[-1][:1, :], par[-1])[0, :])
-    W = []
-    for layer, (below, above) in enumerate(itertools.pairwise(sizes)):
-        # Fields of this standard deviation make random features that differ between rows.
-        field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
-        spread = _spread(units[layer], par[layer], None if layer else deviation)
-        std = field / max(spread, 1.0) ** 0.5
-        shape = xp.empty((below, above), dtype=like.dtype, device=device(like))
-        W.append(std * rng.normal(shape))
-    if deviation is not None:
-        W[0] /= deviation[:, None]
-    units[0].project_weights(W[0])
-    machine, factor = kind(units, par, W), None
-    presented = _spread(units[0], par[0], deviation)
-    limited = _is_real(units[0], par[0]) or encodes(units[0])
-    direction = None
-    if units[1].on_or_off and (presented > _LEAST_SPREAD or limited):
-        direction = leading_direction(rows, deviation)
-    # Few columns have the rate of _LEAST_SPREAD, which is low enough for any factor of theirs.
-    many = presented > _LEAST_SPREAD and not encodes(units[0])
-    if direction is not None and many:
-        factor = common_factor(direction, sizes[1], float(xp.sum(var)) / presented)
-    left = 1.0 if factor is None else factor.rest
-    least_divisor = 0.0
-    if direction is not None and factor is None and limited:
-        least_divisor = _PER_HIDDEN_UNIT * sizes[1] * direction.share**2
-    spread = _widest(units, par, left, deviation)
-    if factor is not None:
-        start_with_factor(machine, means, factor)
+    machine = kind(units, par, _empty_weights(widths, like))
+    deviation = deviations(machine, visible)
+    _set_weights(machine, deviation, rng)
+    limits, loadings = [], None
+    for rbm, i, j in machine.pathways():
+        of_columns = None if deviation is None else deviation[i]
+        of_means = [mean[i], means[1][j]]
+        limit, factor = _start_pathway(rbm, rows, i, of_columns, of_means, xp.sum(var[i]))
+        limits.append(limit)
+        if factor is not None:
+            loadings = 0 * mean if loadings is None else loadings
+            loadings[i] = factor.loadings
+    update_spreads(machine, [units[0].independent(visible), *par[1:]], limits, deviation)
     rest = [mean[None, :] for mean in means]
     for layer, x in enumerate(par):
         # At the means, no field has an input through the weights.
         x[0, :] -= machine.input(layer, rest)[0, :]
     machine.project()
     chains = settings.sampler.init(machine, n_chains, rng)
-    if factor is not None:
-        chains_on_factor(machine, chains.states, mean, factor, rng)
+    if loadings is not None:
+        chains_on_factor(machine, chains.states, mean, loadings, rng)
     return Run(
         machine=machine,
         average=machine.copy(),
@@ -263,10 +234,69 @@ def start(
         rng=rng,
         columns=rows.presented,
         deviation=deviation,
-        rest=left,
-        least_divisor=least_divisor,
-        spread=spread,
+        coordinates=coordinates(machine, limits, settings, deviation),
+        limits=limits,
     )
+
+
+def _empty_weights(widths: Sequence[Sequence[int]], like: Array) -> list:
+    """Weights of these widths, of the dtype and device of ``like``; no values are set."""
+
+    def empty(below: int, above: int) -> Array:
+        return namespace(like).empty((below, above), dtype=like.dtype, device=device(like))
+
+    found = []
+    for below, above in itertools.pairwise(widths):
+        if len(below) == len(above) > 1:
+            found.append(PathwayWeights(list(map(empty, below, above))))
+        else:
+            found.append(empty(sum(below), sum(above)))
+    return found
+
+
+def _set_weights(machine: Machine, deviation: Array | None, rng: Stream) -> None:
+    """Draw the weights: random features that differ between rows."""
+    for layer, W in enumerate(machine.W):
+        unit, par = machine.units[layer], machine.par[layer]
+        field = _INITIAL_FIELD if layer == 0 else _INITIAL_UPPER_FIELD
+        for part, i, _ in blocks(W):
+            of_columns = None if layer or deviation is None else deviation[i]
+            width = spread(part_of(unit, i), par[:, i], of_columns)
+            part[...] = field / max(width, 1.0) ** 0.5 * rng.normal(part)
+            if of_columns is not None:
+                part /= of_columns[:, None]
+            if layer == 0:
+                part_of(unit, i).project_weights(part)
+
+
+def _start_pathway(
+    rbm: Machine,
+    rows: Rows,
+    columns: slice,
+    deviation: Array | None,
+    means: Sequence[Array],
+    var: Array,
+) -> tuple[RateLimit, Any]:
+    """The limit of the learning rate of a pathway, and the common factor of its columns.
+
+    Some of its hidden units model that factor, if there is one; ``means`` are those of its
+    units, and ``var`` is the sum of the variances of its columns.
+    """
+    limit, (visible, hidden), n_hidden = RateLimit(), rbm.units, rbm.par[1].shape[1]
+    presented = spread(visible, rbm.par[0], deviation)
+    limited = is_real(visible, rbm.par[0]) or encodes(visible)
+    direction = factor = None
+    if hidden.on_or_off and (presented > LEAST_SPREAD or limited):
+        direction = leading_direction(rows, columns, deviation)
+    # Few columns have the rate of LEAST_SPREAD, which is low enough for any factor of theirs.
+    if direction is not None and presented > LEAST_SPREAD and not encodes(visible):
+        factor = common_factor(direction, n_hidden, float(var) / presented)
+    if factor is not None:
+        limit.rest = factor.rest
+        start_with_factor(rbm, means, factor)
+    elif direction is not None and limited:
+        limit.for_direction(n_hidden, direction.share)
+    return limit, factor
 
 
 def observe(run: Run, rows: Rows) -> None:
@@ -282,7 +312,7 @@ def observe(run: Run, rows: Rows) -> None:
     visible, columns = run.machine.units[0], run.columns
     if columns.scale is None:
         run.activity[0] = given.mean
-        run.spread = _spread_with(run, visible.independent(given))
+        _observe_spreads(run, given)
         return
     shift, scale = visible.standard(given)
     # An old standardised column is (new - back) / ratio of the new one.
@@ -295,48 +325,14 @@ def observe(run: Run, rows: Rows) -> None:
     run.average = run.average.rescale(back, ratio)
     run.columns = rows.presented = columns.standardise(shift, scale)
     mean, var = given.mean - shift, given.var / (scale * scale)
-    run.spread = _spread_with(run, visible.independent(UnitMoments(mean, var)))
+    _observe_spreads(run, UnitMoments(mean, var))
 
 
-def _spread(unit: Any, par: Array, deviation: Array | None = None) -> float:
-    """Variance of units that have no neighbours, summed over them.
-
-    In units of ``deviation`` squared, if that is given.
-    """
-    variance = unit.variance(par[:1, :], par)
-    if deviation is not None:
-        variance = variance / deviation**2
-    return float(namespace(par).sum(variance))
-
-
-def _deviation(unit: Any, moments: UnitMoments) -> Array | None:
-    """Standard deviations of columns of several kinds."""
-    if not isinstance(unit, Blocks):
-        return None
-    return namespace(moments.mean).clip(unit.deviation(moments), _LEAST_DEVIATION, None)
-
-
-def _is_real(unit: Any, par: Array) -> bool:
-    """Whether a layer has real-valued columns."""
-    return unit.curvature(par) is not None
-
-
-def _widest(units: tuple, par: list[Array], rest: float, deviation: Array | None) -> float:
-    """The largest spread of the layers that have another above them.
-
-    The weights above a layer stay stable with steps of 1 over its spread, and all have the
-    same rate. That of the visible layer is divided by ``rest``, the share of its variance
-    without a common factor.
-    """
-    visible = _spread(units[0], par[0], deviation)
-    return max([visible / rest, *map(_spread, units[1:-1], par[1:-1])])
-
-
-def _spread_with(run: Run, visible: Array) -> float:
-    par, units = [visible], run.machine.units
+def _observe_spreads(run: Run, visible: UnitMoments) -> None:
+    units, par = run.machine.units, [run.machine.units[0].independent(visible)]
     for unit, x in zip(units[1:], run.machine.par[1:], strict=True):
         par.append(unit.initial(x[0, :]))
-    return _widest(units, par, run.rest, run.deviation)
+    update_spreads(run.machine, par, run.limits, run.deviation)
 
 
 def _copied(x: Array | None) -> Array | None:
@@ -357,16 +353,20 @@ def new_run(
     rbm: Any,
     rows: Rows,
     settings: TrainingSettings,
-    hidden_sizes: Sequence[int],
+    hidden_widths: Sequence[Any],
     random_state: Any,
     kind: type[Machine] = Machine,
 ) -> Run:
-    """A run of the units that ``rbm`` gives, before its first update."""
+    """A run of the units that ``rbm`` gives, before its first update.
+
+    ``hidden_widths`` are the units of each pathway of each hidden layer.
+    """
     rbm = PlainParameters(rbm)
-    units = (rows.presented.unit, *[UNITS[rbm.hidden]] * len(hidden_sizes))
-    sizes = [rows.n_columns, *map(plain, hidden_sizes)]
+    units = (rows.presented.unit, *[UNITS[rbm.hidden]] * len(hidden_widths))
+    widths = [rows.presented.widths or (rows.n_columns,)]
+    widths += [tuple(map(plain, layer)) for layer in hidden_widths]
     n_chains = rbm.n_chains or min(settings.batch_size, max(1, len(rows)))
-    return start(units, sizes, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
+    return start(units, widths, rows, settings, n_chains, Stream(seed_of(random_state)), kind)
 
 
 def continued(run: Run, rbm: Any, rows: Rows, settings: TrainingSettings) -> Run:

@@ -7,7 +7,7 @@ docs/extend/unit-type.md has an example.
 
 from ._base import UnitMoments, UnitType, Variable, total
 from ._bernoulli import Bernoulli
-from ._blocks import Blocks
+from ._blocks import Blocks, part_of
 from ._categorical import Categorical, Levels
 from ._finite import Binomial, Count, Finite, Ordinal
 from ._gaussian import Gaussian
@@ -44,5 +44,6 @@ __all__ = [
     "UnitMoments",
     "UnitType",
     "Variable",
+    "part_of",
     "total",
 ]

@@ -55,7 +55,8 @@ class Blocks(UnitType):
         for (unit, at), columns in zip(self.blocks, self.columns, strict=True):
             (found,) = np.nonzero(columns == column)
             if len(found):
-                return unit, at.start + int(found[0])
+                kind, place = unit.of_column(int(found[0]))
+                return kind, at.start + place
         raise IndexError(column)
 
     def encode(self, values: Array) -> Array:
@@ -216,6 +217,14 @@ class Blocks(UnitType):
             getattr(unit, function)(*(_columns_of(x, at) for x in given))
             for unit, at in self.blocks
         ]
+
+
+def part_of(unit: UnitType, at: slice) -> UnitType:
+    """The type of the columns ``at`` of a layer: all of them, or those of one block."""
+    if not isinstance(unit, Blocks) or at == slice(None):
+        return unit
+    (found,) = [block for block, columns in unit.blocks if columns == at]
+    return found
 
 
 def _columns_of(x: Any, at: slice) -> Any:
