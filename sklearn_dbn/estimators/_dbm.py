@@ -118,6 +118,11 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     output : {"probability", "logit", "binary"}, default="probability"
         Posterior means of the units, their fields, or their modes.
 
+    fill : {"mean_field", "draws"}, default="mean_field"
+        What features of a row with missing entries are computed from: their mean field, or
+        draws of them given the observed ones, over which the features are averaged. Draws take
+        longer, and show each of several modes; the mean field shows one, or a blend.
+
     memory : str, path, object with the joblib.Memory interface or None, default=None
         Cache of trained machines, as in `DBNTransformer`.
 
@@ -247,6 +252,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         unit_score: Any = "information",
         passthrough: bool = False,
         output: str = "probability",
+        fill: str = "mean_field",
         memory: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -269,6 +275,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         self.unit_score = unit_score
         self.passthrough = passthrough
         self.output = output
+        self.fill = fill
         self.memory = memory
         self.warm_start = warm_start
         self.random_state = random_state

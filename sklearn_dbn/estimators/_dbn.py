@@ -95,6 +95,11 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     output : {"probability", "logit", "binary"}, default="probability"
         Posterior means of the units, their fields, or their modes.
 
+    fill : {"mean_field", "draws"}, default="mean_field"
+        What features of a row with missing entries are computed from: their mean field, or
+        draws of them given the observed ones, over which the features are averaged. Draws take
+        longer, and show each of several modes; the mean field shows one, or a blend.
+
     pretrained : FrozenEstimator or None, default=None
         `FrozenEstimator(fitted_dbn)`: use the layers of that estimator; `fit` then only selects
         layers and units, and ignores the parameters of the training.
@@ -201,6 +206,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         unit_score: Any = "information",
         passthrough: bool = False,
         output: str = "probability",
+        fill: str = "mean_field",
         pretrained: FrozenEstimator | None = None,
         memory: Any = None,
         warm_start: bool = False,
@@ -216,6 +222,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.unit_score = unit_score
         self.passthrough = passthrough
         self.output = output
+        self.fill = fill
         self.pretrained = pretrained
         self.memory = memory
         self.warm_start = warm_start

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
-from ..data import clipped, frame_of, has_outside
+from ..data import clipped, dense, frame_of, has_gaps, has_outside
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
 from ._generator import Generator
@@ -51,6 +51,7 @@ class SelectingGenerator(Generator):
         "unit_score": [StrOptions(set(SCORES)), callable],
         "passthrough": ["boolean"],
         "output": [StrOptions(set(OUTPUTS))],
+        "fill": [StrOptions({"mean_field", "draws"})],
     }
 
     @abstractmethod
@@ -145,11 +146,11 @@ class SelectingGenerator(Generator):
 
         ``fields`` replaces `_fields`.
         """
-        output, found = OUTPUTS[self.output], None
-        ends = np.cumsum([0, *map(len, units)])
-        for rows, of_layers in (fields or self._fields)(X, max(layers)):
+        found = None
+        ends, top = np.cumsum([0, *map(len, units)]), max(layers)
+        for rows, of_layers in self._outputs(X, top, fields or self._fields):
             for begin, layer, selected in zip(ends, layers, units, strict=False):
-                values = output(*of_layers[layer])
+                values = of_layers[layer]
                 if found is None:
                     found = np.empty((X.shape[0], ends[-1]), values.dtype)
                 part = found[rows, begin : begin + len(selected)]
@@ -158,6 +159,34 @@ class SelectingGenerator(Generator):
                 part[...] = values if whole else values[:, selected]
         return found
 
+    def _outputs(self, X: Any, top: int, fields: Any) -> Iterator[tuple[slice, list]]:
+        """The output, (n_rows, n_units), of hidden layers 0 to ``top``, for some rows."""
+        output = OUTPUTS[self.output]
+        for rows, of_layers in fields(X, top):
+            found = [output(*of_layer) for of_layer in of_layers]
+            if self.fill == "draws" and has_gaps(X[rows]):
+                self._average_over_draws(X[rows], found, fields)
+            yield rows, found
+
+    def _average_over_draws(self, X: Any, outputs: list[np.ndarray], fields: Any) -> None:
+        """Replace, in place, the ``outputs`` of rows with gaps by averages over their draws."""
+        (gaps,) = np.nonzero(np.isnan(dense(X)).any(axis=1))
+        # The majority of the states is that of the average field.
+        output = OUTPUTS["logit" if self.output == "binary" else self.output]
+        totals, n_draws, top = [0.0] * len(outputs), 0, len(outputs) - 1
+        for drawn in self._complete_draws(X[gaps]):
+            parts = [of_layers for _, of_layers in fields(drawn, top)]
+            for layer, of_blocks in enumerate(zip(*parts, strict=True)):
+                found = np.concatenate([output(*of_layer) for of_layer in of_blocks])
+                totals[layer] = totals[layer] + found.astype(np.float64)
+            n_draws += 1
+        for layer, (total, found) in enumerate(zip(totals, outputs, strict=True)):
+            average = (total / n_draws).astype(found.dtype)
+            if self.output == "binary":
+                unit, par = self._unit(layer)
+                average = unit.mode(average, par)
+            found[gaps] = average
+
     @of_one_fit
     def transform(self, X: Any) -> Any:
         """Features of `X`: the selected units of the selected layers.
@@ -165,8 +194,8 @@ class SelectingGenerator(Generator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, without draws from grey levels. Missing entries (NaN) are filled in by their
-            mean field, also in `passthrough` columns.
+            Rows, without draws from grey levels. Missing entries (NaN) are filled in as `fill`
+            says, and in `passthrough` columns by their mean field.
 
         Returns
         -------
@@ -275,6 +304,7 @@ class SelectingGenerator(Generator):
         unit_score: Any = _UNCHANGED,
         passthrough: Any = _UNCHANGED,
         output: Any = _UNCHANGED,
+        fill: Any = _UNCHANGED,
     ) -> Any:
         """Another selection from the same fitted layers, without a fit.
 
@@ -284,7 +314,7 @@ class SelectingGenerator(Generator):
             Needed if `units` is a feature selector or `unit_score` a function.
         y : array-like of shape (n_samples,), default=None
             Labels, if these need them.
-        layers, units, unit_score, passthrough, output :
+        layers, units, unit_score, passthrough, output, fill :
             As the parameters of the same names; those left out are unchanged.
 
         Returns
@@ -315,6 +345,7 @@ class SelectingGenerator(Generator):
             "unit_score": unit_score,
             "passthrough": passthrough,
             "output": output,
+            "fill": fill,
         }
         view.set_params(**{k: v for k, v in new.items() if v is not _UNCHANGED})
         view._validate_params()

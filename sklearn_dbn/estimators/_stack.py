@@ -10,15 +10,24 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._random import Stream
+from .._random import CommonStream, Stream
 from ..data import Unstored, dense, has_gaps
-from ..likelihood import LogProbability, base_rates, log_probability, population
+from ..likelihood import (
+    LogProbability,
+    base_rates,
+    conditional_draws,
+    log_probability,
+    population,
+)
 from ..machine import Machine, fill_stack
 from ..training import Run
 from ._base import BaseDeepEstimator, set_kinds
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
+# Sweeps of the chain of a row whose features are averages over draws: the first are left out,
+# and of the others one in a few is used, as successive ones are alike.
+_N_SWEEPS, _N_BURN_IN, _THINNING = 200, 40, 4
 # Largest number of states of a layer that are computed together; no result depends on it.
 _BLOCK_VALUES = 1 << 19
 
@@ -144,6 +153,19 @@ class MachineStack(BaseDeepEstimator, ABC):
             values = fill(fill_stack(self._stack, v)[0], np.isnan(v))
             found[rows][with_gaps] = np.where(missing, values, part)
         return found
+
+    def _complete_draws(self, X: Any) -> Iterator[np.ndarray]:
+        """Validated rows, all with gaps, with draws of their missing entries.
+
+        All rows have the same random numbers, so that none depends on the others.
+        """
+        columns = self._bottom_run.columns
+        v = columns.states(dense(X))
+        start, missing = fill_stack(self._stack, v)[0], np.isnan(v)
+        draws = conditional_draws(self._stack, start, missing, _N_SWEEPS, CommonStream(0))
+        for sweep, (row, _) in enumerate(draws):
+            if sweep >= _N_BURN_IN and sweep % _THINNING == 0:
+                yield columns.values(row)
 
     def _complete(self, X: Any) -> Any:
         """Validated rows with their gaps filled by the mean field; sparse rows stay sparse."""

@@ -3,6 +3,10 @@
 A *stack* is a list of machines, the lowest first; each has the hidden layer of the one below as
 its visible layer. Its distribution is that of the last machine and p(x_l | x_{l+1}) of the
 others.
+
+A pathway of a row without an observed entry has no say about its hidden units: they are drawn
+given the layer that joins the pathways, and then its entries given those, from the top down.
+All other hidden units are proposed from their recognition distribution, and accepted or not.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import numpy as np
 
 from .._array_api import Array
 from .._random import Stream
-from ..machine import Machine, States
+from ..machine import Machine, States, blocks
 from ..samplers import independent
 from ._stack import log_weight, propose
 
@@ -23,10 +27,9 @@ def conditional_draws(
 ) -> Iterator[tuple[Array, Array]]:
     """Rows with their missing entries drawn anew at each sweep, given the observed ones.
 
-    One machine is swept by Gibbs sampling. In a stack of several the hidden layers are proposed
-    from their recognition distribution, and accepted by Metropolis-Hastings, so that
-    p(missing, hidden | observed) is stationary; then the missing entries are drawn given the
-    layer above.
+    One machine is swept by Gibbs sampling. In a stack of several, p(missing, hidden | observed)
+    is stationary under Metropolis-Hastings steps of the hidden layers, followed by draws of
+    the missing entries given the layer above.
 
     Parameters
     ----------
@@ -47,15 +50,17 @@ def conditional_draws(
     bottom = stack[0]
     states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
     deep = len(stack) > 1
+    lacking = _lacking_units(stack, missing) if deep else []
     hidden = propose(stack, v, rng) if deep else []
     for _ in range(n_sweeps):
         states[0] = v
         if deep:
-            proposed = propose(stack, v, rng)
+            proposed = propose(stack, v, rng, hidden, lacking)
             gain = log_weight(stack, v, proposed) - log_weight(stack, v, hidden)
             accept = np.log(rng.uniform(v.shape[0])) < gain
             pairs = zip(proposed, hidden, strict=True)
             hidden = [np.where(accept[:, None], new, old) for new, old in pairs]
+            _redraw_lacking(stack, hidden, lacking, rng)
             states[1] = hidden[0]
         else:
             states = bottom.sample(bottom.odd, states, rng)
@@ -66,6 +71,42 @@ def conditional_draws(
         states = bottom.draw(bottom.even, states, fields, rng)
         v = np.where(missing, states[0], v)
         yield v, summary
+
+
+def _lacking_units(stack: Sequence[Machine], missing: Array) -> list[Array]:
+    """For each machine whose pathways are separate, its hidden units of those that rows lack.
+
+    Bool arrays of shape (n_rows, n_1), up to the machine that joins the pathways; none if no
+    row lacks one, or if nothing joins them.
+    """
+    found = []
+    for machine in stack:
+        parts = list(blocks(machine.W[0]))
+        if len(parts) == 1:
+            return found if found and found[0].any() else []
+        lacks = [missing[:, below].all(axis=1) for _, below, _ in parts]
+        widths = [part.shape[1] for part, _, _ in parts]
+        missing = np.repeat(np.stack(lacks, axis=1), widths, axis=1)
+        found.append(missing)
+    return []
+
+
+def _redraw_lacking(
+    stack: Sequence[Machine], hidden: States, lacking: list[Array], rng: Stream
+) -> None:
+    """Draw the units that are ``lacking`` given the layer above them, from the top down."""
+    n = len(lacking)
+    if not n:
+        return
+    joint = stack[n]
+    if n < len(hidden):
+        states: States = [None, hidden[n]]
+    else:
+        states = joint.sample(joint.odd, [hidden[n - 1], *[None] * len(joint.W)], rng)
+    for layer in range(n - 1, -1, -1):
+        drawn = stack[layer + 1].sample([0], states, rng)[0]
+        hidden[layer] = np.where(lacking[layer], drawn, hidden[layer])
+        states = [None, hidden[layer]]
 
 
 def pass_down(stack: Sequence[Machine], states: Array, rng: Stream) -> Array:

@@ -20,6 +20,7 @@ import numpy as np
 from .._array_api import Array, namespace, to_numpy
 from .._random import CommonStream, Stream
 from ..machine import Machine, States, mean_field_sweeps
+from ._conditionals import conditional_draws
 from ._estimates import log_mean_exp
 from ._stack import MEAN_FIELD_SWEEPS, Choice, draw_with, upward_pass
 
@@ -48,7 +49,7 @@ def log_weights_of_observed(
     observed = ~xp.isnan(v)
     x = xp.where(observed, v, xp.zeros_like(v))
     posteriors, draws = [], []
-    for layer_input, hidden in _posteriors(bottom, x, observed, n_samples, rng):
+    for layer_input, hidden in _posteriors(machines, x, observed, n_samples, rng):
         posteriors.append(layer_input)
         draws.append(hidden)
     log_q = _log_mixture(bottom, posteriors, draws)
@@ -71,25 +72,32 @@ def log_weights_of_observed(
 
 
 def _posteriors(
-    machine: Machine, x: Array, observed: Array, n_samples: int, rng: Stream
+    machines: Sequence[Machine], x: Array, observed: Array, n_samples: int, rng: Stream
 ) -> list[tuple[States, States]]:
     """`Machine.input` of the odd layers in completed rows, and a draw of these layers.
 
-    The chain continues with another draw, so that the mixture is independent of the returned
-    draws: otherwise the mean of the weights would be biased.
+    Of the lowest machine. The chain continues with another draw, so that the mixture is
+    independent of the returned draws: otherwise the mean of the weights would be biased.
     """
-    xp, draw = namespace(x), draw_with(rng)
+    xp, draw, machine = namespace(x), draw_with(rng), machines[0]
     start = machine.means([0], [None, machine.neutral(1)])[0]
     v, found = xp.where(observed, x, start), []
-    for sweep in range(_BURN_IN + n_samples):
+    n_sweeps, rows = _BURN_IN + n_samples, None
+    if len(machines) > 1 and len(machine.matrices) > 1:
+        # Separate pathways know of each other through the machines above alone.
+        rows = conditional_draws(machines, v, ~observed, n_sweeps, rng)
+    for sweep in range(n_sweeps):
         states, _ = mean_field_sweeps(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))
         layer_input: States = [None] * len(states)
         for layer in machine.odd:
             layer_input[layer] = machine.input(layer, states)
         if sweep >= _BURN_IN:
             found.append((layer_input, _drawn(machine, layer_input, draw)))
-        h = _drawn(machine, layer_input, draw)
-        v = xp.where(observed, x, draw(machine, 0, machine.from_above(0, h[1])))
+        if rows is None:
+            h = _drawn(machine, layer_input, draw)
+            v = xp.where(observed, x, draw(machine, 0, machine.from_above(0, h[1])))
+        else:
+            v, _ = next(rows)
     return found
 
 

@@ -73,8 +73,24 @@ def log_weights(
     return weights
 
 
-def propose(machines: Sequence[Machine], v: Array, rng: Stream) -> States:
+def propose(
+    machines: Sequence[Machine],
+    v: Array,
+    rng: Stream,
+    hidden: Sequence[Array] = (),
+    kept: Sequence[Array] = (),
+) -> States:
     """Draw the layers above each row of ``v`` from q(h | v).
+
+    Parameters
+    ----------
+    machines : sequence of Machine, the lowest first
+    v : array of shape (n_rows, n_0)
+    rng : Stream
+    hidden : sequence of arrays of shape (n_rows, n_l)
+        The last result.
+    kept : sequence of bool arrays of shape (n_rows, n_l)
+        Units of the lowest layers that stay as in ``hidden``.
 
     Returns
     -------
@@ -82,7 +98,14 @@ def propose(machines: Sequence[Machine], v: Array, rng: Stream) -> States:
         The hidden layer of each machine but the last, from the lowest up, then the even layers
         of the last above its visible one.
     """
-    return upward_pass(machines, v, None, draw_with(rng))[0]
+    draw, layers = draw_with(rng), iter(zip(hidden, kept, strict=False))
+
+    def choose(machine: Machine, layer: int, layer_input: Array) -> Array:
+        drawn = draw(machine, layer, layer_input)
+        before, stays = next(layers, (None, None))
+        return drawn if stays is None else namespace(v).where(stays, before, drawn)
+
+    return upward_pass(machines, v, None, choose)[0]
 
 
 def log_weight(machines: Sequence[Machine], v: Array, hidden: States) -> Array:

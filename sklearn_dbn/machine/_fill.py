@@ -70,7 +70,7 @@ def fill_stack(machines: Sequence[Machine], v: np.ndarray) -> list[np.ndarray]:
     for machine in machines:
         lacks = lacking_pathways(machine, v)
         found.append(fill_in(machine, v) if np.isnan(v).any() else v)
-        if not lacks.any():
+        if not lacks.any() or machine is machines[-1]:
             break
         v = machine.means([1], [found[-1], None])[1]
         for (_, _, above), rows in zip(blocks(machine.W[0]), lacks.T, strict=True):
