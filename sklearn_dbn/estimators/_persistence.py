@@ -5,11 +5,11 @@ from __future__ import annotations
 from .._random import Stream
 from ..data import Column, Columns, Format, Moments, Table
 from ..fine_tuning import GenerativeTerm, Network, TargetScale, Tuning
-from ..machine import Machine
+from ..machine import Machine, PathwayWeights
 from ..optim import Joined, RuleState
 from ..samplers import Chains, TemperedChains
 from ..selection import UnitStatistics
-from ..training import Run
+from ..training import RateLimit, Run
 from ..units import UNITS, Blocks, Levels
 from ._classifier import DBNClassifier
 from ._dbm import DBMTransformer
@@ -36,6 +36,8 @@ TRUSTED_TYPES = sorted(
         Machine,
         Moments,
         Network,
+        PathwayWeights,
+        RateLimit,
         GenerativeTerm,
         RuleState,
         Run,

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
 from ..data import clipped, dense, frame_of, has_gaps, has_outside
+from ..machine import pathway_widths
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
 from ._generator import Generator
@@ -72,6 +73,15 @@ class SelectingGenerator(Generator):
     @property
     def _sizes(self) -> list[int]:
         return [self._unit(layer)[1].shape[1] for layer in range(len(self._statistics))]
+
+    def _unit_names(self, layer: int) -> list[str]:
+        """Names of the units of a hidden layer, with their pathway if they have one."""
+        weights = [W for machine in self._stack for W in machine.W]
+        widths = pathway_widths(weights[layer])
+        if len(widths) == 1:
+            return [f"unit{j}" for j in range(*widths)]
+        pairs = zip(self._table.pathways, widths, strict=True)
+        return [f"{name}_unit{j}" for name, n in pairs for j in range(n)]
 
     @property
     def _n_features_out(self) -> int:
@@ -274,6 +284,8 @@ class SelectingGenerator(Generator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features: `layer{l}_unit{j}`, then those of the input.
 
+        Unit j of a pathway is `layer{l}_{pathway}_unit{j}`.
+
         Parameters
         ----------
         input_features : array-like of str, default=None
@@ -285,11 +297,10 @@ class SelectingGenerator(Generator):
         """
         check_is_fitted(self)
         input_features = _check_feature_names_in(self, input_features)
-        names = [
-            f"layer{layer}_unit{j}"
-            for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True)
-            for j in units
-        ]
+        names = []
+        for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True):
+            of_layer = self._unit_names(layer)
+            names += [f"layer{layer}_{of_layer[j]}" for j in units]
         passed = self._table.encoded_names(input_features) if self.passthrough else []
         return np.array([*names, *chain.from_iterable(passed)], dtype=object)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .._array_api import Array
-from ..machine import Machine
+from ..machine import Machine, mapped
 from ..samplers import Chains
 from ..training import Run
 from ._generative import GenerativeTerm
@@ -36,12 +36,16 @@ def network_on(
     # Only within one machine does a layer depend on the one above it.
     last = [i + 1 == len(machine.W) for machine in machines for i in range(len(machine.W))]
     A = [
-        None if is_last or not top_down_input else np.array(W[i + 1].T, order="C")
+        None if is_last or not top_down_input else mapped(_transposed, W[i + 1])
         for i, is_last in enumerate(last)
     ]
     gain = [1.0 if is_last or top_down_input else 2.0 for is_last in last]
-    head = np.zeros((W[-1].shape[1], n_outputs), dtype=W[-1].dtype)
+    head = np.zeros((W[-1].shape[1], n_outputs), dtype=par[-1].dtype)
     return Network(units, par, W, gain, A, head, base.astype(head.dtype))
+
+
+def _transposed(W: Array) -> Array:
+    return np.array(W.T, order="C")
 
 
 def generative_term_of(

@@ -8,8 +8,9 @@ import numpy as np
 
 from .._array_api import Array
 from .._random import Stream
-from ..machine import Machine, mean_field_sweeps
+from ..machine import Machine, mean_field_sweeps, times
 from ..samplers import Chains, PersistentContrastiveDivergence
+from ._network import by_name
 
 
 @dataclass
@@ -76,8 +77,9 @@ class GenerativeTerm:
             for layer, (W, par) in enumerate(
                 zip(ascent.W, ascent.par[1:], strict=True), start=i
             ):
-                if f"W{layer}" in gradient:
-                    gradient[f"W{layer}"] += W
+                if f"b{layer}" in gradient:
+                    for name, part in by_name(f"W{layer}", W).items():
+                        gradient[name] += part
                     gradient[f"b{layer}"] += par[0]
                     if centered:
-                        gradient[f"b{layer}"] += self.offsets[i][layer - i] @ W
+                        gradient[f"b{layer}"] += times(self.offsets[i][layer - i], W)

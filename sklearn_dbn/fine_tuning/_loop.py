@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from .._blas import blas_threads
+from ..machine import matrices
 from ..optim import Descent, LazyDecay
 from ..training import Diverged, Passes
 from ._adversarial import presented
@@ -65,7 +66,7 @@ class NetworkLoop(TuningLoop):
         factors = settings.factors_of(parameters)
         descent = Descent(rule, parameters, factors, tuning.rule_state)
         n_batches = -(-n_rows // settings.batch_size)
-        weights = [*tuning.network.W, tuning.network.head]
+        weights = [*matrices(tuning.network.W), tuning.network.head]
         decay = LazyDecay(partial(_shrink, tuning.network, settings))
         while passes.begin():
             order, total = tuning.rng.permutation(n_rows), 0.0

@@ -16,8 +16,9 @@ inputs x_l. An update of W_l does not change c_l, the field at the mean input; t
 are stored instead of c_l, are corrected for that. The training then does not depend on which of
 two bits is coded as 1 (Schraudolph 1998, LNCS 1524, doi:10.1007/3-540-49430-8_11).
 
-Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``head``
-and ``intercept``. Their arrays may be those of a machine, so they are only changed in place.
+Parameters are in dicts by name: ``W{l}``, ``b{l}``, ``A{l}`` of the hidden layers, ``W{l}.{k}``
+and ``A{l}.{k}`` of pathway k if there are several, ``head`` and ``intercept``. Their arrays may
+be those of a machine, so they are only changed in place.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np
 from .._array_api import Array
 from .._random import Stream
 from ..data import Columns, clipped, dense
-from ..machine import Machine, times_transposed
+from ..machine import Machine, PathwayWeights, blocks, matrices, times, times_transposed
 
 # Rows that are computed together outside of minibatches.
 _BLOCK_ROWS = 1000
@@ -140,9 +141,9 @@ class Network:
         """
         found = {}
         for layer in range(len(self.W)) if layers is None else layers:
-            found[f"W{layer}"], found[f"b{layer}"] = self.W[layer], self.par[layer][0]
+            found |= by_name(f"W{layer}", self.W[layer]) | {f"b{layer}": self.par[layer][0]}
             if self.A[layer] is not None:
-                found[f"A{layer}"] = self.A[layer]
+                found |= by_name(f"A{layer}", self.A[layer])
         return found | {"head": self.head, "intercept": self.intercept}
 
     def fields(self, v: Array, top_down: Sequence[Array | None], top: int) -> list[Array]:
@@ -213,7 +214,7 @@ class Network:
         # The product is a sum over rows in a third of the time.
         ones = np.ones(len(delta), dtype=delta.dtype)
         gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
-        gradient["head"] = self._product("head", tape.inputs[-1], delta, out)
+        gradient |= self._product("head", self.head, tape.inputs[-1], delta, out)
         last = min(layers, default=len(self.W))
         for layer, by_field, by_product in self._backward(tape, delta, last):
             if layer not in layers:
@@ -221,10 +222,10 @@ class Network:
             bias = f"b{layer}"
             gradient[bias] = np.matmul(ones, by_field, out=out.get(bias))
             if self.A[layer] is not None:
-                q = tape.top_down[layer]
-                gradient[f"A{layer}"] = self._product(f"A{layer}", q, by_field, out)
-            x = tape.inputs[layer]
-            gradient[f"W{layer}"] = self._product(f"W{layer}", x, by_product, out)
+                q, A = tape.top_down[layer], self.A[layer]
+                gradient |= self._product(f"A{layer}", A, q, by_field, out)
+            x, W = tape.inputs[layer], self.W[layer]
+            gradient |= self._product(f"W{layer}", W, x, by_product, out)
         return gradient
 
     def input_gradient(self, tape: Tape, delta: Array) -> Array:
@@ -274,8 +275,13 @@ class Network:
         For hidden ``layers`` and the head, in place.
         """
         for layer in layers:
-            arrays = [x for x in (self.W[layer], self.A[layer]) if x is not None]
-            _limit_norms(arrays, largest)
+            A = self.A[layer]
+            for k, (part, _, above) in enumerate(blocks(self.W[layer])):
+                arrays = [part]
+                if A is not None:
+                    joint = not isinstance(A, PathwayWeights)
+                    arrays.append(A[:, above] if joint else A.parts[k])
+                _limit_norms(arrays, largest)
         _limit_norms([self.head], largest)
 
     def fields_at_means(self, layers: Collection[int]) -> dict[str, Array]:
@@ -286,11 +292,11 @@ class Network:
         if not self.input_means:
             return {}
         found = {
-            f"b{i}": self.gain[i] * (self.input_means[f"W{i}"] @ self.W[i]) for i in layers
+            f"b{i}": self.gain[i] * times(self.input_means[f"W{i}"], self.W[i]) for i in layers
         }
         for i in layers:
             if self.A[i] is not None:
-                found[f"b{i}"] += self.input_means[f"A{i}"] @ self.A[i]
+                found[f"b{i}"] += times(self.input_means[f"A{i}"], self.A[i])
         return found | {"intercept": self.input_means["head"] @ self.head}
 
     def _drop(
@@ -308,18 +314,24 @@ class Network:
         thinned += self.input_means[name]
         return thinned, mask
 
-    def _product(self, name: str, x: Array, delta: Array, out: dict[str, Array]) -> Array:
-        """Derivative by the weights ``name``, from their input x and the derivative by x W."""
+    def _product(
+        self, name: str, W: Any, x: Array, delta: Array, out: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Derivative by the weights ``W``, from their input x and the derivative by x W."""
         if name in self.input_means:
             x = x - self.input_means[name]
-        return np.matmul(x.T, delta, out=out.get(name))
+        places = zip(by_name(name, W), blocks(W), strict=True)
+        return {
+            part: np.matmul(x[:, below].T, delta[:, above], out=out.get(part))
+            for part, (_, below, above) in places
+        }
 
     def _field(self, layer: int, x: Array, q: Array | None) -> Array:
-        field = x @ self.W[layer]
+        field = times(x, self.W[layer])
         if self.gain[layer] != 1:
             field *= self.gain[layer]
         if q is not None:
-            field += q @ self.A[layer]
+            field += times(q, self.A[layer])
         field += self.par[layer][0]
         return field
 
@@ -337,6 +349,19 @@ def hidden_layers(machines: Sequence[Machine]) -> tuple[list, list[Array], list[
     units = [unit for machine in machines for unit in machine.units[1:]]
     par = [par for machine in machines for par in machine.par[1:]]
     return units, par, [W for machine in machines for W in machine.W]
+
+
+def by_name(name: str, W: Any) -> dict[str, Array]:
+    """The matrices of ``W`` by their names, which begin with ``name``."""
+    parts = matrices([W])
+    return {name: W} if len(parts) == 1 else {f"{name}.{k}": x for k, x in enumerate(parts)}
+
+
+def layer_of(name: str) -> int | None:
+    """The hidden layer of a parameter of this name; ``None`` for those of the head."""
+    if name in ("head", "intercept"):
+        return None
+    return int(name[1:].partition(".")[0])
 
 
 def loss_and_gradient(

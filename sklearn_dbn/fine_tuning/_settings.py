@@ -13,6 +13,7 @@ from .._messages import shown
 from .._parameters import PlainParameters
 from ..optim import SCHEDULES, Adam, Momentum
 from ..training import batch_size_of, n_passes_of
+from ._network import layer_of
 
 # The solvers that use all rows for each step, with their names in scipy.
 FULL_BATCH = {"lbfgs": "L-BFGS-B", "cg": "CG"}
@@ -64,8 +65,8 @@ class FineTuningSettings:
 
     def factors_of(self, names: Iterable[str]) -> dict[str, float]:
         """The factor on the learning rate of each parameter."""
-        head = ("head", "intercept")
-        return {k: 1.0 if k in head else self.factors[int(k[1:])] for k in names}
+        layers = {name: layer_of(name) for name in names}
+        return {k: 1.0 if at is None else self.factors[at] for k, at in layers.items()}
 
     @property
     def rule(self) -> Any:

@@ -76,14 +76,14 @@ def conditional_draws(
 def _lacking_units(stack: Sequence[Machine], missing: Array) -> list[Array]:
     """For each machine whose pathways are separate, its hidden units of those that rows lack.
 
-    Bool arrays of shape (n_rows, n_1), up to the machine that joins the pathways; none if no
-    row lacks one, or if nothing joins them.
+    Bool arrays of shape (n_rows, n_1), up to the machine that joins the pathways; none if
+    nothing joins any.
     """
     found = []
     for machine in stack:
         parts = list(blocks(machine.W[0]))
         if len(parts) == 1:
-            return found if found and found[0].any() else []
+            return found
         lacks = [missing[:, below].all(axis=1) for _, below, _ in parts]
         widths = [part.shape[1] for part, _, _ in parts]
         missing = np.repeat(np.stack(lacks, axis=1), widths, axis=1)
