@@ -192,7 +192,7 @@ def step_on(X, unit):
         sparsity=Sparsity(0.1, 0.1),
     )
     units, index = (unit, UNITS["bernoulli"]), np.arange(100)
-    run = start(units, [300, 256], rows, settings, 100, Stream(0))
+    run = start(units, [(300,), (256,)], rows, settings, 100, Stream(0))
 
     def step():
         v = rows.present(index, run.rng)

@@ -203,7 +203,7 @@ def test_a_whole_training(names, sizes, sampler, device_name, dtype):
         )
         rows = Rows(convert(X), convert(weight), Columns(units[0]))
         stream = Stream(0)
-        run = start(units, list(sizes), rows, settings, 5, stream)
+        run = start(units, [(n,) for n in sizes], rows, settings, 5, stream)
         held_out = rows.hold_out(0.2, stream)
         for _ in train(run, rows, settings, 2, rows_to_record(run, rows, held_out)):
             pass

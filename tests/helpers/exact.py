@@ -16,10 +16,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import comb, logsumexp, softmax
 
 from helpers.unit_types import SHARES, all_states, blank
-from sklearn_dbn.machine import Machine
+from sklearn_dbn.machine import Machine, PathwayWeights
 from sklearn_dbn.units import UNITS, Blocks, Variable
 
 # (unit types, sizes): one machine of each kind that can be enumerated. Sizes are numbers of
@@ -76,6 +77,16 @@ MIXED = [
 ]
 MIXED_KINDS = {"-".join(names): (names, sizes) for names, sizes in MIXED}
 
+# Separate pathways, below a joint layer and without one.
+PATHWAYS = [
+    (("bernoulli|gaussian", "bernoulli"), ((3, 2), (2, 2))),
+    (("bernoulli|gaussian", "bernoulli", "bernoulli"), ((3, 1), (2, 1), 2)),
+    (("bernoulli|categorical", "bernoulli", "bernoulli"), ((2, 1), (2, 1), 2)),
+    (("categorical+gaussian|spin", "bernoulli", "spin"), ((2, 2), (1, 2), 2)),
+    (("ordinal|bernoulli", "spin", "bernoulli", "bernoulli"), ((1, 2), (1, 2), (1, 1), 2)),
+]
+PATHWAY_KINDS = {"-".join(names): (names, sizes) for names, sizes in PATHWAYS}
+
 # Grid of a Gaussian unit of an even layer. The trapezoid rule on a smooth density that has died
 # away at both ends is exact to rounding.
 _STEP = 0.4
@@ -83,10 +94,17 @@ _GRID = np.arange(-12.0, 12.0 + _STEP, _STEP)
 
 
 def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
-    """A machine with random parameters; conditional variances are about 0.5."""
+    """A machine with random parameters; conditional variances are about 0.5.
+
+    The size of a layer of several pathways is a tuple; in its name "|" separates their types.
+    """
     rng = np.random.default_rng(seed)
     units = tuple(map(make_unit, names, sizes))
-    widths = [int(unit.widths(n).sum()) for unit, n in zip(units, sizes, strict=True)]
+    of_pathways = [
+        [int(part_of(unit, k).widths(n).sum()) for k, n in enumerate(np.atleast_1d(size))]
+        for unit, size in zip(units, sizes, strict=True)
+    ]
+    widths = list(map(sum, of_pathways))
     par = []
     for unit, n in zip(units, widths, strict=True):
         x = 0 * unit.initial(np.zeros(n))
@@ -104,11 +122,33 @@ def make_machine(names, sizes, *, scale=0.6, seed=0, dtype=np.float64):
         (scale * rng.standard_normal(shape)).astype(dtype)
         for shape in itertools.pairwise(widths)
     ]
+    for layer, (below, above) in enumerate(itertools.pairwise(of_pathways)):
+        if len(below) == len(above) > 1:
+            rows = np.split(W[layer], np.cumsum(below)[:-1])
+            split = [np.split(x, np.cumsum(above)[:-1], axis=1) for x in rows]
+            W[layer] = PathwayWeights([split[k][k] for k in range(len(below))])
     return Machine(units, par, W)
+
+
+def matrix(W):
+    """Weights as one matrix, with zeros between separate pathways."""
+    return block_diag(*W.parts) if isinstance(W, PathwayWeights) else W
+
+
+def part_of(unit, k):
+    """The type of pathway k of a layer."""
+    return unit.blocks[k][0] if isinstance(unit, Blocks) and "|" in unit.name else unit
 
 
 def make_unit(name, n):
     """The type of a layer of ``n`` columns of data; several types are joined by "+"."""
+    if not np.isscalar(n):
+        if "|" not in name:
+            return make_unit(name, sum(n))
+        units = list(map(make_unit, name.split("|"), n))
+        unit = Blocks(units, np.split(np.arange(sum(n)), np.cumsum(n)[:-1]))
+        unit.name = "|".join(x.name for x in units)
+        return unit
     names = name.split("+")
     if len(names) == 1:
         return UNITS[name].fitted([SHARES[i % len(SHARES)] for i in range(n)])
@@ -118,7 +158,13 @@ def make_unit(name, n):
 
 def blocks_of(unit, n):
     """The types of a layer, and the columns of each."""
-    return unit.blocks if isinstance(unit, Blocks) else [(unit, slice(0, n))]
+    if not isinstance(unit, Blocks):
+        return [(unit, slice(0, n))]
+    return [
+        (inner, slice(at.start + x.start, at.start + x.stop))
+        for block, at in unit.blocks
+        for inner, x in blocks_of(block, at.stop - at.start)
+    ]
 
 
 def _is_learnt(unit):
@@ -174,8 +220,8 @@ class Form:
                     if base is not None:
                         self.base.append((columns[x.columns[0]], x.values[:, 0], base))
         for (below, above), W in zip(itertools.pairwise(self.layers), machine.W, strict=True):
-            self.A[np.ix_(below, above)] = -W
-            self.A[np.ix_(above, below)] = -W.T
+            self.A[np.ix_(below, above)] = -matrix(W)
+            self.A[np.ix_(above, below)] = -matrix(W).T
 
     def energy(self, x):
         """Of states; the log base measure of what is between two states is between theirs."""

@@ -47,7 +47,7 @@ def train(run, rows, settings, n_passes, recorded):
 class FixedChains:
     """A sampler whose chains do not move."""
 
-    persistent = True
+    persistent, n_sweeps = True, 1
 
     def __init__(self, states):
         self.states = states

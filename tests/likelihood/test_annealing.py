@@ -39,7 +39,7 @@ OTHERS = [
     ("categorical+ordinal+gaussian", "bernoulli"),
 ]
 groups = pytest.mark.parametrize("kinds", [KINDS, OTHERS], ids=["bits", "others"])
-ALL = exact.KINDS | exact.FINITE_KINDS | exact.MIXED_KINDS
+ALL = exact.KINDS | exact.FINITE_KINDS | exact.MIXED_KINDS | exact.PATHWAY_KINDS
 BETAS = np.linspace(0, 1, 15)
 parities = pytest.mark.parametrize("summed", ["odd", "even"])
 

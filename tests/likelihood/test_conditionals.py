@@ -20,6 +20,19 @@ STACKS = {
         (("categorical+ordinal", "categorical"), (3, 1)),
         (("categorical", "bernoulli"), (1, 2)),
     ],
+    "pathways in a machine": [
+        (("bernoulli|ordinal", "bernoulli", "spin"), ((3, 1), (2, 1), 2))
+    ],
+    "pathways": [
+        (("bernoulli|categorical", "bernoulli"), ((2, 1), (2, 2))),
+        (("bernoulli", "bernoulli"), ((2, 2), 2)),
+    ],
+    "pathways of two layers, below two": [
+        (("spin|bernoulli", "bernoulli"), ((2, 1), (2, 1))),
+        (("bernoulli", "spin"), ((2, 1), (1, 2))),
+        (("spin", "bernoulli"), ((1, 2), 2)),
+        (("bernoulli", "bernoulli"), (2, 2)),
+    ],
 }
 stacks = pytest.mark.parametrize("stack", STACKS)
 

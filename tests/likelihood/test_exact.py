@@ -27,6 +27,7 @@ MORE = {
     "four on both sides": ((exact.FOUR, exact.FOUR), (4, 4)),
 }
 KINDS = exact.KINDS | exact.FINITE_KINDS | exact.MIXED_KINDS | MORE
+KINDS |= exact.PATHWAY_KINDS
 kinds = pytest.mark.parametrize("kind", KINDS)
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 

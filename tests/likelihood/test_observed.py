@@ -10,6 +10,7 @@ from sklearn_dbn.likelihood import log_probability
 
 OF_FOUR = {kind: x for kind, x in exact.MIXED_KINDS.items() if x[0][0] == exact.FOUR}
 ALL = {**exact.KINDS, **exact.DEEP_KINDS, **exact.FINITE_KINDS, **OF_FOUR}
+ALL |= exact.PATHWAY_KINDS
 
 
 def drawn(machine, n_left, n_rows=8):

@@ -7,13 +7,13 @@ from helpers.training import FixedChains, make_settings, train
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.data import Columns, Rows
-from sklearn_dbn.machine import Machine
+from sklearn_dbn.machine import Machine, blocks, like
 from sklearn_dbn.training import rows_to_record, start
 from sklearn_dbn.units import UNITS
 
 BERNOULLI_VISIBLE = [kind for kind in exact.KINDS if kind.startswith("bernoulli")]
 kinds = pytest.mark.parametrize("kind", exact.KINDS | exact.FINITE_KINDS)
-ALL = exact.KINDS | exact.DEEP_KINDS | exact.FINITE_KINDS
+ALL = exact.KINDS | exact.DEEP_KINDS | exact.FINITE_KINDS | exact.PATHWAY_KINDS
 all_kinds = pytest.mark.parametrize("kind", ALL)
 
 
@@ -53,9 +53,8 @@ def flatten(machine):
 
 def unflatten(vector, like):
     ends = np.cumsum([x.size for x in like.arrays()])[:-1]
-    parts = np.split(vector, ends)
-    parts = [part.reshape(x.shape) for part, x in zip(parts, like.arrays(), strict=True)]
-    return Machine(like.units, parts[: len(like.par)], parts[len(like.par) :])
+    parts = iter(np.split(vector, ends))
+    return like.map(lambda x: next(parts).reshape(x.shape))
 
 
 def derivative(function, x, eps=1e-5):
@@ -132,11 +131,12 @@ def from_centred(machine, offsets):
 def _move_biases(machine, offsets, sign):
     moved = machine.copy()
     for layer, W in enumerate(machine.W):
-        moved.par[layer][0] += sign * W @ offsets[layer + 1]
-        moved.par[layer + 1][0] += sign * offsets[layer] @ W
+        moved.par[layer][0] += sign * exact.matrix(W) @ offsets[layer + 1]
+        moved.par[layer + 1][0] += sign * offsets[layer] @ exact.matrix(W)
     for unit, par, offset in zip(moved.units, moved.par, offsets, strict=True):
-        if unit.name == "gaussian":
-            par[0] -= sign * np.exp(par[1]) * offset
+        real = exact.is_gaussian(unit, par.shape[1])
+        if real.any():
+            par[0] -= sign * real * np.exp(par[1]) * offset
     return moved
 
 
@@ -164,8 +164,8 @@ def test_balanced_gradient_is_the_plain_one_in_units_of_the_deviations(kind):
     deviation = np.linspace(0.3, 2.0, machine.par[0].shape[1])
 
     def scaled(machine, factor):
-        W = [factor[:, None] * machine.W[0], *machine.W[1:]]
-        return Machine(machine.units, machine.par, W)
+        parts = [factor[at, None] * part for part, at, _ in blocks(machine.W[0])]
+        return Machine(machine.units, machine.par, [like(machine.W[0], parts), *machine.W[1:]])
 
     def from_scaled(x):
         return flatten(from_centred(scaled(unflatten(x, machine), 1 / deviation), offsets))
@@ -333,7 +333,7 @@ def test_a_training_step_averages_each_phase_over_its_own_weight(n_chains):
     )
     units = (UNITS["bernoulli"], UNITS["bernoulli"])
     rows = Rows(v, weight, Columns(units[0]))
-    run = start(units, [3, 2], rows, settings, n_chains, Stream(0))
+    run = start(units, [(3,), (2,)], rows, settings, n_chains, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     h, h_chains = (before.means([1], [x, None])[1] for x in (v, chains))

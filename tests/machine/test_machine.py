@@ -10,6 +10,7 @@ from sklearn_dbn.samplers import PersistentContrastiveDivergence
 from sklearn_dbn.units import UNITS
 
 KINDS = exact.KINDS | exact.FINITE_KINDS
+KINDS |= {"pathways": exact.PATHWAYS[0]}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 

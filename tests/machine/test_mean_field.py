@@ -17,6 +17,7 @@ DEEP = exact.DEEP_KINDS | {
     "categorical between": (("bernoulli", "categorical", "gaussian"), (4, 2, 2)),
     "levels top": (("spin", "bernoulli", "count", "categorical"), (3, 3, 2, 1)),
     "four below": ((exact.FOUR, "bernoulli", "bernoulli"), (5, 2, 2)),
+    **{"-".join(names): (names, sizes) for names, sizes in exact.PATHWAYS[1:]},
 }
 TWO, THREE = "bernoulli-bernoulli-bernoulli", "bernoulli-bernoulli-bernoulli-bernoulli"
 deep = pytest.mark.parametrize("kind", DEEP)

@@ -285,7 +285,7 @@ def test_training_standardises_the_real_columns_and_learns(kind, sampler):
     X = np.where(real, 5 + 6 * group + rng.standard_normal((300, sizes[0])), flipped)
     settings = make_settings(sampler=SAMPLERS[sampler](2), learning_rate=0.05)
     rows = Rows(X, np.ones(len(X)), Columns(units[0]))
-    run = start(units, list(sizes), rows, settings, 10, Stream(0))
+    run = start(units, [(n,) for n in sizes], rows, settings, 10, Stream(0))
     np.testing.assert_allclose(run.columns.shift, np.where(real, X.mean(axis=0), 0))
     np.testing.assert_allclose(run.columns.scale, np.where(real, X.std(axis=0), 1))
     np.testing.assert_allclose(run.activity[0], np.where(real, 0, X.mean(axis=0)), atol=1e-12)

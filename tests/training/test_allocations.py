@@ -54,7 +54,7 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
         sparsity=Sparsity(0.1, 0.1) if hidden == "bernoulli" else None,
     )
     rows = Rows(X.view(RecordedRows), weight.view(RecordedRows), Columns(units[0]))
-    run = start(units, [6, 4], rows, settings, 5, Stream(0))
+    run = start(units, [(6,), (4,)], rows, settings, 5, Stream(0))
     watch(run)
     RecordedRows.seen.clear()
     for _ in train(run, rows, settings, 2, choose(run, rows, np.arange(5))):

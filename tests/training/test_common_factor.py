@@ -50,7 +50,11 @@ def begun(X, n_hidden=40, hidden="bernoulli", **changes):
     units = UNITS["gaussian"], UNITS[hidden]
     rows = Rows(X, np.ones(len(X)), Columns(units[0]))
     settings = make_settings(**({"learning_rate": None, "batch_size": 10} | changes))
-    return start(units, [X.shape[1], n_hidden], rows, settings, 10, Stream(0)), rows, settings
+    return (
+        start(units, [(X.shape[1],), (n_hidden,)], rows, settings, 10, Stream(0)),
+        rows,
+        settings,
+    )
 
 
 def brightness(n_rows=400, side=14):
@@ -142,7 +146,7 @@ def test_units_of_bits_follow_the_factor_too():
         Rows(X, np.ones(2000), Columns(units[0])),
         make_settings(learning_rate=None),
     )
-    run = start(units, [60, 40], rows, settings, 200, Stream(0))
+    run = start(units, [(60,), (40,)], rows, settings, 200, Stream(0))
     # What is drawn has the variance of the grey levels and that of the draws.
     assert run.rest == pytest.approx(1 - X.var(axis=0).sum() / (60 * 0.25), abs=0.05)
     v = run.machine.means([0], run.machine.means([1], [X, None]))[0]

@@ -76,7 +76,7 @@ def test_over_a_whole_training_it_stays_within_tenths_of_a_nat(visible):
     X = BITS if visible == "bernoulli" else load_wine().data
     rows, settings = Rows(X, np.ones(len(X)), Columns(unit)), make_settings(learning_rate=0.03)
     units, sizes = (unit, UNITS["bernoulli"]), [X.shape[1], 16]
-    run = start(units, sizes, rows, settings, 10, Stream(0))
+    run = start(units, [(n,) for n in sizes], rows, settings, 10, Stream(0))
     held = rows.hold_out(0.1, run.rng)
     recorded = rows_to_record(run, rows, held)
     begin_early_stopping(run, rows, held, 100)
@@ -288,7 +288,7 @@ def test_single_precision_stays_single():
 def test_a_copy_of_a_run_is_not_moved_with_it():
     X = BITS[:60]
     rows, settings = Rows(X, np.ones(60), Columns(UNITS["bernoulli"])), make_settings()
-    run = start((UNITS["bernoulli"],) * 2, [64, 5], rows, settings, 5, Stream(0))
+    run = start((UNITS["bernoulli"],) * 2, [(64,), (5,)], rows, settings, 5, Stream(0))
     held = rows.hold_out(0.2, run.rng)
     recorded = rows_to_record(run, rows, held)
     begin_early_stopping(run, rows, held, 10)

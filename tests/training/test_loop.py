@@ -21,7 +21,7 @@ def make_run(kind, X, weight=None, **changes):
     units = tuple(UNITS[name] for name in names)
     rows = Rows(X, np.ones(len(X)) if weight is None else weight, Columns(units[0]))
     settings = make_settings(**changes)
-    return start(units, list(sizes), rows, settings, 20, Stream(0)), rows, settings
+    return start(units, [(n,) for n in sizes], rows, settings, 20, Stream(0)), rows, settings
 
 
 def data_of(kind, n_rows=40, seed=1):
@@ -52,7 +52,7 @@ def test_initial_fields_of_hidden_units_have_standard_deviation_one():
     X = (np.random.default_rng(0).uniform(size=(500, 60)) < 0.5).astype(float)
     units = (UNITS["bernoulli"],) * 2
     rows, settings = Rows(X, np.ones(500), Columns(units[0])), make_settings()
-    run = start(units, [60, 400], rows, settings, 5, Stream(0))
+    run = start(units, [(60,), (400,)], rows, settings, 5, Stream(0))
     field = run.machine.field(1, [X, None])
     assert np.sqrt(np.mean(field**2)) == pytest.approx(1, rel=0.05)
 
@@ -176,7 +176,7 @@ def test_the_automatic_learning_rate_is_one_over_the_spread_of_the_data(n_column
     units, weight = (UNITS["bernoulli"],) * 2, np.ones(300)
     settings = make_settings(learning_rate=None)
     run = start(
-        units, [n_columns, 3], Rows(X, weight, Columns(units[0])), settings, 5, Stream(0)
+        units, [(n_columns,), (3,)], Rows(X, weight, Columns(units[0])), settings, 5, Stream(0)
     )
     # At most 0.1, so that a few columns do not make for long steps.
     assert run.rate(settings) == pytest.approx(expected, rel=1e-6)
@@ -203,7 +203,7 @@ def test_the_automatic_rate_of_levels_falls_with_the_sweeps(real, hidden, n_swee
         sampler=SAMPLERS["pcd"](n_sweeps), learning_rate=None, batch_size=50
     )
     rows = Rows(X, np.ones(300), Columns(unit))
-    run = start((unit, UNITS[hidden]), [12, 3], rows, settings, 5, Stream(0))
+    run = start((unit, UNITS[hidden]), [(12,), (3,)], rows, settings, 5, Stream(0))
     # Each column has the variance 1.
     assert run.spread == pytest.approx(12, rel=0.05)
     assert run.rate(settings) == pytest.approx(factor / run.spread)
@@ -284,7 +284,7 @@ def test_what_a_step_of_any_sampler_reports_is_in_the_history(name):
     units = (UNITS["bernoulli"],) * 2
     rows = Rows(X, np.ones(20), Columns(units[0]))
     settings = make_settings(sampler=Reporting(1), batch_size=5)
-    run = start(units, [4, 3], rows, settings, 5, Stream(0))
+    run = start(units, [(4,), (3,)], rows, settings, 5, Stream(0))
     for _ in train(run, rows, settings, 2, rows_to_record(run, rows)):
         pass
     assert Reporting.steps == [float(i) for i in range(8)]

@@ -89,7 +89,7 @@ def test_the_swing_is_the_change_of_the_likelihoods_of_rows_beside_their_mean(ki
     if names[0] == "bernoulli":
         X = (X > 0).astype(float)
     rows, settings = Rows(X, np.ones(60), Columns(units[0])), make_settings()
-    run = start(units, list(sizes), rows, settings, 20, Stream(0))
+    run = start(units, [(n,) for n in sizes], rows, settings, 20, Stream(0))
     recorded = rows_to_record(run, rows)
     passes = train(run, rows, settings, 3, recorded)
     log_p = [exact.log_p(run.machine, recorded.trained)]
@@ -103,7 +103,7 @@ def test_a_training_that_is_cut_into_two_has_the_swings_of_one():
     for cuts in ([4], [2, 2]):
         units = (UNITS["bernoulli"],) * 2
         data, settings = Rows(X, np.ones(60), Columns(units[0])), make_settings()
-        run = start(units, [N_COLUMNS, 4], data, settings, 20, Stream(0))
+        run = start(units, [(N_COLUMNS,), (4,)], data, settings, 20, Stream(0))
         recorded = rows_to_record(run, data)
         for n in cuts:
             for _ in train(run, data, settings, n, recorded):
