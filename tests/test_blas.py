@@ -107,7 +107,7 @@ def test_a_pass_of_training_limits_its_threads(n_hidden, most, own, monkeypatch)
     settings = make_settings(batch_size=30)
     rows = Rows(X, np.ones(30, dtype=np.float32), Columns(UNITS["bernoulli"]))
     units = (UNITS["bernoulli"],) * 2
-    run = training.start(units, [8, n_hidden], rows, settings, 10, Stream(0))
+    run = training.start(units, [(8,), (n_hidden,)], rows, settings, 10, Stream(0))
     recorded = training.rows_to_record(run, rows)
     for _ in train(run, rows, settings, 2, recorded):
         # Where callbacks are called.

@@ -54,7 +54,7 @@ def test_the_rate_grows_with_the_batch_up_to_a_bound(kind, rows, expected):
     def rate(batch_size):
         settings = make_settings(learning_rate=None, batch_size=batch_size)
         shown = Rows(data, np.ones(500), Columns(units[0]))
-        return start(units, [40, 4], shown, settings, 10, Stream(0)).rate(settings)
+        return start(units, [(40,), (4,)], shown, settings, 10, Stream(0)).rate(settings)
 
     # The variances of 40 columns add up to 10, or to 40 of standard deviation 1.
     found = [rate(n * rows) for n in (1, 2, 100)]

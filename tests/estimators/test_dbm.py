@@ -165,7 +165,7 @@ def test_a_step_follows_the_mean_field_and_the_chains(n_layers):
     )
     units = (UNITS["bernoulli"],) * len(sizes)
     rows = Rows(v, np.ones(3), Columns(units[0]))
-    run = start(units, sizes, rows, settings, 4, Stream(0))
+    run = start(units, [(n,) for n in sizes], rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     dbm = small_dbm(n_layers, n_iter=0, tol=1e-12, max_mean_field_steps=5000)
@@ -188,7 +188,7 @@ def test_a_partial_mean_field_takes_means_for_the_states_of_the_chains():
         sampler=FixedChains(chains), batch_size=3, centered=False, partial_mean_field=True
     )
     rows = Rows(v, np.ones(3), Columns(UNITS["bernoulli"]))
-    run = start((UNITS["bernoulli"],) * 4, sizes, rows, settings, 4, Stream(0))
+    run = start((UNITS["bernoulli"],) * 4, [(n,) for n in sizes], rows, settings, 4, Stream(0))
     before = run.machine.copy()
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     data = [*before.means(before.odd, mean_field_sweeps(before, v, 0)[0])]

@@ -49,6 +49,7 @@ KINDS = {
 MIXED = RBMTransformer(5, n_iter=2, visible=KINDS)
 FRAME = pd.DataFrame({"job": ["cook", "nurse", None, "clerk"] * 20, "age": X[:, 20]})
 FROZEN = FrozenEstimator(clone(DBN).set_params(random_state=0).fit(X))
+PATHWAYS = {"p": slice(0, 3), "q": slice(3, None)}
 FORMS = {
     "rbm": RBMTransformer(5, n_iter=2, momentum=0.5, validation_fraction=0.1),
     "tempering": RBMTransformer(5, n_iter=2, sampler="tempering"),
@@ -56,6 +57,13 @@ FORMS = {
     "gaussian": RBMTransformer(5, n_iter=2, visible="gaussian", hidden="gaussian"),
     "mixed": MIXED,
     "mixed dbm": DBMTransformer((5, 4), rbm=MIXED, passthrough=True),
+    "pathways": DBNTransformer(({"p": 3, "q": 4}, 4), pathways=PATHWAYS, rbm=RBM),
+    "pathways dbm": DBMTransformer(
+        ({"p": 3, "q": 4}, 4), pathways=PATHWAYS, rbm=RBM, modality_dropout=0.2, fill="draws"
+    ),
+    "pathways classifier": DBNClassifier(
+        DBNTransformer(({"p": 3, "q": 4}, 4), pathways=PATHWAYS, rbm=RBM), n_iter=2
+    ),
     "mixed classifier": DBNClassifier(DBNTransformer((5, 4), rbm=MIXED), n_iter=2),
     "dbn": DBNTransformer((5, 4), rbm=[RBM, RBM], layers="all", passthrough=True),
     "slice": DBNTransformer((5, 4), rbm=RBM, layers=slice(0, 2), units={0: slice(1, 3)}),

@@ -146,7 +146,7 @@ def test_the_means_at_the_highest_temperature_are_those_of_the_data(names):
     units = tuple(UNITS[name] for name in names)
     settings = make_settings(sampler=ParallelTempering(), learning_rate=1e-9, batch_size=40)
     rows = Rows(X, np.ones(40), Columns(units[0]))
-    run = start(units, [3, 2], rows, settings, 5, Stream(0))
+    run = start(units, [(3,), (2,)], rows, settings, 5, Stream(0))
     for mean, expected in zip(run.chains.base_means, run.activity, strict=True):
         np.testing.assert_allclose(mean, expected, atol=1e-12)
     before = [np.full(3, 0.5), np.full(2, 0.2)]
@@ -185,7 +185,7 @@ def test_the_swap_rate_is_the_mean_over_the_steps_of_a_pass():
     units = tuple(UNITS[name] for name in names)
     settings = make_settings(sampler=Counted(2, 3))
     rows = Rows(exact.bits(4), np.ones(16), Columns(units[0]))
-    run = start(units, list(sizes), rows, settings, 4, Stream(0))
+    run = start(units, [(n,) for n in sizes], rows, settings, 4, Stream(0))
     next(train(run, rows, settings, 1, rows_to_record(run, rows)))
     assert len(Counted.rates) == 4
     assert run.history["swap_rate"] == [pytest.approx(np.mean(Counted.rates))]

@@ -148,7 +148,7 @@ def test_units_of_bits_follow_the_factor_too():
     )
     run = start(units, [(60,), (40,)], rows, settings, 200, Stream(0))
     # What is drawn has the variance of the grey levels and that of the draws.
-    assert run.rest == pytest.approx(1 - X.var(axis=0).sum() / (60 * 0.25), abs=0.05)
+    assert run.limits[0].rest == pytest.approx(1 - X.var(axis=0).sum() / (60 * 0.25), abs=0.05)
     v = run.machine.means([0], run.machine.means([1], [X, None]))[0]
     assert np.corrcoef(v.mean(axis=1), p[:, 0])[0, 1] > 0.9
     assert v.std(axis=0).min() > 0.15
@@ -168,10 +168,10 @@ def test_chains_start_at_levels_of_the_factor():
 def test_the_learning_rate_follows_what_the_factor_leaves():
     X = one_factor()[0]
     run, _, settings = begun(X)
-    assert 0 < run.rest < 0.5
-    assert run.rate(settings) == pytest.approx(run.rest / 24)
+    assert 0 < run.limits[0].rest < 0.5
+    assert run.rate(settings) == pytest.approx(run.limits[0].rest / 24)
     observe(run, Rows(one_factor(seed=4)[0], np.ones(2000), Columns(UNITS["gaussian"])))
-    assert run.rate(settings) == pytest.approx(run.rest / 24, rel=1e-6)
+    assert run.rate(settings) == pytest.approx(run.limits[0].rest / 24, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -182,14 +182,14 @@ def test_other_machines_start_from_random_weights(X, hidden):
     if hidden == "bernoulli":
         expected = Stream(0).normal(np.empty((24, 40))) / np.sqrt(24)
         np.testing.assert_allclose(run.machine.W[0], expected, rtol=1e-12)
-    assert run.rest == 1
+    assert run.limits[0].rest == 1
     assert run.rate(settings) == pytest.approx(1 / 24)
 
 
 def test_few_columns_start_from_random_weights():
     X = one_factor()[0]
-    assert begun(X[:, :9])[0].rest == 1
-    assert begun(X[:, :11])[0].rest < 0.5
+    assert begun(X[:, :9])[0].limits[0].rest == 1
+    assert begun(X[:, :11])[0].limits[0].rest < 0.5
 
 
 def test_three_hidden_units_are_too_few_for_a_factor():

@@ -205,8 +205,8 @@ def test_the_automatic_rate_of_levels_falls_with_the_sweeps(real, hidden, n_swee
     rows = Rows(X, np.ones(300), Columns(unit))
     run = start((unit, UNITS[hidden]), [(12,), (3,)], rows, settings, 5, Stream(0))
     # Each column has the variance 1.
-    assert run.spread == pytest.approx(12, rel=0.05)
-    assert run.rate(settings) == pytest.approx(factor / run.spread)
+    assert run.limits[0].spread == pytest.approx(12, rel=0.05)
+    assert run.rate(settings) == pytest.approx(factor / run.limits[0].spread)
 
 
 @rbms
