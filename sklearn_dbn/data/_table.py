@@ -28,7 +28,7 @@ from ._levels import (
     column_of,
     has_zero_first,
 )
-from ._values import Unstored, dense
+from ._values import Unstored, dense, encodes
 
 # The text that names a column in messages, from its position.
 Namer = Callable[[int], str]
@@ -103,12 +103,19 @@ class Table:
         return self.by_pathway(of)
 
     def by_pathway(self, unit_of: Callable[[Any], UnitType]) -> UnitType:
-        """The unit type of the visible layer, from that of the columns of a pathway."""
+        """The unit type of the visible layer, from that of the columns of a pathway.
+
+        Not several blocks if that would change nothing: it would only take longer.
+        """
         if self.pathways is None:
             every = slice(None) if self.columns is None else np.arange(len(self.columns))
             return unit_of(every)
         columns = list(self.pathways.values())
-        return Blocks(list(map(unit_of, columns)), columns)
+        units, order = list(map(unit_of, columns)), np.concatenate(columns)
+        plain = all(unit is units[0] for unit in units) and not encodes(units[0])
+        if plain and np.array_equal(order, np.arange(len(order))):
+            return units[0]
+        return Blocks(units, columns)
 
     def codes(self, X: Any, name: Namer) -> np.ndarray | sp.csr_array:
         """Rows of numbers, (n_rows, n_columns), one warning for levels that are new.

@@ -55,7 +55,8 @@ def visible_columns(
         unit = table.by_pathway(lambda _: UNITS[visible])
     widths = None
     if table.pathways is not None:
-        widths = tuple(at.stop - at.start for _, at in unit.blocks)
+        n_states = unit.widths(X.shape[1])
+        widths = tuple(int(n_states[at].sum()) for at in table.pathways.values())
     found = None
     if visible != "auto" or fitted is not None or table.columns is not None:
         found = first_outside(X, unit.support, weight)
