@@ -51,12 +51,12 @@ def conditional_draws(
     states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
     deep = len(stack) > 1
     lacking = _lacking_units(stack, missing) if deep else []
-    hidden = propose(stack, v, rng) if deep else []
+    hidden = propose(stack, v, rng)[0] if deep else []
     for _ in range(n_sweeps):
         states[0] = v
         if deep:
-            proposed = propose(stack, v, rng, hidden, lacking)
-            gain = log_weight(stack, v, proposed) - log_weight(stack, v, hidden)
+            proposed, weight = propose(stack, v, rng, hidden, lacking)
+            gain = weight - log_weight(stack, v, hidden)
             accept = np.log(rng.uniform(v.shape[0])) < gain
             pairs = zip(proposed, hidden, strict=True)
             hidden = [np.where(accept[:, None], new, old) for new, old in pairs]

@@ -79,8 +79,8 @@ def propose(
     rng: Stream,
     hidden: Sequence[Array] = (),
     kept: Sequence[Array] = (),
-) -> States:
-    """Draw the layers above each row of ``v`` from q(h | v).
+) -> tuple[States, Array]:
+    """Draw the layers h above each row of ``v`` from q(h | v).
 
     Parameters
     ----------
@@ -94,9 +94,11 @@ def propose(
 
     Returns
     -------
-    list of arrays of shape (n_rows, n_l)
+    hidden : list of arrays of shape (n_rows, n_l)
         The hidden layer of each machine but the last, from the lowest up, then the even layers
         of the last above its visible one.
+    log_weight : array of shape (n_rows,), float64
+        log p(v, h) Z - log q(h | v).
     """
     draw, layers = draw_with(rng), iter(zip(hidden, kept, strict=False))
 
@@ -105,7 +107,7 @@ def propose(
         before, stays = next(layers, (None, None))
         return drawn if stays is None else namespace(v).where(stays, before, drawn)
 
-    return upward_pass(machines, v, None, choose)[0]
+    return upward_pass(machines, v, None, choose)
 
 
 def log_weight(machines: Sequence[Machine], v: Array, hidden: States) -> Array:

@@ -137,7 +137,7 @@ def test_proposals_follow_q(stack):
     machines = make_stack(stack)
     v = np.repeat(rows(machines[0], 1), 40_000, axis=0)
     _, log_q = enumerated(machines, v[:1])
-    hidden = propose(machines, v, Stream(0))
+    hidden, _ = propose(machines, v, Stream(0))
     assert len(hidden) == len(machines) - 1
     if hidden:
         tables = [exact.states_of(machine, 1) for machine in machines[:-1]]
