@@ -52,6 +52,16 @@ MODELS = {
     "DBM": (DBMTransformer, {}),
     "DBM, modality dropout 1/3": (DBMTransformer, {"modality_dropout": 1 / 3}),
     "DBM, tempering": (DBMTransformer, {"rbm": RBMTransformer(sampler="tempering")}),
+    "DBN, more units and passes": (
+        DBNTransformer,
+        {
+            "hidden_layer_sizes": (300, 300),
+            "rbm": [
+                RBMTransformer(n_iter=1000, sparsity_target=None),
+                RBMTransformer(n_iter=200),
+            ],
+        },
+    ),
 }
 
 
@@ -111,10 +121,17 @@ def columns_of(pair):
     return {name: 100 * value for name, value in found.items()}
 
 
-def fitted(kind, parameters, pair, seed):
-    sizes = {name: UNITS_OF[name] for name in pair.names}
-    model = kind((sizes, JOINT), pathways=pair.columns, random_state=seed, **parameters)
-    return model.fit(pair.X[pair.train])
+def made(kind, parameters, pair, seed, joint=True):
+    """A machine that is not fitted, with a joint layer or without one."""
+    parameters = dict(parameters)
+    n_each, n_joint = parameters.pop("hidden_layer_sizes", (None, JOINT))
+    sizes = ({name: n_each or UNITS_OF[name] for name in pair.names}, n_joint)
+    model = kind(sizes, pathways=pair.columns, random_state=seed, **parameters)
+    if joint:
+        return model
+    rbm = parameters.get("rbm")
+    rbm = rbm[0] if isinstance(rbm, list) else rbm
+    return model.set_params(hidden_layer_sizes=sizes[:1], rbm=rbm)
 
 
 def features(model, pair):
@@ -167,11 +184,11 @@ def draws(model, pair):
 def likelihood(kind, parameters, pair, seed):
     """Nats of a test pair, and of its views under separate machines of the same sizes."""
     rows = pair.test[:200]
-    joint = fitted(kind, parameters, pair, seed)
-    found = {"joint": joint.score(pair.X[rows])}
-    sizes = {name: UNITS_OF[name] for name in pair.names}
-    separate = kind((sizes,), pathways=pair.columns, random_state=seed, **parameters)
-    return found | {"separate": separate.fit(pair.X[pair.train]).score(pair.X[rows])}
+    found = {}
+    for name, joint in (("joint", True), ("separate", False)):
+        model = made(kind, parameters, pair, seed, joint).fit(pair.X[pair.train])
+        found[name] = model.score(pair.X[rows])
+    return found
 
 
 def steps(kinds, n_steps=200, turns=21):
@@ -233,12 +250,13 @@ def main():
             if wanted("columns"):
                 record({"part": "columns"} | case, lambda pair=pair: columns_of(pair))
             for name, (kind, parameters) in MODELS.items():
-                case, made = case | {"model": name}, []
+                case, kept = case | {"model": name}, []
 
-                def model(kind=kind, parameters=parameters, pair=pair, seed=seed, made=made):
-                    if not made:
-                        made.append(fitted(kind, parameters, pair, seed))
-                    return made[0]
+                def model(kind=kind, parameters=parameters, pair=pair, seed=seed, kept=kept):
+                    if not kept:
+                        unfitted = made(kind, parameters, pair, seed)
+                        kept.append(unfitted.fit(pair.X[pair.train]))
+                    return kept[0]
 
                 if wanted("features"):
                     record(

@@ -52,6 +52,20 @@ def resolve_image_shape(image_shape: Any, n_features: int) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def pathway_columns(estimator: Any, pathway: str | None) -> np.ndarray:
+    """Positions of the columns of X that a pathway has, in its order; of all, without one."""
+    if pathway is None:
+        return np.arange(estimator.n_features_in_)
+    pathways = estimator._table.pathways or {}
+    if pathway not in pathways:
+        names = f"the pathways {shown(list(pathways))}" if pathways else "no pathways"
+        raise ValueError(
+            f"pathway={shown(pathway)}, but the generator has {names}: name one of these, or "
+            "set pathway=None."
+        )
+    return pathways[pathway]
+
+
 def draw_images(
     rows: Any, image_shape: Any, n_columns: int | None, ax: Any, **im_kw: Any
 ) -> tuple[Any, Any]:

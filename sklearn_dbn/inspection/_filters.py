@@ -10,8 +10,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._messages import shown
-from ..machine import Machine, dense_weights
-from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
+from ..machine import Machine, dense_weights, pathway_widths, slices
+from ._drawing import (
+    check_matplotlib_support,
+    draw_images,
+    pathway_columns,
+    resolve_image_shape,
+)
 
 
 class FiltersDisplay:
@@ -97,6 +102,7 @@ class FiltersDisplay:
         *,
         layer: int = 0,
         units: Any = None,
+        pathway: str | None = None,
         image_shape: Any = None,
         ax: Any = None,
         n_columns: int | None = None,
@@ -111,7 +117,10 @@ class FiltersDisplay:
         layer : int, default=0
             Hidden layer; 0 is the first, -1 the last.
         units : None, slice, index array or mask, default=None
-            Units of that layer, in this order; `None`: all.
+            Units of that layer, in this order; `None`: all, or all of the pathway if the layer
+            is divided.
+        pathway : str or None, default=None
+            Show the columns of this pathway only, which are the pixels of an image.
         image_shape : tuple of two ints or None, default=None
             Height and width of an image; `None` is a square.
         ax : matplotlib Axes, default=None
@@ -128,16 +137,32 @@ class FiltersDisplay:
         Raises
         ------
         ValueError
-            When a layer or unit does not exist, or the rows are not images of `image_shape`.
+            When a layer, unit or pathway does not exist, or the rows are not images of
+            `image_shape`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         machines = [run.result() for run in estimator._runs]
-        image_shape = resolve_image_shape(image_shape, machines[0].W[0].shape[0])
         filters, layer = projected_weights(machines, layer)
+        if pathway is not None:
+            filters, units = _of_pathway(estimator, pathway, filters, layer, units)
+        image_shape = resolve_image_shape(image_shape, len(filters))
         filters = filters[:, resolve_unit_index(units, layer, filters.shape[1])]
         display = cls(filters.T, image_shape=image_shape)
         return display.plot(ax, n_columns=n_columns, im_kw=im_kw)
+
+
+def _of_pathway(
+    estimator: Any, pathway: str, filters: np.ndarray, layer: int, units: Any
+) -> tuple[np.ndarray, Any]:
+    """The filters over the states of a pathway, and its units where ``units`` is None."""
+    pathway_columns(estimator, pathway)
+    place = list(estimator._table.pathways).index(pathway)
+    filters = filters[slices(estimator._bottom_run.columns.widths)[place]]
+    widths = pathway_widths([W for run in estimator._runs for W in run.average.W][layer])
+    if units is None and len(widths) > 1:
+        units = slices(widths)[place]
+    return filters, units
 
 
 def projected_weights(machines: Sequence[Machine], layer: Any) -> tuple[np.ndarray, int]:

@@ -8,7 +8,13 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
+from ._drawing import (
+    check_matplotlib_support,
+    draw_images,
+    make_panels,
+    pathway_columns,
+    resolve_image_shape,
+)
 
 
 def generative_retention(
@@ -178,6 +184,7 @@ class RetentionDisplay:
         X: Any,
         *,
         n_samples: int = 100,
+        pathway: str | None = None,
         image_shape: Any = None,
         n_gibbs_steps: int = 200,
         random_state: Any = 0,
@@ -195,6 +202,8 @@ class RetentionDisplay:
             As in `generative_retention`.
         n_samples : int, default=100
             As in `generative_retention`.
+        pathway : str or None, default=None
+            Show the columns of this pathway only, which are the pixels of an image.
         image_shape : tuple of two ints or None, default=None
             Height and width of an image; `None` is a square.
         n_gibbs_steps : int, default=200
@@ -214,7 +223,8 @@ class RetentionDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        resolve_image_shape(image_shape, estimator.n_features_in_)
+        columns = pathway_columns(estimator.transformer_, pathway)
+        resolve_image_shape(image_shape, len(columns))
         retention = generative_retention(
             estimator,
             X,
@@ -222,4 +232,7 @@ class RetentionDisplay:
             n_gibbs_steps=n_gibbs_steps,
             random_state=random_state,
         )
+        if pathway is not None:
+            for part in retention.values():
+                part.samples = np.asarray(part.samples)[:, columns]
         return cls(retention, image_shape=image_shape).plot(ax, bar_kw=bar_kw, im_kw=im_kw)

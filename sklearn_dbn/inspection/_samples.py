@@ -5,10 +5,16 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._messages import shown
-from ._drawing import check_matplotlib_support, draw_images, resolve_image_shape
+from ._drawing import (
+    check_matplotlib_support,
+    draw_images,
+    pathway_columns,
+    resolve_image_shape,
+)
 
 
 class SamplesDisplay:
@@ -85,6 +91,7 @@ class SamplesDisplay:
         estimator: Any,
         *,
         n_samples: int = 100,
+        pathway: str | None = None,
         image_shape: Any = None,
         n_gibbs_steps: int = 200,
         random_state: Any = None,
@@ -100,6 +107,8 @@ class SamplesDisplay:
             Fitted.
         n_samples : int, default=100
             Number of rows to draw.
+        pathway : str or None, default=None
+            Show the columns of this pathway only, which are the pixels of an image.
         image_shape : tuple of two ints or None, default=None
             Height and width of an image; `None` is a square.
         n_gibbs_steps : int, default=200
@@ -120,15 +129,18 @@ class SamplesDisplay:
         Raises
         ------
         ValueError
-            When the rows are not images of `image_shape`.
+            When there is no such pathway, or the rows are not images of `image_shape`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={shown(n_samples)} must be a positive int.")
-        image_shape = resolve_image_shape(image_shape, estimator.n_features_in_)
+        columns = pathway_columns(estimator, pathway)
+        image_shape = resolve_image_shape(image_shape, len(columns))
         samples = estimator.sample(
             n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
         )
+        if pathway is not None:
+            samples = np.asarray(samples)[:, columns]
         display = cls(samples, image_shape=image_shape)
         return display.plot(ax, n_columns=n_columns, im_kw=im_kw)

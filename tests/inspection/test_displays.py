@@ -425,3 +425,36 @@ def test_real_valued_data_can_be_drawn(display):
     rbm = RBMTransformer(6, n_iter=2, random_state=0).fit(10 * DIGITS)
     assert rbm.visible_type_ == "gaussian"
     display.from_estimator(rbm).figure_.draw_without_rendering()
+
+
+PATHWAYS = {"rest": slice(16, 40), "first": slice(0, 16)}
+PAIR = DBNTransformer(
+    ({"first": 6, "rest": 4}, {"rest": 5, "first": 3}, 4),
+    pathways=PATHWAYS,
+    rbm=RBMTransformer(n_iter=1),
+    random_state=0,
+).fit(DIGITS[:, :40])
+
+
+def test_images_may_be_those_of_one_pathway():
+    display = FiltersDisplay.from_estimator(PAIR, pathway="first")
+    weights = PAIR.rbms_[0].components_
+    # The states are in the order of the pathways.
+    assert_array_equal(display.filters, weights[4:, 24:])
+    assert display.filters.shape == (6, 16)
+    rest = FiltersDisplay.from_estimator(PAIR, pathway="rest", layer=1, image_shape=(4, 6))
+    assert rest.filters.shape == (5, 24)
+    joint = FiltersDisplay.from_estimator(PAIR, pathway="first", layer=2)
+    assert joint.filters.shape == (4, 16)
+    assert np.abs(joint.filters).max() > 0
+    samples = SamplesDisplay.from_estimator(PAIR, pathway="first", n_samples=4, random_state=0)
+    whole = PAIR.sample(4, random_state=0)
+    assert_array_equal(samples.samples, whole[:, :16])
+
+
+@pytest.mark.parametrize("display", [FiltersDisplay, SamplesDisplay])
+def test_a_pathway_that_is_not_there_is_refused(display):
+    with pytest.raises(ValueError, match=r"pathway='last', but .* \['rest', 'first'\]: name"):
+        display.from_estimator(PAIR, pathway="last")
+    with pytest.raises(ValueError, match="has no pathways: "):
+        display.from_estimator(DBN, pathway="first")
