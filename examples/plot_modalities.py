@@ -1,18 +1,18 @@
 """
-Two views of one object, and one of them missing
-================================================
+Two modalities, one of them missing
+===================================
 
-Each digit is seen in two ways: its pixels, and the magnitudes of its Fourier transform, which
-are the same for an image and for the image turned by half a circle. A deep belief network has a
-pathway of layers for each view and a joint layer above both. It is trained without labels.
+Each digit has two modalities: its pixels, and the magnitudes of its Fourier transform. A deep
+belief network has a pathway of layers for each and a joint layer above both. It is trained
+without labels.
 
-A head on its features is used for rows with both views, and for rows that lack one: their
-features are those of the views that are there. Then pixels are drawn given the magnitudes.
+A head on its features is used for rows with both modalities, and for rows that lack one: their
+features are those given the other. Then pixels are drawn given the magnitudes.
 """
 
 # %%
-# The two views
-# -------------
+# The two modalities
+# ------------------
 # The magnitudes are standardised; pixels are grey levels between 0 and 1.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_dbn import DBNTransformer
+from sklearn_dbn import DBNTransformer, RBMTransformer
 
 digits, y = load_digits(return_X_y=True)
 pixels = digits / 16
@@ -35,40 +35,41 @@ pathways = {"pixels": slice(0, 64), "magnitudes": slice(64, X.shape[1])}
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# Features with one view missing
-# ------------------------------
+# Features with one modality missing
+# ----------------------------------
 # ``hidden_layer_sizes`` has a mapping for each layer of pathways, and a number for each joint
-# layer. A missing view is NaN in its columns. The head is trained on rows with both. Features
-# of draws are averages over both modes, so that they are better than those of the mean field.
+# layer. A missing modality is NaN in its columns. The head is trained on rows with both. What
+# one modality says about the other is learnt late: more passes than the default are worth it.
 model = DBNTransformer(
     ({"pixels": 100, "magnitudes": 60}, 100),
     pathways=pathways,
-    modality_dropout=0.3,
+    rbm=RBMTransformer(n_iter=200),
     random_state=0,
 ).fit(X_train)
 print(model.get_feature_names_out()[[0, 100, 160]])
 head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
 head.fit(model.transform(X_train), y_train)
-print(f"both views: {head.score(model.transform(X_test), y_test):.3f}")
+print(f"both: {head.score(model.transform(X_test), y_test):.3f}")
 
 
-def without(rows, view):
-    """The rows with one view missing."""
+def without(rows, modality):
+    """The rows with one modality missing."""
     rows = rows.copy()
-    rows[:, pathways[view]] = np.nan
+    rows[:, pathways[modality]] = np.nan
     return rows
 
 
-for view in pathways:
-    rows = without(X_test, view)
+for modality in pathways:
+    rows = without(X_test, modality)
     for fill in ("mean_field", "draws"):
         score = head.score(model.select(fill=fill).transform(rows), y_test)
-        print(f"without {view}, {fill}: {score:.3f}")
+        print(f"without {modality}, {fill}: {score:.3f}")
 
 # %%
 # Pixels given the magnitudes
 # ---------------------------
-# Four test digits: the true pixels, the mean field of the missing ones, and six draws.
+# Four test digits: the true pixels, the mean field of the missing ones, and six draws. These
+# are bits, and differ where the magnitudes leave more than one digit open.
 rows = np.concatenate([np.flatnonzero(y_test == label)[:2] for label in (6, 9)])
 given = without(X_test[rows], "pixels")
 n_draws = 6
