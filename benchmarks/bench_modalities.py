@@ -15,7 +15,8 @@ those named, and are trained without labels.
   9 of the test rows, which those hardly tell apart. An SVC on pixels gives their classes: the
   share of the 6 among both, by row, and the log-loss of the histogram of classes, with one draw
   more for each class; beside that of the mean field.
-- ``likelihood``: nats of a test pair, of the joint machine and of separate ones.
+- ``likelihood``: nats of a test pair, of the joint machine and of separate ones, with default
+  parameters, for one split.
 - ``steps``: the time of a step on two pathways, divided by the sum of those on its parts.
 
 Each case is a row of JSON; an interrupted run resumes. `--only` restricts it.
@@ -268,7 +269,7 @@ def main():
                         {"part": "draws"} | case,
                         lambda model=model, pair=pair: draws(model(), pair),
                     )
-                if wanted("likelihood") and not seed:
+                if wanted("likelihood") and not seed and not parameters:
                     record(
                         {"part": "likelihood"} | case,
                         lambda k=kind, p=parameters, pair=pair, s=seed: likelihood(
