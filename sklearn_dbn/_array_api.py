@@ -30,6 +30,11 @@ def device(x: Array) -> Any:
     return "cpu" if isinstance(x, np.ndarray) else array_api_compat.device(x)
 
 
+def is_torch_array(x: Array) -> bool:
+    """Whether ``x`` is a tensor of PyTorch."""
+    return array_api_compat.is_torch_array(x)
+
+
 def sum_of(x: Array) -> float:
     """Sum of all elements; NumPy's own method takes half the time of its function."""
     return float(x.sum() if isinstance(x, np.ndarray) else namespace(x).sum(x))
@@ -74,7 +79,7 @@ def softplus(x: Array) -> Array:
     return value
 
 
-def take(x: Array, index: np.ndarray) -> Array:
+def take(x: Array, index: Array) -> Array:
     """Copy the rows ``index`` of ``x``."""
     xp = namespace(x)
     if xp is np:
@@ -83,14 +88,62 @@ def take(x: Array, index: np.ndarray) -> Array:
     return xp.take(x, xp.asarray(index, device=device(x)), axis=0)
 
 
-def put(x: Array, index: np.ndarray, rows: Array) -> None:
+def put(x: Array, index: Array, rows: Array) -> None:
     """Overwrite the rows ``index`` of ``x``."""
     if isinstance(x, np.ndarray):
         x[index] = rows
         return
-    # The standard assigns to slices only.
-    for position, i in enumerate(index.tolist()):
-        x[i, :] = rows[position, :]
+    xp = namespace(x)
+    if is_torch_array(x):
+        x[xp.asarray(index, device=device(x))] = rows
+    elif index.shape[0]:
+        # The standard assigns to slices only.
+        index, n_rows = to_numpy(index), x.shape[0]
+        chosen, place = np.zeros(n_rows, dtype=bool), np.zeros(n_rows, dtype=int)
+        chosen[index], place[index] = True, np.arange(len(index))
+        chosen = xp.asarray(chosen.reshape(-1, *[1] * (x.ndim - 1)), device=device(x))
+        x[...] = xp.where(chosen, take(rows, place), x)
+
+
+def like(x: np.ndarray, other: Array) -> Array:
+    """``x`` as an array of the library, dtype and device of ``other``."""
+    xp = namespace(other)
+    return xp.asarray(x, dtype=other.dtype, device=device(other))
+
+
+def entries_where(condition: Array) -> Array:
+    """Indices, in the flattened array, of the entries where ``condition`` is true."""
+    if isinstance(condition, np.ndarray):
+        return np.flatnonzero(condition)
+    xp = namespace(condition)
+    return xp.nonzero(xp.reshape(condition, (-1,)))[0]
+
+
+def take_entries(x: Array, entries: Array) -> Array:
+    """Copy the ``entries`` of the flattened ``x``."""
+    if isinstance(x, np.ndarray):
+        return x.take(entries)
+    xp = namespace(x)
+    return xp.take(xp.reshape(x, (-1,)), entries, axis=0)
+
+
+def put_entries(x: Array, entries: Array, values: Array) -> Array:
+    """``x`` with other ``values`` at ``entries`` of the flattened array.
+
+    ``x`` is overwritten if its memory is contiguous.
+    """
+    if isinstance(x, np.ndarray):
+        x = np.ascontiguousarray(x)
+        x.reshape(-1)[entries] = values
+        return x
+    flat = namespace(x).reshape(x, (-1,))
+    put(flat, entries, values)
+    return namespace(x).reshape(flat, x.shape)
+
+
+def rows_where(condition: Array) -> np.ndarray:
+    """The rows of a bool array of shape (n_rows, n) in which any is true."""
+    return np.flatnonzero(to_numpy(namespace(condition).any(condition, axis=1)))
 
 
 def to_numpy(x: Array) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._array_api import Array, device, namespace, sigmoid
+from ._array_api import Array, device, is_torch_array, namespace, sigmoid
 
 # 16 random bits decide a Bernoulli draw; see docs/decisions/random-bits.md.
 _LEVELS = 65536.0
@@ -34,21 +35,37 @@ def layer_seed(seed: int, layer: int) -> int:
 class Stream:
     """A stream of random numbers, as arrays of the library and device of its arguments.
 
-    NumPy makes the draws for all array libraries, so that equal seeds give equal draws.
+    PyTorch draws on its own device, from a generator whose seed the stream draws. NumPy makes
+    the draws for all other libraries. Equal seeds give equal draws of one library and device.
 
     Parameters
     ----------
     seed : int
     """
 
+    # The draws on the device of a PyTorch array, from the first of them on.
+    _on_device: TorchDraws | None = None
+
     def __init__(self, seed: int):
         self._generator = np.random.Generator(np.random.SFC64(seed))
+
+    def _own_draws(self, like: Array) -> TorchDraws | None:
+        """The draws of the library of ``like``; ``None`` if NumPy makes them."""
+        if isinstance(like, np.ndarray) or not is_torch_array(like):
+            return None
+        if self._on_device is None or self._on_device.device != str(like.device):
+            seed = int(self._generator.integers(np.iinfo(np.int64).max))
+            self._on_device = TorchDraws(str(like.device), seed)
+        return self._on_device
 
     def bernoulli(self, p: Array) -> Array:
         """Draw 0 or 1 with probability ``p``, in the shape and dtype of ``p``.
 
         ``p`` is overwritten: its memory may hold the draw.
         """
+        own = self._own_draws(p)
+        if own is not None:
+            return namespace(p).astype(own.uniform(p) < p, p.dtype)
         p *= _LEVELS
         # Half a level, so that p is rounded to the nearest level and not downwards.
         p -= 0.5
@@ -61,6 +78,9 @@ class Stream:
         two operations on the array fewer than `bernoulli`.
         """
         xp = namespace(field)
+        own = self._own_draws(field)
+        if own is not None:
+            return xp.astype(own.uniform(field) < sigmoid(field), field.dtype)
         field *= 0.5
         level = np.tanh(field, out=field) if xp is np else xp.tanh(field)
         level *= 0.5 * _LEVELS
@@ -84,6 +104,9 @@ class Stream:
     def normal(self, like: Array) -> Array:
         """Draw standard normal numbers, in the shape and dtype of ``like``."""
         xp = namespace(like)
+        own = self._own_draws(like)
+        if own is not None:
+            return own.normal(like)
         draw = self._normals(like.shape, numpy_dtype(like))
         return draw if xp is np else xp.asarray(draw, device=device(like))
 
@@ -93,6 +116,9 @@ class Stream:
     def uniform_like(self, like: Array) -> Array:
         """Draw numbers from [0, 1), in the shape and dtype of ``like``."""
         xp = namespace(like)
+        own = self._own_draws(like)
+        if own is not None:
+            return own.uniform(like)
         draw = self._uniforms(like.shape, numpy_dtype(like))
         return draw if xp is np else xp.asarray(draw, device=device(like))
 
@@ -106,6 +132,49 @@ class Stream:
     def permutation(self, n: int) -> np.ndarray:
         """Return a random order of ``range(n)``."""
         return self._generator.permutation(n)
+
+
+class TorchDraws:
+    """Random numbers of PyTorch on one device.
+
+    Parameters
+    ----------
+    device : str
+    seed : int
+    """
+
+    def __init__(self, device: str, seed: int):
+        self.device = device
+        self._generator = self._torch.Generator(device)
+        self._generator.manual_seed(seed)
+
+    @property
+    def _torch(self) -> Any:
+        # Its arrays exist only after it was imported.
+        return sys.modules["torch"]
+
+    def uniform(self, like: Array) -> Array:
+        """Numbers from [0, 1), in the shape and dtype of ``like``."""
+        return self._torch.rand(
+            like.shape, generator=self._generator, dtype=like.dtype, device=like.device
+        )
+
+    def normal(self, like: Array) -> Array:
+        """Standard normal numbers, in the shape and dtype of ``like``."""
+        return self._torch.randn(
+            like.shape, generator=self._generator, dtype=like.dtype, device=like.device
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An array of NumPy, which every file format of estimators can hold.
+        return {"device": self.device, "state": self._generator.get_state().numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import torch
+
+        self.device = state["device"]
+        self._generator = torch.Generator(self.device)
+        self._generator.set_state(torch.from_numpy(np.array(state["state"])))
 
 
 class RowStream(Stream):
@@ -140,6 +209,9 @@ class CommonStream(Stream):
 
     The draws for a row then do not depend on the other rows.
     """
+
+    def _own_draws(self, like: Array) -> None:
+        return None
 
     def bernoulli(self, p: Array) -> Array:
         xp = namespace(p)

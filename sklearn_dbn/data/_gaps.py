@@ -21,7 +21,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._random import RowStream, Stream
+from .._array_api import (
+    Array,
+    device,
+    entries_where,
+    namespace,
+    put,
+    put_entries,
+    take,
+    take_entries,
+    to_numpy,
+)
+from .._random import RowStream, Stream, numpy_dtype
 from ..machine import Machine, States
 from ._values import Unstored
 
@@ -56,15 +67,13 @@ class GapsOfRows:
     """
 
     rows: Any
-    states: list[np.ndarray] | None
+    states: list[Array] | None
     n_sweeps: int
     n_rows: int
     places: np.ndarray | None
-    slots: list[np.ndarray] | None
+    slots: list[Array] | None
 
-    def fill(
-        self, machine: Machine, v: np.ndarray, missing: np.ndarray, rng: Stream
-    ) -> np.ndarray:
+    def fill(self, machine: Machine, v: Array, missing: Array, rng: Stream) -> Array:
         """``v``, only rows with gaps, with their ``missing`` entries drawn anew.
 
         ``rng`` is that of all rows of the minibatch.
@@ -72,16 +81,15 @@ class GapsOfRows:
         if self.places is not None:
             rng = RowStream(rng, self.n_rows, self.places)
         # Indices take a quarter of the time of a mask.
-        entries = np.flatnonzero(missing)
+        entries = entries_where(missing)
         if self.states is None:
             first, *above = initial_states(machine, v.shape[0], rng)
-            values = first.take(entries)
+            values = take_entries(first, entries)
         else:
             values, *above = self.states
-        v = np.ascontiguousarray(v)
-        v.reshape(-1)[entries] = values
+        v = put_entries(v, entries, values)
         v, *above = redraw(machine, [v, *above], entries, self.n_sweeps, rng)
-        self.states = [v.take(entries), *above]
+        self.states = [take_entries(v, entries), *above]
         return v
 
 
@@ -118,12 +126,21 @@ class Gaps:
         shapes = [(int(self.starts[-1]),), *above]
         dtype = machine.par[0].dtype
         # Depends only on sizes, so that rows in partitions give the same draws.
-        kept = sum(map(math.prod, shapes)) * dtype.itemsize <= _KEPT
-        self.states = [np.empty(shape, dtype=dtype) for shape in shapes] if kept else None
+        kept = sum(map(math.prod, shapes)) * np.dtype(numpy_dtype(machine.par[0])).itemsize
+        kept = kept <= _KEPT
+        like = machine.par[0]
+        self.states = None
+        if kept:
+            self.states = [
+                namespace(like).empty(shape, dtype=dtype, device=device(like))
+                for shape in shapes
+            ]
 
     def copy(self) -> Gaps:
         copied = copy.copy(self)
-        copied.states = self.states and [x.copy() for x in self.states]
+        copied.states = self.states and [
+            namespace(x).asarray(x, copy=True) for x in self.states
+        ]
         return copied
 
     def of(self, index: np.ndarray, places: np.ndarray | None = None) -> GapsOfRows | None:
@@ -148,13 +165,13 @@ class Gaps:
             slots = [_ranges(starts[rows], stops[rows]), *above]
         states = None
         if self.has_chains and slots is not None:
-            states = [x[at] for x, at in zip(self.states, slots, strict=True)]
+            states = [take(x, at) for x, at in zip(self.states, slots, strict=True)]
         return GapsOfRows(rows, states, self.n_sweeps, n_rows, among, slots)
 
-    def keep(self, slots: list[np.ndarray] | None, states: list[np.ndarray]) -> None:
+    def keep(self, slots: list[Array] | None, states: list[Array]) -> None:
         """Keep the ``states`` of chains at ``slots``; nothing if that is ``None``."""
         for at, x, kept in zip(slots or [], states, self.states or [], strict=False):
-            kept[at] = x
+            put(kept, at, x)
 
     def end_pass(self) -> None:
         """Mark that every row has been presented."""
@@ -164,11 +181,11 @@ class Gaps:
 
 def redraw(
     machine: Machine,
-    even: list[np.ndarray],
-    entries: np.ndarray,
+    even: list[Array],
+    entries: Array,
     n_sweeps: int,
     rng: Stream,
-) -> list[np.ndarray]:
+) -> list[Array]:
     """Draw missing entries and hidden layers anew, by Gibbs sweeps given the other entries.
 
     A sweep does not change p(missing, hidden | observed).
@@ -194,19 +211,20 @@ def redraw(
     for _ in range(n_sweeps):
         states = machine.sample(machine.odd, states, rng)
         states = machine.sample(machine.even, states, rng)
-        v.reshape(-1)[entries] = states[0].take(entries)
+        v = put_entries(v, entries, take_entries(states[0], entries))
         states[0] = v
     return states[::2]
 
 
-def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[np.ndarray]:
+def initial_states(machine: Machine, n_rows: int, rng: Stream) -> list[Array]:
     """Draw the even layers at neutral means of the odd ones: base rates in a new machine."""
     states: States = [None] * len(machine.par)
     for layer in machine.odd:
         states[layer] = machine.neutral(layer)
     drawn = []
     for layer in machine.even:
-        field = np.repeat(machine.field(layer, states), n_rows, axis=0)
+        field = machine.field(layer, states)
+        field = namespace(field).repeat(field, n_rows, axis=0)
         drawn.append(machine.units[layer].sample(field, machine.par[layer], rng))
     return drawn
 
@@ -230,7 +248,8 @@ def count_gaps(X: Any, widths: np.ndarray) -> np.ndarray:
         return np.bincount(row, widths[column], minlength=n_rows).astype(int)
     n_block = max(1, _BLOCK_VALUES // max(1, n_columns))
     starts = range(0, n_rows, n_block)
-    blocks = [np.isnan(X[start : start + n_block]) @ widths for start in starts]
+    xp = namespace(X)
+    blocks = [to_numpy(xp.isnan(X[start : start + n_block, :])) @ widths for start in starts]
     return np.concatenate([np.zeros(0, dtype=int), *blocks])
 
 

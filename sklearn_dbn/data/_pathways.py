@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._array_api import Array, device, entries_where, namespace, put, take
 from .._random import Stream
 from ..machine import Machine
 from ._gaps import initial_states, redraw
@@ -53,17 +54,18 @@ class JoinedPathways:
         place = rng.uniform(n_rows) * n_pathways / self.dropout
         return lacking | (np.floor(place)[:, None] == np.arange(n_pathways))
 
-    def fill(self, v: np.ndarray, hidden: np.ndarray, rng: Stream) -> np.ndarray:
+    def fill(self, v: Array, hidden: np.ndarray, rng: Stream) -> Array:
         """The rows ``v`` with their ``hidden`` pathways drawn, on a copy."""
-        (rows,) = np.nonzero(hidden.any(axis=1))
+        rows, xp = np.flatnonzero(hidden.any(axis=1)), namespace(v)
         if self.machine is None or not len(rows):
             return v
         missing = np.zeros((len(rows), v.shape[1]), dtype=bool)
         for at, of_pathway in zip(self.columns, hidden[rows].T, strict=True):
             missing[:, at] = of_pathway[:, None]
+        missing = xp.asarray(missing, device=device(v))
         first, *above = initial_states(self.machine, len(rows), rng)
-        part = np.where(missing, first, v[rows])
-        entries = np.flatnonzero(missing)
-        v = v.copy()
-        v[rows] = redraw(self.machine, [part, *above], entries, JOINT_SWEEPS, rng)[0]
+        part = xp.where(missing, first, take(v, rows))
+        entries = entries_where(missing)
+        v = xp.asarray(v, copy=True)
+        put(v, rows, redraw(self.machine, [part, *above], entries, JOINT_SWEEPS, rng)[0])
         return v

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._array_api import Array, take, to_numpy
+from .._array_api import Array, device, namespace, put, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, fill_in, lacking_pathways, pathway_widths, slices
 from ._columns import Columns
@@ -160,7 +160,8 @@ class Rows:
 
     def missing(self, index: np.ndarray) -> Array:
         """Which visible states of the rows ``index`` of X are missing."""
-        return np.isnan(self.columns.unit.encode(self._read_dense(index)))
+        v = self.columns.unit.encode(self._read_dense(index))
+        return to_numpy(namespace(v).isnan(v))
 
     def unobserved(self) -> np.ndarray:
         """Columns of X without an observed entry in rows of positive weight."""
@@ -181,7 +182,7 @@ class Rows:
             return []
         n_rows = min(len(self), ROWS_COMPARED)
         some = self.index[np.linspace(0, len(self) - 1, n_rows).astype(int)]
-        v = unit.encode(self._read_dense(some))[:, list(places)]
+        v = to_numpy(unit.encode(self._read_dense(some)))[:, list(places)]
         pairs = dependent_pairs(v.astype(np.float64))
         return [(numbers[i], numbers[j]) for i, j in pairs if real[i] or real[j]]
 
@@ -191,17 +192,26 @@ class Rows:
         ``gaps`` are those of these rows, and keep their draws.
         """
         v = self._bottom_states(index)
-        missing = None if gaps is None else np.isnan(v[gaps.rows])
+        xp = namespace(v)
+        missing = None if gaps is None else xp.isnan(self._with_gaps(v, gaps))
         hidden = self._hidden_pathways(v, rng) if self.draws_pathways else None
         if self._grey:
             v = self.columns.unit.present(v, rng)
         if gaps is not None:
-            v[gaps.rows] = gaps.fill(self.bottom, v[gaps.rows], missing, rng)
+            filled = gaps.fill(self.bottom, self._with_gaps(v, gaps), missing, rng)
+            if isinstance(gaps.rows, slice):
+                v[gaps.rows, :] = filled
+            else:
+                put(v, gaps.rows, filled)
         for machine in self.lower:
             means, fields = machine.conditionals(machine.odd, [v, None])
             v = machine.draw(machine.odd, means, fields, rng)[1] if self.sample else means[1]
         v = self.presented.standard(v) if self.lower else v
         return v if hidden is None else self.joined.fill(v, hidden, rng)
+
+    @staticmethod
+    def _with_gaps(v: Array, gaps: GapsOfRows) -> Array:
+        return v[gaps.rows, :] if isinstance(gaps.rows, slice) else take(v, gaps.rows)
 
     def means(self, index: np.ndarray) -> Array:
         """Means of the visible units for the rows ``index``, (n_rows, n_columns)."""
@@ -239,6 +249,10 @@ class Rows:
         """
         for rows, ends in self._windows(batch_size, rng):
             window, index = (self, rows) if self._shuffled_whole else self._read(rows)
+            if not isinstance(window.weight, np.ndarray):
+                # Once for the window, so that minibatches need nothing from the host.
+                like = window.weight
+                index = namespace(like).asarray(index, device=device(like))
             weight = take(window.weight, index)
             for start, end in itertools.pairwise(ends.tolist()):
                 part = index[start:end]

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from .._array_api import Array
+from .._array_api import Array, namespace
 from .._random import Stream
 from ..machine import Machine, States, blocks
 from ..samplers import independent
@@ -47,7 +45,7 @@ def conditional_draws(
     summary : array of shape (n_rows, k)
         The `UnitType.summary` of all visible units given the layer above.
     """
-    bottom = stack[0]
+    xp, bottom = namespace(v), stack[0]
     states: States = independent(bottom, bottom.par, bottom.even, v.shape[0], rng)
     deep = len(stack) > 1
     lacking = _lacking_units(stack, missing) if deep else []
@@ -57,9 +55,9 @@ def conditional_draws(
         if deep:
             proposed, weight = propose(stack, v, rng, hidden, lacking)
             gain = weight - log_weight(stack, v, hidden)
-            accept = np.log(rng.uniform(v.shape[0])) < gain
+            accept = xp.log(rng.uniform_like(gain[:, None])) < gain[:, None]
             pairs = zip(proposed, hidden, strict=True)
-            hidden = [np.where(accept[:, None], new, old) for new, old in pairs]
+            hidden = [xp.where(accept, new, old) for new, old in pairs]
             _redraw_lacking(stack, hidden, lacking, rng)
             states[1] = hidden[0]
         else:
@@ -67,9 +65,9 @@ def conditional_draws(
         states, fields = bottom.conditionals(bottom.even, states)
         summary = bottom.units[0].summary(fields[0], bottom.par[0], states[0])
         # `draw` may overwrite the means.
-        summary = np.array(summary)
+        summary = xp.asarray(summary, copy=True)
         states = bottom.draw(bottom.even, states, fields, rng)
-        v = np.where(missing, states[0], v)
+        v = xp.where(missing, states[0], v)
         yield v, summary
 
 
@@ -84,9 +82,11 @@ def _lacking_units(stack: Sequence[Machine], missing: Array) -> list[Array]:
         parts = list(blocks(machine.W[0]))
         if len(parts) == 1:
             return found
-        lacks = [missing[:, below].all(axis=1) for _, below, _ in parts]
-        widths = [part.shape[1] for part, _, _ in parts]
-        missing = np.repeat(np.stack(lacks, axis=1), widths, axis=1)
+        xp = namespace(missing)
+        lacks = [xp.all(missing[:, below], axis=1)[:, None] for _, below, _ in parts]
+        shapes = [(missing.shape[0], part.shape[1]) for part, _, _ in parts]
+        pairs = zip(lacks, shapes, strict=True)
+        missing = xp.concat([xp.broadcast_to(*pair) for pair in pairs], axis=1)
         found.append(missing)
     return []
 
@@ -105,7 +105,7 @@ def _redraw_lacking(
         states = joint.sample(joint.odd, [hidden[n - 1], *[None] * len(joint.W)], rng)
     for layer in range(n - 1, -1, -1):
         drawn = stack[layer + 1].sample([0], states, rng)[0]
-        hidden[layer] = np.where(lacking[layer], drawn, hidden[layer])
+        hidden[layer] = namespace(drawn).where(lacking[layer], drawn, hidden[layer])
         states = [None, hidden[layer]]
 
 

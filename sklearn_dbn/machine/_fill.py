@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from .._array_api import Array, device, namespace, put, rows_where, take, to_numpy
 from ._machine import Machine
 from ._mean_field import MAX_SWEEPS, TOLERANCE, mean_field_sweeps, real_curvature
 from ._weights import PathwayWeights, blocks
 
 
-def fill_in(machine: Machine, v: np.ndarray, max_sweeps: int = MAX_SWEEPS) -> np.ndarray:
+def fill_in(machine: Machine, v: Array, max_sweeps: int = MAX_SWEEPS) -> Array:
     """Rows whose missing entries, NaN, are their mean field given the observed ones.
 
     Coordinate ascent on the bound of log p(observed entries), the odd layers and the even ones
@@ -24,29 +26,32 @@ def fill_in(machine: Machine, v: np.ndarray, max_sweeps: int = MAX_SWEEPS) -> np
     v : array of shape (n_rows, n_0)
     max_sweeps : int
     """
-    missing = np.isnan(v)
-    v = np.where(missing, machine.means([0], [None, machine.neutral(1)])[0], v)
-    active = np.flatnonzero(missing.any(axis=1))
-    states, _ = mean_field_sweeps(machine, v[active], 0)
+    xp, missing = namespace(v), namespace(v).isnan(v)
+    v = xp.where(missing, machine.means([0], [None, machine.neutral(1)])[0], v)
+    active = rows_where(missing)
+    missing = take(missing, active)
+    states, _ = mean_field_sweeps(machine, take(v, active), 0)
     for _ in range(max_sweeps):
         if not len(active):
             break
         before = states
         states = machine.means(machine.odd, before)
         states = machine.means(machine.even, states)
-        states[0] = np.where(missing[active], states[0], before[0])
-        v[active] = states[0]
+        states[0] = xp.where(missing, states[0], before[0])
+        put(v, active, states[0])
         changed = np.zeros(len(active), dtype=bool)
         for layer in machine.even:
             curvature = real_curvature(machine, layer)
             scale = 1.0 if curvature is None else curvature**-0.5
-            change = np.abs(states[layer] - before[layer])
-            changed |= (change > TOLERANCE * scale).any(axis=1)
-        active, states = active[changed], [x[changed] for x in states]
+            change = xp.abs(states[layer] - before[layer])
+            changed[rows_where(change > TOLERANCE * scale)] = True
+        left = np.flatnonzero(changed)
+        active, missing = active[left], take(missing, left)
+        states = [None if x is None else take(x, left) for x in states]
     return v
 
 
-def fill_stack(machines: Sequence[Machine], v: np.ndarray) -> list[np.ndarray]:
+def fill_stack(machines: Sequence[Machine], v: Array) -> list[Array]:
     """Visible states of the lowest machines of a stack, with gaps filled by the mean field.
 
     Entries of a pathway with others that are observed are filled by the lowest machine. Of a
@@ -69,28 +74,35 @@ def fill_stack(machines: Sequence[Machine], v: np.ndarray) -> list[np.ndarray]:
     found, lacking = [], []
     for machine in machines:
         lacks = lacking_pathways(machine, v)
-        found.append(fill_in(machine, v) if np.isnan(v).any() else v)
+        xp = namespace(v)
+        found.append(fill_in(machine, v) if bool(xp.any(xp.isnan(v))) else v)
         if not lacks.any() or machine is machines[-1]:
             break
         v = machine.means([1], [found[-1], None])[1]
         for (_, _, above), rows in zip(blocks(machine.W[0]), lacks.T, strict=True):
-            v[rows, above] = np.nan
+            rows = xp.asarray(rows[:, None], device=device(v))
+            v[:, above] = xp.where(
+                rows, xp.asarray(math.nan, dtype=v.dtype, device=device(v)), v[:, above]
+            )
         lacking.append(lacks)
     for layer in range(len(found) - 2, -1, -1):
         machine = machines[layer]
         given = machine.means([0], [None, found[layer + 1]])[0]
         for (_, below, _), rows in zip(blocks(machine.W[0]), lacking[layer].T, strict=True):
-            found[layer][rows, below] = given[rows, below]
+            rows = xp.asarray(rows[:, None], device=device(given))
+            states = found[layer]
+            states[:, below] = xp.where(rows, given[:, below], states[:, below])
     return found
 
 
-def lacking_pathways(machine: Machine, v: np.ndarray) -> np.ndarray:
+def lacking_pathways(machine: Machine, v: Array) -> np.ndarray:
     """Which separate pathways have no observed entry in rows, (n_rows, n_pathways).
 
     Without pathways in its first layer, a machine has (n_rows, 0).
     """
     if not isinstance(machine.W[0], PathwayWeights):
-        return np.zeros((len(v), 0), dtype=bool)
-    missing = np.isnan(v)
-    columns = [missing[:, below].all(axis=1) for _, below, _ in blocks(machine.W[0])]
-    return np.stack(columns, axis=1)
+        return np.zeros((v.shape[0], 0), dtype=bool)
+    xp = namespace(v)
+    missing = xp.isnan(v)
+    columns = [xp.all(missing[:, below], axis=1) for _, below, _ in blocks(machine.W[0])]
+    return np.stack([to_numpy(column) for column in columns], axis=1)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .._array_api import Array, to_numpy
+
 # Rows before a `partial_fit` count as so many at most.
 _WINDOW = 10_000
 
@@ -31,11 +33,12 @@ class UnitStatistics:
         self.sums += other.sums
         self.weight += other.weight
 
-    def add(self, unit: Any, par: Any, field: np.ndarray, weight: np.ndarray) -> None:
+    def add(self, unit: Any, par: Any, field: Array, weight: Array) -> None:
         """Add rows, given the fields of the units, (n_rows, n_units)."""
         mean = unit.mean(field, par)
         uncertainty = unit.uncertainty(field, par, mean)
-        self.sums += np.stack([weight @ mean, weight @ (mean * mean), weight @ uncertainty])
+        sums = [weight @ mean, weight @ (mean * mean), weight @ uncertainty]
+        self.sums += np.stack([to_numpy(x) for x in sums])
         self.weight += float(weight.sum())
 
     def scale(self, factor: float) -> None:
