@@ -5,6 +5,7 @@ Everything else in the numerics is plain array API on the namespace of its input
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import array_api_compat
@@ -33,6 +34,16 @@ def device(x: Array) -> Any:
 def is_torch_array(x: Array) -> bool:
     """Whether ``x`` is a tensor of PyTorch."""
     return array_api_compat.is_torch_array(x)
+
+
+def is_foreign(x: Any) -> bool:
+    """Whether ``x`` is an array of a library other than NumPy."""
+    return array_api_compat.is_array_api_obj(x) and not array_api_compat.is_numpy_array(x)
+
+
+def some_rows(X: Any, rows: slice) -> Any:
+    """Rows of an array or of a sparse matrix."""
+    return X[rows, :] if array_api_compat.is_array_api_obj(X) else X[rows]
 
 
 def sum_of(x: Array) -> float:
@@ -94,6 +105,7 @@ def put(x: Array, index: Array, rows: Array) -> None:
         x[index] = rows
         return
     xp = namespace(x)
+    rows = xp.astype(rows, x.dtype, copy=False)
     if is_torch_array(x):
         x[xp.asarray(index, device=device(x))] = rows
     elif index.shape[0]:
@@ -105,10 +117,47 @@ def put(x: Array, index: Array, rows: Array) -> None:
         x[...] = xp.where(chosen, take(rows, place), x)
 
 
-def like(x: np.ndarray, other: Array) -> Array:
-    """``x`` as an array of the library, dtype and device of ``other``."""
-    xp = namespace(other)
-    return xp.asarray(x, dtype=other.dtype, device=device(other))
+def some_columns(x: Array, columns: np.ndarray) -> Array:
+    """Copy some columns of ``x``."""
+    if isinstance(x, np.ndarray):
+        return x[:, columns]
+    xp = namespace(x)
+    return xp.take(x, xp.asarray(columns, device=device(x)), axis=1)
+
+
+def put_columns(x: Array, columns: np.ndarray, values: Array) -> None:
+    """Overwrite some columns of ``x``."""
+    if isinstance(x, np.ndarray):
+        x[:, columns] = values
+        return
+    transposed = namespace(x).asarray(x.T, copy=True)
+    put(transposed, columns, values.T)
+    x[...] = transposed.T
+
+
+def concat(parts: Sequence[Array]) -> Array:
+    """Arrays one after the other, along their first axis."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return namespace(parts[0]).concat(list(parts), axis=0)
+
+
+def empty_as(of: Any, shape: tuple[int, ...]) -> Array:
+    """An array without values, of the library, dtype and device of ``of``."""
+    if not is_foreign(of):
+        return np.empty(shape, of.dtype)
+    return namespace(of).empty(shape, dtype=of.dtype, device=device(of))
+
+
+def float64(x: Array) -> Array:
+    """A copy in double precision."""
+    return namespace(x).astype(x, namespace(x).float64)
+
+
+def array_like(x: np.ndarray, like: Array) -> Array:
+    """``x`` as an array of the library, dtype and device of ``like``."""
+    xp = namespace(like)
+    return xp.asarray(x, dtype=like.dtype, device=device(like))
 
 
 def entries_where(condition: Array) -> Array:

@@ -5,6 +5,7 @@ Many packages use them, and they rarely change; a rename in scikit-learn is one 
 
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
+from sklearn.utils._array_api import get_namespace
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -24,6 +25,7 @@ __all__ = [
     "_fit_context",
     "_get_column_indices",
     "_safe_indexing",
+    "get_namespace",
     "parse_version",
     "validate_parameter_constraints",
 ]

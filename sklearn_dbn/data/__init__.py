@@ -12,5 +12,14 @@ from ._pathways import JOINT_SWEEPS
 from ._rows import Rows
 from ._table import Table
 from ._validation import RowChecks
-from ._values import Unstored, clipped, dense, encoded, encodes, has_gaps, has_outside
+from ._values import (
+    Unstored,
+    clipped,
+    dense,
+    encoded,
+    encodes,
+    has_gaps,
+    has_outside,
+    with_mean_1,
+)
 from ._visible import visible_columns

@@ -247,9 +247,9 @@ def count_gaps(X: Any, widths: np.ndarray) -> np.ndarray:
         row, column = np.divmod(entries, n_columns)
         return np.bincount(row, widths[column], minlength=n_rows).astype(int)
     n_block = max(1, _BLOCK_VALUES // max(1, n_columns))
-    starts = range(0, n_rows, n_block)
+    parts = (slice(i, min(i + n_block, n_rows)) for i in range(0, n_rows, n_block))
     xp = namespace(X)
-    blocks = [to_numpy(xp.isnan(X[start : start + n_block, :])) @ widths for start in starts]
+    blocks = [to_numpy(xp.isnan(X[part, :])) @ widths for part in parts]
     return np.concatenate([np.zeros(0, dtype=int), *blocks])
 
 

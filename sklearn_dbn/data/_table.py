@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .._array_api import namespace, to_numpy
 from .._compat import _get_column_indices
 from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
@@ -172,13 +173,14 @@ class Table:
         given : array or CSR array of shape (n_rows, n_columns) or None
             The rows of numbers of ``like``, whose values are kept but for NaN.
         """
-        values = self.values(codes)
+        framed = self.format is not None and (like is None or frame_of(like) is not None)
+        if self.columns is None and not framed:
+            return codes
+        values = self.values(to_numpy(codes))
         if given is not None:
             self._keep_large(values, like, given)
-        if self.format is not None and (like is None or frame_of(like) is not None):
+        if framed:
             return self.format.frame(values, like)
-        if self.columns is None:
-            return codes
         if all(x.dtype != object or _all_numbers(x) for x in values):
             return np.column_stack([x.astype(codes.dtype) for x in values])
         found = np.empty(codes.shape, dtype=object)
@@ -239,7 +241,7 @@ class Table:
     def decoded(self, encoded: np.ndarray) -> np.ndarray:
         """The inverse of `encoded`."""
         if self.columns is None:
-            return encoded.copy()
+            return namespace(encoded).asarray(encoded, copy=True)
         ends = np.cumsum([len(x) for x in self.encoded_names(range(len(self.columns)))])
         parts = np.split(encoded, ends[:-1], axis=1)
         found = [x[:, 0] if x.shape[1] == 1 else np.argmax(x, axis=1) for x in parts]

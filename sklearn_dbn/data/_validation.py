@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from .._compat import _check_sample_weight
+from .._array_api import array_like, device, is_foreign, namespace, to_numpy
+from .._compat import _check_sample_weight, get_namespace
 from .._messages import short_message, shown
 from ..units import HIDDEN
 from ._dask import Partitions, check_kinds_on_cluster, numbers_on_cluster, partitions_of
@@ -132,11 +133,19 @@ class RowChecks:
         if table is None or table.columns is None:
             found = self._check_array(X, reset, dtype)
         else:
+            given = X
             X = self._in_columns(X, reset)
             found = table.codes(X, partial(column_name, self))
             if isinstance(dtype, tuple):
                 dtype = np.float32 if is_single(X) else np.float64
-            found = found.astype(dtype, copy=False)
+            if is_foreign(given) and get_namespace(given)[1]:
+                # Levels are read on the host.
+                found = namespace(given).asarray(found, device=device(given))
+                found = namespace(given).astype(found, _dtype_in(given, dtype), copy=False)
+            else:
+                found = found.astype(dtype, copy=False)
+            if not reset:
+                self._check_library(found)
             _check_finite(found, self)
         if reset:
             self._table = table or Table(None, None)
@@ -164,7 +173,9 @@ class RowChecks:
     def _in_columns(self, X: Any, reset: bool) -> Any:
         """``X`` if it is a frame or sparse, else as an array; checks its shape and names."""
         try:
-            if frame_of(X) is None and not sp.issparse(X):
+            if is_foreign(X):
+                X = to_numpy(X) if get_namespace(X)[1] else self._as_numpy(X)
+            elif frame_of(X) is None and not sp.issparse(X):
                 X = np.asarray(X)
                 if X.ndim != 2:
                     raise ValueError(shape_message(X.shape, type(self).__name__))
@@ -180,6 +191,10 @@ class RowChecks:
 
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
+        if is_foreign(X) and not get_namespace(X)[1]:
+            X = self._as_numpy(X)
+        if not reset:
+            self._check_library(X)
         try:
             # What overflows in a conversion to float32 is refused below.
             with np.errstate(over="ignore"):
@@ -187,7 +202,7 @@ class RowChecks:
                     self,
                     X,
                     accept_sparse="csr",
-                    dtype=_wider(X, dtype),
+                    dtype=_dtypes_of(X, dtype) if is_foreign(X) else _wider(X, dtype),
                     # The values of a frame would be in the order of its columns.
                     order=None if frame_of(X) is None else "C",
                     reset=reset,
@@ -201,6 +216,30 @@ class RowChecks:
         if found is not None:
             raise ValueError(self._dates_message(*found))
         return X
+
+    def _as_numpy(self, X: Any) -> np.ndarray:
+        """The array of another library on the host, with its dtype."""
+        try:
+            return np.asarray(X)
+        except (TypeError, RuntimeError, ValueError):
+            raise TypeError(
+                f"X is {_described(X)}, and NumPy cannot read it: set "
+                "sklearn.set_config(array_api_dispatch=True) to compute there, or copy X to "
+                "the host."
+            ) from None
+
+    def _check_library(self, X: Any) -> None:
+        """Refuse rows that are not where the fitted machine is."""
+        par = self._bottom_run.average.par[0]
+        if not is_foreign(X) and isinstance(par, np.ndarray):
+            return
+        if not (is_foreign(X) and is_foreign(par)) or _described(X) != _described(par):
+            raise TypeError(
+                f"X is {_described(X)}, and {type(self).__name__} was fitted on "
+                f"{_described(par)}: give such rows, with "
+                "sklearn.set_config(array_api_dispatch=True), or move the estimator with "
+                "sklearn_dbn.move_to."
+            )
 
     def _error_about(self, X: Any, error: Exception, reset: bool) -> Exception:
         """The ``error`` of scikit-learn or NumPy, or one with a message that names a remedy."""
@@ -274,11 +313,15 @@ class RowChecks:
         """Validate ``sample_weight``: for each row one number that is not negative."""
         if _of_dask(sample_weight):
             sample_weight = sample_weight.compute()
+        if is_foreign(sample_weight):
+            sample_weight = to_numpy(sample_weight)
         try:
             if dates_in(sample_weight) is not None:
                 raise TypeError("dates")
+            # The weights of rows on another device are checked on the host.
+            rows = np.zeros((X.shape[0], 1)) if is_foreign(X) else X
             weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True, copy=True
+                sample_weight, rows, dtype=np.float64, ensure_non_negative=True, copy=True
             )
         except (ValueError, TypeError) as error:
             if "sample_weight" in str(error):
@@ -297,12 +340,13 @@ class RowChecks:
                 f"sample_weight sums to {total:.3g}, and {X.dtype} cannot hold its square: "
                 "divide it by its mean."
             )
-        return weight.astype(X.dtype, copy=False)
+        return array_like(weight, X) if is_foreign(X) else weight.astype(X.dtype, copy=False)
 
 
 def _largest(dtype: Any) -> float:
     """The largest value of which a million squares can be added without overflow."""
-    return 1e-3 * float(np.finfo(dtype).max) ** 0.5
+    single = str(dtype).endswith("float32")
+    return 1e-3 * float(np.finfo(np.float32 if single else np.float64).max) ** 0.5
 
 
 def _warn_of_integers(X: Any) -> None:
@@ -337,6 +381,29 @@ def _column_beyond(X: Any, largest: float) -> int | None:
     low, high = range_of_all(X)
     (columns,) = np.nonzero((low < -largest) | (high > largest))
     return int(columns[0]) if len(columns) else None
+
+
+def _described(x: Any) -> str:
+    """The library and the device of an array, in words."""
+    if not is_foreign(x):
+        return "an array of NumPy" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
+    library = namespace(x).__name__.rpartition("array_api_compat.")[2]
+    return f"an array of {library} on {device(x)}"
+
+
+def _dtypes_of(X: Any, dtype: Any) -> list:
+    """``dtype`` in the library of ``X``; float32 for half precision."""
+    xp = namespace(X)
+    if not isinstance(dtype, tuple):
+        return [_dtype_in(X, dtype)]
+    half = str(X.dtype).endswith("float16")
+    return [xp.float32, xp.float64] if half else [xp.float64, xp.float32]
+
+
+def _dtype_in(X: Any, dtype: Any) -> Any:
+    """A float dtype, of any library, in the library of ``X``."""
+    xp, name = namespace(X), str(dtype)
+    return xp.float32 if "float32" in name else xp.float64
 
 
 def _checked(X: Any, dtype: Any) -> Any:
@@ -377,11 +444,11 @@ def _check_finite(X: Any, estimator: Any = None) -> None:
         try:
             assert_all_finite(values, allow_nan=True)
         except ValueError:
-            (*_, columns) = np.nonzero(np.isinf(values))
+            (*_, columns) = np.nonzero(np.isinf(to_numpy(values)))
             columns = X.indices[start + columns] if sp.issparse(X) else columns
             where = column_name(estimator, int(columns.min()))
             raise ValueError(
                 f"Input X contains infinity or a value too large for {values.dtype} in "
                 f"{where}: scale that column, or give NaN where the value is missing."
             ) from None
-        start += len(values)
+        start += values.shape[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._array_api import Array, device, namespace, take, to_numpy
+from .._array_api import Array, device, namespace, some_rows, take, to_numpy
 from ..units import UnitType
 
 # The least and the largest value: numbers, or arrays of shape (n_columns,).
@@ -89,6 +89,12 @@ def weights_with_zeros(weight: Array) -> Array | None:
     return None if weight.all() else weight
 
 
+def with_mean_1(weight: Array) -> Array:
+    """Row weights, divided by the mean of those that are not 0."""
+    on_host = to_numpy(weight)
+    return weight / float(on_host[on_host > 0].mean())
+
+
 def rows_with_weight(X: Any, weight: Array | None) -> Iterator[Any]:
     """The rows whose ``weight`` is not 0, by blocks; ``X`` if ``weight`` is ``None``."""
     if weight is None:
@@ -142,7 +148,8 @@ def value_range(X: Any, weight: np.ndarray | None = None) -> tuple[np.ndarray, n
     """
     low = high = np.full(X.shape[1], np.nan)
     for start in range(0, X.shape[0], BLOCK_ROWS):
-        rows = X[start : start + BLOCK_ROWS]
+        rows = some_rows(X, slice(start, min(start + BLOCK_ROWS, X.shape[0])))
+        rows = rows if sp.issparse(rows) else to_numpy(rows)
         if weight is not None:
             rows = rows[np.flatnonzero(weight[start : start + BLOCK_ROWS])]
         if not rows.shape[0]:

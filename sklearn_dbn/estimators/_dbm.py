@@ -470,7 +470,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         shared = self._attributes_of(run)
         machine = shared["_machine"]
         weights = [dense_weights(W) for W in machine.W]
-        return shared | {"weights_": weights, "intercepts_": [par[0] for par in machine.par]}
+        return shared | {"weights_": weights, "intercepts_": [par[0, :] for par in machine.par]}
 
     def _attributes_for_callbacks(self, run: Run, rows: Rows, y: Any) -> dict[str, Any]:
         """The attributes with which `transform` works after a pass."""

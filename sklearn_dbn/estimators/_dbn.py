@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 
+from .._array_api import some_rows
 from .._cache import MEMORY, cached, key_of, memory_of
 from .._compat import Interval, _fit_context
 from .._messages import shown
@@ -25,6 +26,7 @@ from ..data import (
     has_outside,
     rows_of,
     visible_columns,
+    with_mean_1,
 )
 from ..machine import Machine
 from ..selection import UnitStatistics
@@ -338,7 +340,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.rbms_, self._statistics = [], []
         fitted_type = fitted[0]._machine.units[0] if fitted else None
         columns = visible_columns(self, rbms[0].visible, X, weight, fitted_type)
-        weight, interruption = weight / weight[weight > 0].mean(), None
+        weight, interruption = with_mean_1(weight), None
         for layer, rbm in enumerate(rbms):
             if layer < len(fitted):
                 rbm = continued_layer(fitted[layer], rbm)
@@ -500,7 +502,10 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         stack = self._stack
         for rows in self._blocks(X):
-            below, fields = self._bottom_run.columns.complete_stack(stack, X[rows]), []
+            below, fields = (
+                self._bottom_run.columns.complete_stack(stack, some_rows(X, rows)),
+                [],
+            )
             v = below[0]
             for layer, machine in enumerate(stack[: top + 1], start=1):
                 unit, par = machine.units[1], machine.par[1]

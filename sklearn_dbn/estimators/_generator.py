@@ -10,6 +10,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import (
+    device,
+    empty_as,
+    float64,
+    is_foreign,
+    namespace,
+    some_rows,
+    to_numpy,
+)
 from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._random import CommonStream, Stream, seed_of
@@ -143,11 +152,11 @@ class Generator(ColumnMethods):
         if len(self._runs) > 1 or columns.scale is None:
             return 0.0
         given = machine.par[0], columns.shift, columns.scale
-        par, shift, scale = (x.astype(np.float64) for x in given)
+        par, shift, scale = map(float64, given)
         zero, unit = 0 * shift[None, :], machine.units[0]
         energy = unit.energy(zero - shift / scale, par)
         energy -= unit.energy(zero, unit.rescale(par, shift, scale))
-        return float(run.log_scale().sum() + energy[0])
+        return float(run.log_scale().sum()) + float(energy[0])
 
     @of_one_fit
     def score_samples(self, X: Any) -> np.ndarray:
@@ -181,7 +190,7 @@ class Generator(ColumnMethods):
             When a binary row has a probability above 1, since log Z is far too low.
         """
         check_is_fitted(self)
-        return self._scored(X).value
+        return self._as_rows(self._scored(X).value)
 
     @of_one_fit
     def score(self, X: Any, y: Any = None) -> float:
@@ -203,7 +212,8 @@ class Generator(ColumnMethods):
         ValueError
             As in `score_samples`.
         """
-        return float(np.mean(self.score_samples(X)))
+        check_is_fitted(self)
+        return float(np.mean(self._scored(X).value))
 
     @of_one_fit
     def score_bound(self, X: Any) -> np.ndarray:
@@ -225,7 +235,7 @@ class Generator(ColumnMethods):
             As in `score_samples`.
         """
         check_is_fitted(self)
-        return self._scored(X).bound
+        return self._as_rows(self._scored(X).bound)
 
     @of_one_fit
     def free_energy(self, X: Any) -> np.ndarray:
@@ -249,13 +259,20 @@ class Generator(ColumnMethods):
         check_is_fitted(self)
         X = self._check_rows(X, reset=False, outside="refuse")
         found = self._log_likelihood(X, log_z=0.0).value
-        return self._log_scale(X) - found - self._log_z_by_units
+        return self._as_rows(self._log_scale(X) - found - self._log_z_by_units)
+
+    def _as_rows(self, values: np.ndarray) -> Any:
+        """A number for each row, in the library and on the device of the machine."""
+        par = self._stack[0].par[0]
+        if not is_foreign(par):
+            return values
+        return namespace(par).asarray(values, device=device(par))
 
     def _log_likelihood(self, X: Any, log_z: float) -> LogProbability:
         """Log density of the observed entries of each row, in standardised columns."""
         found = LogProbability(*(np.empty(X.shape[0]) for _ in range(3)))
         for rows in self._blocks(X):
-            v = self._bottom_run.columns.states(dense(X[rows]))
+            v = self._bottom_run.columns.states(dense(some_rows(X, rows)))
             part = self._log_probability(v, log_z)
             for whole, x in zip(vars(found).values(), vars(part).values(), strict=True):
                 whole[rows] = x
@@ -283,8 +300,9 @@ class Generator(ColumnMethods):
         log_scale = run.log_scale()
         if not (log_scale.any() and has_gaps(X)):
             return log_scale.sum()
-        states = (encoded(run.columns.unit, dense(X[rows])) for rows in self._blocks(X))
-        return np.concatenate([~np.isnan(v) @ log_scale for v in states])
+        parts = (dense(some_rows(X, rows)) for rows in self._blocks(X))
+        states = (encoded(run.columns.unit, part) for part in parts)
+        return np.concatenate([~np.isnan(to_numpy(v)) @ log_scale for v in states])
 
     @of_one_fit
     def sample(
@@ -343,7 +361,7 @@ class Generator(ColumnMethods):
         rng = Stream(seed_of(random_state))
         if given is not None:
 
-            def drawn(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            def drawn(v: Any, missing: Any) -> Any:
                 for rows, _ in conditional_draws(self._stack, v, missing, n_gibbs_steps, rng):
                     v = rows
                 return self._bottom_run.columns.values(v)
@@ -403,14 +421,14 @@ class Generator(ColumnMethods):
             return self.sample(given=X, n_gibbs_steps=n_gibbs_steps, random_state=random_state)
         seed, n_burn = seed_of(random_state), int(_BURN_IN * n_gibbs_steps)
 
-        def averaged(v: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        def averaged(v: Any, missing: Any) -> Any:
             total: Any = 0.0
             draws = conditional_draws(
                 self._stack, v, missing, n_gibbs_steps, CommonStream(seed)
             )
             for sweep, (_, summary) in enumerate(draws):
                 if sweep >= n_burn:
-                    total = total + summary.astype(np.float64)
+                    total = total + float64(summary)
             return self._bottom_run.columns.estimates(total / (n_gibbs_steps - n_burn))
 
         rows = self._check_rows(X, reset=False, outside="warn")
@@ -437,16 +455,18 @@ class Generator(ColumnMethods):
         """
         check_is_fitted(self)
         given, X = X, self._check_rows(X, reset=False, outside="warn")
-        found = np.empty(X.shape, np.result_type(X.dtype, self._stack[0].par[0].dtype))
+        par = self._stack[0].par[0]
+        wider = X if not is_foreign(X) and np.result_type(X, par) == X.dtype else par
+        found = empty_as(wider, X.shape)
         for rows, states in self._reconstructed(X):
-            found[rows] = self._bottom_run.columns.values(states)
+            found[rows, :] = self._bottom_run.columns.values(states)
         return self._table.rows(found, given)
 
     def _reconstructed(self, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
         """Visible states that the highest hidden layer gives for some validated rows."""
         stack = self._stack
         for rows in self._blocks(X):
-            states = self._standard(X[rows])
+            states = self._standard(some_rows(X, rows))
             for machine in stack:
                 states = mean_field(machine, states).means(machine)[-1]
             for machine in reversed(stack):
@@ -461,7 +481,8 @@ class Generator(ColumnMethods):
         X, columns = self._check_rows(X, reset=False, outside="warn"), self._bottom_run.columns
         total, n_observed = 0.0, 0
         for rows, states in self._reconstructed(X):
-            difference = columns.unit.encode(dense(X[rows])) - columns.measured(states)
+            part = dense(some_rows(X, rows))
+            difference = to_numpy(columns.unit.encode(part) - columns.measured(states))
             total += float(np.nansum(difference**2, dtype=np.float64))
             n_observed += int(np.count_nonzero(~np.isnan(difference)))
         return total / n_observed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._array_api import concat, namespace, some_rows
 from .._messages import shown
-from ..data import Rows, rows_of, visible_columns
+from ..data import Rows, rows_of, visible_columns, with_mean_1
 from ..machine import Machine, MeanField, mean_field, means_below
 from ..samplers import TemperedChains
 from ..training import MachineLoop, Outcome, Run, free_energies, swing_of_last_half
@@ -100,7 +102,7 @@ class MachineGenerator(Generator):
         fitted = self._machine.units[0] if continues else None
         columns = visible_columns(self, rbm.visible, X, weight, fitted)
         if not chunk:
-            weight = weight / weight[weight > 0].mean()
+            weight = with_mean_1(weight)
         rows = rows_of(X, weight, columns, (), rbm)
         if not (chunk and continues):
             warn_of_columns(self, rows)
@@ -120,7 +122,7 @@ class MachineGenerator(Generator):
         parts = [part for _, part in self._posteriors(X)]
         fields = zip(*(part.fields[1:] for part in parts), strict=True)
         return MeanField(
-            [None, *map(np.concatenate, fields)],
+            [None, *map(concat, fields)],
             np.concatenate([part.n_sweeps for part in parts]),
             np.concatenate([part.residual for part in parts]),
         )
@@ -130,7 +132,8 @@ class MachineGenerator(Generator):
         n_above, inference = 0, self._inference
         tolerance = inference.get("tolerance", np.inf)
         for rows in self._blocks(X):
-            found = mean_field(self._stack[0], self._standard(X[rows]), **inference)
+            states = self._standard(some_rows(X, rows))
+            found = mean_field(self._stack[0], states, **inference)
             n_above += int(np.sum(found.residual > tolerance))
             yield rows, found
         if n_above:
@@ -160,7 +163,8 @@ def _variance(unit: Any, par: np.ndarray) -> np.ndarray | None:
     curvature = unit.curvature(par)
     if curvature is None:
         return None
-    return np.where(curvature > 0, unit.variance(par[:1], par)[0], np.nan)
+    xp, variance = namespace(par), unit.variance(par[:1, :], par)[0, :]
+    return xp.where(curvature > 0, variance, xp.full_like(variance, math.nan))
 
 
 def warn_unless_converged(outcome: Outcome, loop: MachineLoop, subject: str | None) -> None:

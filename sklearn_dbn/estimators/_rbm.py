@@ -10,6 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import empty_as
 from .._cache import MEMORY, Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions, _fit_context
 from ..data import Rows, frame_of
@@ -473,11 +474,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         return shared | {
             "_n_features_out": b.shape[1],
             "components_": dense_weights(machine.W[0]).T,
-            "intercept_visible_": a[0],
-            "intercept_hidden_": b[0],
+            "intercept_visible_": a[0, :],
+            "intercept_hidden_": b[0, :],
             "hidden_variance_": None
             if hidden.curvature(b) is None
-            else hidden.variance(b[:1], b)[0],
+            else hidden.variance(b[:1, :], b)[0, :],
         }
 
     @of_one_fit
@@ -508,8 +509,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         H = None
         for rows, ((unit, par, field),) in (fields or self._fields)(X, 0):
             means = unit.mean(field, par)
-            H = np.empty((X.shape[0], par.shape[1]), means.dtype) if H is None else H
-            H[rows] = means
+            H = empty_as(means, (X.shape[0], par.shape[1])) if H is None else H
+            H[rows, :] = means
         return H
 
     @of_one_fit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,21 @@ import scipy.sparse as sp
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import (
+    array_like,
+    concat,
+    empty_as,
+    float64,
+    is_foreign,
+    namespace,
+    put,
+    put_columns,
+    rows_where,
+    some_columns,
+    some_rows,
+    take,
+    to_numpy,
+)
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
 from ..data import clipped, dense, frame_of, has_gaps, has_outside
@@ -84,6 +99,11 @@ class SelectingGenerator(Generator):
         return [f"{name}_unit{j}" for name, n in pairs for j in range(n)]
 
     @property
+    def selected_layers_(self) -> np.ndarray:
+        """The layers that give features."""
+        return np.array(self._selected_layers)
+
+    @property
     def _n_features_out(self) -> int:
         n_units = sum(len(units) for units in self.selected_units_)
         return n_units + (self._n_encoded if self.passthrough else 0)
@@ -103,13 +123,14 @@ class SelectingGenerator(Generator):
 
         Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
         """
+        weight = None if weight is None else to_numpy(weight)
         some_without_weight = weight is not None and not np.all(weight)
         if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
             if y is not None:
                 check_consistent_length(X, y)
                 y = _safe_indexing(y, rows)
-            X = X[rows]
+            X = take(X, rows) if is_foreign(X) else X[rows]
         layers = resolve_layers(self.layers, len(self._statistics))
         sizes = self._sizes
         widths = [sizes[layer] for layer in layers]
@@ -145,7 +166,7 @@ class SelectingGenerator(Generator):
             return [rule(self._statistics[layer], *self._unit(layer)) for layer in layers]
 
         units, selector = resolve_units(self.units, layers, sizes, scores, columns, y)
-        self.selected_layers_ = np.array(layers)
+        self._selected_layers = layers
         self.selected_units_ = units
         self.unit_selector_ = selector
 
@@ -162,11 +183,11 @@ class SelectingGenerator(Generator):
             for begin, layer, selected in zip(ends, layers, units, strict=False):
                 values = of_layers[layer]
                 if found is None:
-                    found = np.empty((X.shape[0], ends[-1]), values.dtype)
-                part = found[rows, begin : begin + len(selected)]
+                    found = empty_as(values, (X.shape[0], int(ends[-1])))
+                part = found[rows, int(begin) : int(begin) + len(selected)]
                 # Indexing by an array of all units would copy the layer once more.
                 whole = np.array_equal(selected, np.arange(values.shape[1]))
-                part[...] = values if whole else values[:, selected]
+                part[...] = values if whole else some_columns(values, selected)
         return found
 
     def _outputs(self, X: Any, top: int, fields: Any) -> Iterator[tuple[slice, list]]:
@@ -174,28 +195,30 @@ class SelectingGenerator(Generator):
         output = OUTPUTS[self.output]
         for rows, of_layers in fields(X, top):
             found = [output(*of_layer) for of_layer in of_layers]
-            if self.fill == "draws" and has_gaps(X[rows]):
-                self._average_over_draws(X[rows], found, fields)
+            part = some_rows(X, rows) if self.fill == "draws" else None
+            if part is not None and has_gaps(part):
+                self._average_over_draws(part, found, fields)
             yield rows, found
 
     def _average_over_draws(self, X: Any, outputs: list[np.ndarray], fields: Any) -> None:
         """Replace, in place, the ``outputs`` of rows with gaps by averages over their draws."""
-        (gaps,) = np.nonzero(np.isnan(dense(X)).any(axis=1))
+        X = dense(X)
+        gaps = rows_where(namespace(X).isnan(X))
         # The majority of the states is that of the average field.
         output = OUTPUTS["logit" if self.output == "binary" else self.output]
         totals, n_draws, top = [0.0] * len(outputs), 0, len(outputs) - 1
-        for drawn in self._complete_draws(X[gaps]):
+        for drawn in self._complete_draws(take(X, gaps)):
             parts = [of_layers for _, of_layers in fields(drawn, top)]
             for layer, of_blocks in enumerate(zip(*parts, strict=True)):
-                found = np.concatenate([output(*of_layer) for of_layer in of_blocks])
-                totals[layer] = totals[layer] + found.astype(np.float64)
+                found = concat([output(*of_layer) for of_layer in of_blocks])
+                totals[layer] = totals[layer] + float64(found)
             n_draws += 1
         for layer, (total, found) in enumerate(zip(totals, outputs, strict=True)):
-            average = (total / n_draws).astype(found.dtype)
+            average = namespace(found).astype(total / n_draws, found.dtype)
             if self.output == "binary":
                 unit, par = self._unit(layer)
                 average = unit.mode(average, par)
-            found[gaps] = average
+            put(found, gaps, average)
 
     @of_one_fit
     def transform(self, X: Any) -> Any:
@@ -223,14 +246,14 @@ class SelectingGenerator(Generator):
 
     def _features(self, X: Any, fields: Any = None) -> Any:
         """`transform` of validated rows; ``fields`` replaces `_fields`."""
-        layers = self.selected_layers_.tolist()
+        layers = self._selected_layers
         H = self._columns(X, layers, self.selected_units_, fields)
         if not self.passthrough:
             return H
         X = self._table.encoded(self._complete(X))
         if sp.issparse(X):
             return sp.hstack([H, X], format="csr")
-        return np.hstack([H, X])
+        return namespace(H).concat([H, X], axis=1)
 
     @of_one_fit
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -257,28 +280,31 @@ class SelectingGenerator(Generator):
             When `X` does not have as many columns as `transform` returns.
         """
         check_is_fitted(self)
-        like = X if frame_of(X) is not None else None
+        form = X if frame_of(X) is not None else None
         if sp.issparse(X):
             X = X.toarray()
         H = check_columns(X, self._n_features_out, self._unit(0)[1].dtype)
         if self.passthrough:
-            return self._table.rows(self._table.decoded(H[:, -self._n_encoded :]), like)
+            return self._table.rows(self._table.decoded(H[:, -self._n_encoded :]), form)
         ends = np.cumsum([len(units) for units in self.selected_units_])
-        blocks = np.split(H, ends[:-1], axis=1)
-        layers = self.selected_layers_.tolist()
+        blocks = [H[:, begin:end] for begin, end in pairwise([0, *map(int, ends)])]
+        layers = self._selected_layers
         selection = zip(self.selected_units_, blocks, strict=True)
         given = dict(zip(layers, selection, strict=True))
         top = max(given)
-        states = np.tile(self._statistics[top].mean.astype(H.dtype), (len(H), 1))
+        mean = array_like(self._statistics[top].mean, H)
+        xp = namespace(H)
+        states = xp.broadcast_to(mean[None, :], (H.shape[0], mean.shape[0]))
+        states = xp.asarray(states, copy=True)
         for layer in range(top, -1, -1):
             if layer in given:
                 units, block = given[layer]
                 if self.output == "logit":
                     unit, par = self._unit(layer)
-                    block = unit.mean(block, par[:, units])
-                states[:, units] = block
+                    block = unit.mean(block, some_columns(par, units))
+                put_columns(states, units, block)
             states = self._below(layer, states)
-        return self._table.rows(states, like)
+        return self._table.rows(states, form)
 
     @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -298,7 +324,7 @@ class SelectingGenerator(Generator):
         check_is_fitted(self)
         input_features = _check_feature_names_in(self, input_features)
         names = []
-        for layer, units in zip(self.selected_layers_, self.selected_units_, strict=True):
+        for layer, units in zip(self._selected_layers, self.selected_units_, strict=True):
             of_layer = self._unit_names(layer)
             names += [f"layer{layer}_{of_layer[j]}" for j in units]
         passed = self._table.encoded_names(input_features) if self.passthrough else []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .._array_api import array_like, empty_as, namespace, put, rows_where, some_rows, take
 from .._random import CommonStream, Stream
 from ..data import Unstored, dense, has_gaps
 from ..likelihood import (
@@ -90,7 +91,7 @@ class MachineStack(BaseDeepEstimator, ABC):
         moments = run.moments.mean, run.moments.var
         if len(self._runs) == 1:
             moments = run.standard_moments()
-        mean, var = (np.asarray(x, dtype=machine.par[0].dtype) for x in moments)
+        mean, var = (array_like(x, machine.par[0]) for x in moments)
         hidden = run.activity[1:]
         return base_rates(machine, [mean, *hidden], [var])
 
@@ -140,18 +141,19 @@ class MachineStack(BaseDeepEstimator, ABC):
         ``v`` are the visible states of the rows with gaps, which the mean field has filled, and
         ``missing`` is true for those that it has filled.
         """
-        columns, found = self._bottom_run.columns, np.empty(X.shape, X.dtype)
+        columns, found = self._bottom_run.columns, empty_as(X, X.shape)
+        xp = namespace(found)
         for rows in self._blocks(X):
-            part = dense(X[rows])
-            found[rows] = part
-            missing = np.isnan(part)
-            with_gaps = np.flatnonzero(missing.any(axis=1))
+            part = dense(some_rows(X, rows))
+            found[rows, :] = part
+            missing = xp.isnan(part)
+            with_gaps = rows_where(missing)
             if not len(with_gaps):
                 continue
-            part, missing = part[with_gaps], missing[with_gaps]
+            part, missing = take(part, with_gaps), take(missing, with_gaps)
             v = columns.states(part)
-            values = fill(fill_stack(self._stack, v)[0], np.isnan(v))
-            found[rows][with_gaps] = np.where(missing, values, part)
+            values = fill(fill_stack(self._stack, v)[0], xp.isnan(v))
+            put(found[rows, :], with_gaps, xp.where(missing, values, part))
         return found
 
     def _complete_draws(self, X: Any) -> Iterator[np.ndarray]:
@@ -161,7 +163,7 @@ class MachineStack(BaseDeepEstimator, ABC):
         """
         columns = self._bottom_run.columns
         v = columns.states(dense(X))
-        start, missing = fill_stack(self._stack, v)[0], np.isnan(v)
+        start, missing = fill_stack(self._stack, v)[0], namespace(v).isnan(v)
         draws = conditional_draws(self._stack, start, missing, _N_SWEEPS, CommonStream(0))
         for sweep, (row, _) in enumerate(draws):
             if sweep >= _N_BURN_IN and sweep % _THINNING == 0:

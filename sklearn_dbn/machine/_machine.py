@@ -230,7 +230,8 @@ class Machine:
             rows = x[:n_rows, :]
             mean = weight @ rows
             unit, field = self.units[layer], fields[layer]
-            field = None if field is None else field[:n_rows, :]
+            if field is not None and field.shape[0] > n_rows:
+                field = field[:n_rows, :]
             par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer], field))
             if layer % 2 == 0:
                 rows *= weight[:, None]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, to_numpy
+from .._array_api import Array, sum_of, to_numpy
 
 # Rows before a `partial_fit` count as so many at most.
 _WINDOW = 10_000
@@ -39,7 +39,7 @@ class UnitStatistics:
         uncertainty = unit.uncertainty(field, par, mean)
         sums = [weight @ mean, weight @ (mean * mean), weight @ uncertainty]
         self.sums += np.stack([to_numpy(x) for x in sums])
-        self.weight += float(weight.sum())
+        self.weight += sum_of(weight)
 
     def scale(self, factor: float) -> None:
         """Multiply the weight of all rows so far."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, device, namespace, to_numpy
+from .._array_api import Array, array_like, device, namespace, to_numpy
 from .._parameters import PlainParameters, plain
 from .._random import Stream, seed_of
 from ..data import Columns, Gaps, Moments, Rows, encodes
@@ -342,11 +342,6 @@ def _copied(x: Array | None) -> Array | None:
 def unit_moments(moments: Moments, like: Array) -> UnitMoments:
     columns = (moments.mean, moments.var, moments.scale())
     return UnitMoments(*(array_like(x, like) for x in columns))
-
-
-def array_like(x: np.ndarray, like: Array) -> Array:
-    xp = namespace(like)
-    return xp.asarray(x, dtype=like.dtype, device=device(like))
 
 
 def new_run(
