@@ -41,6 +41,12 @@ def is_foreign(x: Any) -> bool:
     return array_api_compat.is_array_api_obj(x) and not array_api_compat.is_numpy_array(x)
 
 
+def library_and_device(x: Array) -> tuple[str, str]:
+    """The names of the library of ``x`` and of its device."""
+    name = namespace(x).__name__.rpartition("array_api_compat.")[2]
+    return name, str(device(x))
+
+
 def some_rows(X: Any, rows: slice) -> Any:
     """Rows of an array or of a sparse matrix."""
     return X[rows, :] if array_api_compat.is_array_api_obj(X) else X[rows]

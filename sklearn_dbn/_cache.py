@@ -24,6 +24,7 @@ import joblib
 import numpy as np
 import scipy.sparse as sp
 
+from ._array_api import is_foreign, library_and_device, to_numpy
 from ._compat import HasMethods
 from ._locks import hold
 from ._messages import short_message, shown
@@ -294,6 +295,8 @@ def _values_of(x: Any) -> Any:
     if sp.issparse(x) and x.format == "csr":
         # scipy stores properties of the values in the object when it has computed them.
         return "csr", x.shape, x.data, x.indices, x.indptr
+    if is_foreign(x):
+        return library_and_device(x), to_numpy(x)
     x = plain(x)
     if isinstance(x, Real) and not isinstance(x, bool | Integral | np.generic):
         return int(x) if float(x).is_integer() else float(x)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._array_api import namespace, to_numpy
+from .._array_api import array_like, is_foreign, namespace, to_numpy
 from .._compat import _get_column_indices
 from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
@@ -176,13 +176,17 @@ class Table:
         framed = self.format is not None and (like is None or frame_of(like) is not None)
         if self.columns is None and not framed:
             return codes
-        values = self.values(to_numpy(codes))
+        given = to_numpy(given) if is_foreign(given) else given
+        like = to_numpy(like) if is_foreign(like) else like
+        numbers = to_numpy(codes)
+        values = self.values(numbers)
         if given is not None:
             self._keep_large(values, like, given)
         if framed:
             return self.format.frame(values, like)
         if all(x.dtype != object or _all_numbers(x) for x in values):
-            return np.column_stack([x.astype(codes.dtype) for x in values])
+            found = np.column_stack([x.astype(numbers.dtype) for x in values])
+            return array_like(found, codes) if is_foreign(codes) else found
         found = np.empty(codes.shape, dtype=object)
         for index, x in enumerate(values):
             found[:, index] = x

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from .._array_api import array_like, device, is_foreign, namespace, to_numpy
+from .._array_api import array_like, device, is_foreign, library_and_device, namespace, to_numpy
 from .._compat import _check_sample_weight, get_namespace
 from .._messages import short_message, shown
 from ..units import HIDDEN
@@ -237,8 +237,7 @@ class RowChecks:
             raise TypeError(
                 f"X is {_described(X)}, and {type(self).__name__} was fitted on "
                 f"{_described(par)}: give such rows, with "
-                "sklearn.set_config(array_api_dispatch=True), or move the estimator with "
-                "sklearn_dbn.move_to."
+                "sklearn.set_config(array_api_dispatch=True), or call move_to(X)."
             )
 
     def _error_about(self, X: Any, error: Exception, reset: bool) -> Exception:
@@ -387,8 +386,7 @@ def _described(x: Any) -> str:
     """The library and the device of an array, in words."""
     if not is_foreign(x):
         return "an array of NumPy" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
-    library = namespace(x).__name__.rpartition("array_api_compat.")[2]
-    return f"an array of {library} on {device(x)}"
+    return "an array of {} on {}".format(*library_and_device(x))
 
 
 def _dtypes_of(X: Any, dtype: Any) -> list:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array_api import is_foreign, to_numpy
 from .._messages import shown
 from ..units import UNITS, UnitType
 from ._columns import Columns
@@ -40,12 +41,12 @@ def visible_columns(
     ValueError
         When a column has values outside the support of the units, beyond rounding.
     """
-    table, all_weights = estimator._table, weight
+    table, all_weights = estimator._table, to_numpy(weight)
     weight = weights_with_zeros(weight)
     if fitted is not None:
         unit = fitted
     elif table.columns is not None:
-        unit = table.unit(X, all_weights)
+        unit = table.unit(to_numpy(X) if is_foreign(X) else X, all_weights)
     elif visible == "auto":
         grey = _grey_columns(X, weight)
         unit = table.by_pathway(

@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 
 from .._compat import parse_version, validate_parameter_constraints
 from .._messages import short_message
+from .._stored import restored, stored
 from .._version import __version__
 from ..data import RowChecks
 from ..units import UNITS
@@ -83,12 +84,12 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
 
     def __getstate__(self) -> dict[str, Any]:
         # skops stores the version with the state.
-        return super().__getstate__() | {"_sklearn_dbn_version": __version__}
+        return stored(super().__getstate__()) | {"_sklearn_dbn_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         _check_version(type(self), state.pop("_sklearn_dbn_version", "0"))
-        super().__setstate__(state)
+        super().__setstate__(restored(state))
 
     def __reduce__(self) -> tuple:
         # pickle reads the version before the state, whose classes a newer version may move.

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import device, is_foreign, namespace, to_numpy
 from .._messages import shown
 from ..data import dense
 from ..units import Variable
@@ -44,6 +45,8 @@ class ColumnMethods(MachineStack):
             When there is no such column, or its units are real-valued.
         """
         check_is_fitted(self)
+        if is_foreign(self._stack[0].par[0]):
+            return self._on_host("conditional_proba", X, column)
         rows = self._check_rows(X, reset=False, outside="refuse")
         index = self._index_of(column)
         variable = self._variable_of(index)
@@ -81,6 +84,8 @@ class ColumnMethods(MachineStack):
             As in `score_samples`.
         """
         check_is_fitted(self)
+        if is_foreign(self._stack[0].par[0]):
+            return self._on_host("score_by_column", X)
         X = self._check_rows(X, reset=False, outside="refuse")
         found = np.full(X.shape[1], np.nan)
         for index in range(X.shape[1]):
@@ -88,6 +93,13 @@ class ColumnMethods(MachineStack):
             if len(observed):
                 found[index] = np.mean(self._log_p_of_column(X[observed], index))
         return found
+
+    def _on_host(self, method: str, X: Any, *args: Any) -> Any:
+        """The result of a method of a copy with arrays of NumPy, in the library of ``X``."""
+        rows = to_numpy(self._check_rows(X, reset=False, outside="refuse"))
+        found = getattr(self.move_to(rows), method)(rows, *args)
+        par = self._stack[0].par[0]
+        return namespace(par).asarray(found, device=device(par))
 
     def _log_p_of_column(self, X: Any, index: int) -> np.ndarray:
         """Log-probability of the entry of each row in one column, given the other entries."""

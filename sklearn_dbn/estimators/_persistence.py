@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._random import Stream
+from .._random import Stream, TorchDraws
+from .._stored import StoredArray
 from ..data import Column, Columns, Format, Moments, Table
 from ..fine_tuning import GenerativeTerm, Network, TargetScale, Tuning
 from ..machine import Machine, PathwayWeights
@@ -42,8 +43,10 @@ TRUSTED_TYPES = sorted(
         RuleState,
         Run,
         Stream,
+        StoredArray,
         TargetScale,
         TemperedChains,
+        TorchDraws,
         Tuning,
         UnitStatistics,
         Blocks,

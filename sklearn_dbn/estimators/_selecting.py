@@ -123,7 +123,9 @@ class SelectingGenerator(Generator):
 
         Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
         """
+        # Selectors and scores are those of scikit-learn, on the host.
         weight = None if weight is None else to_numpy(weight)
+        y = to_numpy(y) if is_foreign(y) else y
         some_without_weight = weight is not None and not np.all(weight)
         if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
@@ -143,7 +145,8 @@ class SelectingGenerator(Generator):
                 )
             support = self._bottom_run.machine.units[0].support
             rows = clipped(X, support) if has_outside(X, support) else X
-            return self._columns(rows, layers, [np.arange(width) for width in widths])
+            H = self._columns(rows, layers, [np.arange(width) for width in widths])
+            return to_numpy(H)
 
         def scores() -> list[np.ndarray]:
             if callable(self.unit_score):

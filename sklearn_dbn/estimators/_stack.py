@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
 
-from .._array_api import array_like, empty_as, namespace, put, rows_where, some_rows, take
+from .._array_api import (
+    array_like,
+    empty_as,
+    is_foreign,
+    namespace,
+    put,
+    rows_where,
+    some_rows,
+    take,
+)
 from .._random import CommonStream, Stream
 from ..data import Unstored, dense, has_gaps
 from ..likelihood import (
@@ -22,7 +32,7 @@ from ..likelihood import (
 )
 from ..machine import Machine, fill_stack
 from ..training import Run
-from ._base import BaseDeepEstimator, set_kinds
+from ._base import BaseDeepEstimator, of_one_fit, set_kinds
 
 # Draws of the hidden layers for each row that a stack is scored on.
 _N_DRAWS = 100
@@ -111,8 +121,36 @@ class MachineStack(BaseDeepEstimator, ABC):
         """A copy that no later training of this estimator changes; it shares the arrays."""
         return copy.copy(self)
 
+    @of_one_fit
+    def move_to(self, like: Any) -> Any:
+        """The fitted estimator on another device, or with arrays of another library.
+
+        Parameters
+        ----------
+        like : array
+            An array of that library on that device, such as the rows to transform.
+
+        Returns
+        -------
+        moved : estimator of the same class
+            A copy; this estimator is unchanged. Its log partition function is estimated again.
+
+        Raises
+        ------
+        TypeError
+            When `like` is no array.
+        """
+        check_is_fitted(self)
+        if not (is_foreign(like) or isinstance(like, np.ndarray)):
+            raise TypeError(
+                f"like must be an array of the library to move to, got {type(like).__name__}: "
+                "give rows there, or an empty array."
+            )
+        return self._with_runs([run.moved(like) for run in self._runs])
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
         tags.input_tags.allow_nan = True
         set_kinds(tags, self._bottom_template)
         return tags

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import to_numpy
 from .._messages import shown
 from .._random import Stream, seed_of
 from ._drawing import check_matplotlib_support, draw_images, make_panels, resolve_image_shape
@@ -196,7 +197,7 @@ def _chain_images(estimator: Any, n_chains: int, n_images: int, rng: Stream) -> 
         means = top.means([0], states)[0]
         for machine in reversed(lower):
             means = machine.means([0], [None, means])[0]
-        images.append(estimator._runs[0].columns.values(means))
+        images.append(to_numpy(estimator._runs[0].columns.values(means)))
         states = top.sample(top.odd, top.sample(top.even, states, rng), rng)
     return np.stack(images)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import to_numpy
 from .._messages import shown
 from ..machine import Machine, dense_weights, pathway_widths, slices
 from ._drawing import (
@@ -170,7 +171,7 @@ def projected_weights(machines: Sequence[Machine], layer: Any) -> tuple[np.ndarr
 
     With the number of the layer from below.
     """
-    weights = [dense_weights(W) for machine in machines for W in machine.W]
+    weights = [to_numpy(dense_weights(W)) for machine in machines for W in machine.W]
     n = len(weights)
     if not isinstance(layer, Integral) or isinstance(layer, bool) or not -n <= layer < n:
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import is_foreign, to_numpy
 from ._drawing import (
     check_matplotlib_support,
     draw_images,
@@ -75,15 +76,16 @@ def generative_retention(
         directions = [partition.forward, partition.reverse]
         values = [partition.value if x is None else x.value for x in directions]
         low, high = partition.interval
+        samples = generator.sample(
+            n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
+        )
         found[name] = Bunch(
             log_likelihood=score,
             forward=score + partition.value - values[0],
             reverse=score + partition.value - values[1],
             interval=(score + partition.value - high, score + partition.value - low),
             reconstruction_error=generator._reconstruction_error(X),
-            samples=generator.sample(
-                n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
-            ),
+            samples=to_numpy(samples) if is_foreign(samples) else samples,
         )
     return Bunch(**found)
 

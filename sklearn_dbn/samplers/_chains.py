@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .._array_api import Array, device, namespace
@@ -24,7 +24,11 @@ class Chains(NamedTuple):
     fields: States | None = None
 
     def copy(self) -> Chains:
-        return Chains(copied(self.states), copied(self.fields))
+        return self.map(_copy)
+
+    def map(self, function: Callable[[Array], Array]) -> Chains:
+        """Chains whose arrays are ``function`` of these."""
+        return Chains(mapped(function, self.states), mapped(function, self.fields))
 
 
 class Phases(NamedTuple):
@@ -102,7 +106,12 @@ def positive_phase(machine: Machine, data: States) -> tuple[States, States]:
     return machine.conditionals(machine.odd, stack(data, no_rows))
 
 
-def copied(states: States | None) -> States | None:
+def mapped(function: Callable[[Array], Array], states: States | None) -> States | None:
+    """``function`` of each array; ``None`` stays what it is."""
     if states is None:
         return None
-    return [None if x is None else namespace(x).asarray(x, copy=True) for x in states]
+    return [None if x is None else function(x) for x in states]
+
+
+def _copy(x: Array) -> Array:
+    return namespace(x).asarray(x, copy=True)

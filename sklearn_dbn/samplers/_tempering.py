@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from .._array_api import Array, device, namespace, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, States
 from ..units import UnitMoments
-from ._chains import Chains, Phases, copied, independent, stack
+from ._chains import Chains, Phases, independent, mapped, stack
 from ._persistent import PersistentContrastiveDivergence
 
 # Rate of the moving average of the means of the data, which the base has.
@@ -32,11 +32,15 @@ class TemperedChains(NamedTuple):
     base_means: States
 
     def copy(self) -> TemperedChains:
+        return self.map(lambda x: namespace(x).asarray(x, copy=True))
+
+    def map(self, function: Callable[[Array], Array]) -> TemperedChains:
+        """Chains whose arrays are ``function`` of these."""
         return TemperedChains(
-            copied(self.states),
-            copied(self.fields),
-            self.hotter.copy(),
-            copied(self.base_means),
+            mapped(function, self.states),
+            mapped(function, self.fields),
+            self.hotter.map(function),
+            mapped(function, self.base_means),
         )
 
 

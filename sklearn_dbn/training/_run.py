@@ -126,6 +126,32 @@ class Run:
             "activity": [_copied(x) for x in self.activity],
         }
 
+    def moved(self, like: Array) -> Run:
+        """The run with its arrays in the library and on the device of ``like``."""
+
+        def move(x: Array | None) -> Array | None:
+            if x is None:
+                return None
+            x, xp = to_numpy(x), namespace(like)
+            return xp.asarray(x, device=device(like), copy=True)
+
+        columns = self.columns
+        if columns.scale is not None:
+            columns = columns.standardise(move(columns.shift), move(columns.scale))
+        rng = copy.deepcopy(self.rng)
+        return replace(
+            self,
+            machine=self.machine.map(move),
+            average=self.average.map(move),
+            velocity=self.velocity and self.velocity.map(move),
+            chains=self.chains.map(move),
+            activity=list(map(move, self.activity)),
+            columns=columns,
+            deviation=move(self.deviation),
+            coordinates=move(self.coordinates),
+            rng=rng,
+        )
+
     def without_rows(self) -> Run:
         """The run without attributes that belong to its rows and have their size."""
         return replace(self, gaps=None, stopping=None, straightness=None)
