@@ -233,7 +233,7 @@ def test_rows_that_are_elsewhere_are_refused():
     with pytest.raises(TypeError, match=r"Device\('CPU_DEVICE'\), and .* or call move_to"):
         model.transform(to("CPU_DEVICE", X))
     with config_context(array_api_dispatch=False):
-        with pytest.raises(TypeError, match="NumPy cannot read it: set sklearn.set_config"):
+        with pytest.raises(TypeError, match=r"NumPy cannot read it: set sklearn\.set_config"):
             make("dbn").fit(to("device1", X))
     with pytest.raises(TypeError, match="like must be an array of the library to move to"):
         model.move_to("cuda")
