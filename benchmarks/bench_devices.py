@@ -10,7 +10,7 @@ of runs in turn:
   device; the same step written by hand in PyTorch; and its products alone.
 - ``deep step``: the same for a deep Boltzmann machine 784-500-1000.
 - ``transform``, ``annealing``, ``fine-tuning``: seconds of these on each device.
-- ``likelihood``: seconds of training until the annealed bound of an RBM passes a number of nats.
+- ``likelihood``: seconds of training until an RBM passes a number of nats on test rows.
 
 Each case is a row of JSON; `--only` restricts it.
 """

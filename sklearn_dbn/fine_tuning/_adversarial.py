@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from .._array_api import Array
+from .._array_api import Array, namespace, row_maxima, sums_of_squares
 from .._random import Stream
 from ._network import Network
 from ._settings import FineTuningSettings
@@ -30,9 +28,10 @@ def presented(
     if settings.virtual_adversarial_eps:
         u, more, share = unsupervised
         u, outputs = virtual_adversarial_rows(network, settings, u, more, rng)
-        v, target, weight = map(np.concatenate, ((v, u), (target, outputs), (weight, share)))
+        join = namespace(v).concat
+        v, target, weight = map(join, ((v, u), (target, outputs), (weight, share)))
         pairs = zip(top_down, more, strict=True)
-        top_down = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
+        top_down = [q if q is None else join((q, p)) for q, p in pairs]
     return v, top_down, target, weight
 
 
@@ -49,7 +48,7 @@ def virtual_adversarial_rows(
     loss, length = settings.loss, settings.virtual_adversarial_eps
     outputs = network.outputs(v, top_down)
     # The derivative of a loss is the prediction less the target.
-    _, outputs = loss(outputs, np.zeros_like(outputs))
+    _, outputs = loss(outputs, namespace(outputs).zeros_like(outputs))
     tape = network.forward(v + _of_length(length, rng.normal(v)), top_down)
     _, delta = loss(tape.outputs, outputs)
     return v + _of_length(length, network.input_gradient(tape, delta)), outputs
@@ -57,9 +56,10 @@ def virtual_adversarial_rows(
 
 def _of_length(length: float, x: Array) -> Array:
     """Scale each row to ``length``, in place; a row of zeros stays zero."""
-    tiny = np.finfo(x.dtype).smallest_normal
+    xp = namespace(x)
+    tiny = float(xp.finfo(x.dtype).smallest_normal)
     # First by the largest value, as the squares of small values would underflow.
-    x /= np.maximum(np.abs(x).max(axis=1, keepdims=True), tiny)
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
-    x *= length / np.maximum(norm, tiny)
+    x /= xp.maximum(row_maxima(xp.abs(x)), tiny)
+    norm = xp.sqrt(sums_of_squares(x, axis=1))[:, None]
+    x *= length / xp.maximum(norm, tiny)
     return x

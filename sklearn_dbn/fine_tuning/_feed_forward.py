@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._array_api import Array
-from ..machine import Machine, mapped
+from .._array_api import Array, contiguous, copied, device, namespace, to_numpy
+from ..machine import Machine, transposed
 from ..samplers import Chains
 from ..training import Run
 from ._generative import GenerativeTerm
@@ -21,7 +21,7 @@ def machines_of(runs: Sequence[Run]) -> list[Machine]:
     The lowest is for standardised columns, the others for states that are not standardised.
     """
     found = [runs[0].average, *(run.result() for run in runs[1:])]
-    return [machine.map(lambda x: np.array(x, order="C")) for machine in found]
+    return [machine.map(contiguous) for machine in found]
 
 
 def network_on(
@@ -36,16 +36,13 @@ def network_on(
     # Only within one machine does a layer depend on the one above it.
     last = [i + 1 == len(machine.W) for machine in machines for i in range(len(machine.W))]
     A = [
-        None if is_last or not top_down_input else mapped(_transposed, W[i + 1])
+        None if is_last or not top_down_input else transposed(W[i + 1])
         for i, is_last in enumerate(last)
     ]
     gain = [1.0 if is_last or top_down_input else 2.0 for is_last in last]
-    head = np.zeros((W[-1].shape[1], n_outputs), dtype=par[-1].dtype)
-    return Network(units, par, W, gain, A, head, base.astype(head.dtype))
-
-
-def _transposed(W: Array) -> Array:
-    return np.array(W.T, order="C")
+    xp, place = namespace(par[-1]), {"dtype": par[-1].dtype, "device": device(par[-1])}
+    head = xp.zeros((W[-1].shape[1], n_outputs), **place)
+    return Network(units, par, W, gain, A, head, xp.asarray(base, copy=True, **place))
 
 
 def generative_term_of(
@@ -54,10 +51,8 @@ def generative_term_of(
     """The generative term of ``machines``; its chains continue those of ``runs``."""
     chains, offsets = [], []
     for i, run in enumerate(runs):
-        states = [
-            None if layer % 2 else np.array(x) for layer, x in enumerate(run.chains.states)
-        ]
-        activity = [np.array(x) for x in run.activity]
+        states = [None if layer % 2 else copied(x) for layer, x in enumerate(run.chains.states)]
+        activity = [copied(x) for x in run.activity]
         if i:
             states[0], activity[0] = map(run.columns.measured, (states[0], activity[0]))
         chains.append(Chains(states))
@@ -78,7 +73,7 @@ def tuned_runs(
             if i and run.columns.scale is not None:
                 visible, shift, scale = machine.par[0], run.columns.shift, run.columns.scale
                 machine = machine.rescale(-shift / scale, 1 / scale)
-                if np.array_equal(visible, run.result().par[0]):
+                if np.array_equal(to_numpy(visible), to_numpy(run.result().par[0])):
                     # To rescale it twice would change it by rounding.
                     machine.par[0] = run.average.par[0]
             found.append(replace(run, machine=machine, average=machine, velocity=None))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from .._array_api import Array
+from .._array_api import Array, moved, sum_of_squares, to_numpy
 from ..training import Passes
 from ._loop import TuningLoop
 from ._network import loss_and_gradient
@@ -32,7 +32,7 @@ class FullBatchLoop(TuningLoop):
         """
         if not passes.n_passes:
             return
-        problem = _Problem(tuning, self, passes)
+        problem = _Problem(tuning, self.moved(tuning.network), passes)
         method, options = FULL_BATCH[self.settings.solver], {"maxiter": passes.n_passes}
         try:
             # An overflow is reported below, in one sentence instead of many warnings.
@@ -56,7 +56,7 @@ class FullBatchLoop(TuningLoop):
 
 
 class _Problem:
-    """The loss as a function of one vector in float64, for scipy.
+    """The loss as a function of one NumPy vector in float64, for scipy.
 
     Attributes
     ----------
@@ -69,17 +69,17 @@ class _Problem:
         self.parameters = tuning.network.parameters(loop.settings.layers)
         self.iterate = self.flattened(self.parameters)
 
-    def flattened(self, arrays: dict[str, Array]) -> Array:
-        flat = [arrays[name].ravel() for name in self.parameters]
+    def flattened(self, arrays: dict[str, Array]) -> np.ndarray:
+        flat = [to_numpy(arrays[name]).ravel() for name in self.parameters]
         return np.concatenate(flat).astype(np.float64)
 
-    def put(self, flat: Array) -> None:
+    def put(self, flat: np.ndarray) -> None:
         """Set the parameters of the network."""
-        ends = np.cumsum([x.size for x in self.parameters.values()])
+        ends = np.cumsum([math.prod(x.shape) for x in self.parameters.values()])
         for x, part in zip(self.parameters.values(), np.split(flat, ends[:-1]), strict=True):
-            x[...] = part.reshape(x.shape)
+            x[...] = moved(part.reshape(x.shape), x, x.dtype)
 
-    def loss(self, flat: Array) -> tuple[float, Array]:
+    def loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient."""
         self.put(flat)
         settings, training_rows = self.loop.settings, self.loop.training_rows
@@ -93,7 +93,7 @@ class _Problem:
         )
         for name, x in self.parameters.items():
             if settings.weight_decay and x.ndim == 2:
-                value += 0.5 * settings.weight_decay * float(np.vdot(x, x))
+                value += 0.5 * settings.weight_decay * sum_of_squares(x)
                 gradient[name] += settings.weight_decay * x
         return value, self.flattened(gradient)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from .._array_api import Array
+from .._array_api import Array, copied, device, namespace, total
 from .._random import Stream
 from ..machine import Machine, mean_field_sweeps, times
 from ..samplers import Chains, PersistentContrastiveDivergence
@@ -40,7 +38,7 @@ class GenerativeTerm:
     def clear(self, gradient: dict[str, Array]) -> None:
         """Set the gradient of the parameters of visible units to zero."""
         for name in self.visible().keys() & gradient:
-            gradient[name][:] = 0
+            gradient[name][...] = 0
 
     def add_to(
         self,
@@ -58,28 +56,30 @@ class GenerativeTerm:
         biases is without the correction for the weights below, which the network makes after
         the update (`Network.correct_biases`).
         """
-        sampler = PersistentContrastiveDivergence()
-        x = self.machines[0].units[0].present(v.copy(), rng)
+        sampler, xp, n_rows = PersistentContrastiveDivergence(), namespace(v), v.shape[0]
+        x = self.machines[0].units[0].present(copied(v), rng)
         for i, machine in enumerate(self.machines):
             data, even_fields = mean_field_sweeps(machine, x, self.n_mean_field_steps)
             states, odd, self.chains[i], _ = sampler.phases(machine, data, self.chains[i], rng)
             if i + 1 < len(self.machines):
-                means, fields = ([None, y[1][: len(x)].copy()] for y in (states, odd))
+                means, fields = ([None, copied(y[1][:n_rows, :])] for y in (states, odd))
                 x = machine.draw([1], means, fields, rng)[1]
             n_chains = self.chains[i].states[0].shape[0]
-            share = np.full(len(weight) + n_chains, factor / n_chains, dtype=weight.dtype)
-            share[: len(weight)] = weight / weight.sum() * -factor
+            share = xp.full(
+                (n_rows + n_chains,), factor / n_chains, dtype=weight.dtype, device=device(v)
+            )
+            share[:n_rows] = weight / total(weight) * -factor
             odd[::2] = even_fields[::2]
             ascent = machine.gradient(states, share, self.offsets[i], odd)
             machine.precondition(ascent, self.offsets[i])
             if f"a{i}" in gradient:
-                gradient[f"a{i}"][:] = ascent.par[0]
+                gradient[f"a{i}"][...] = ascent.par[0]
             for layer, (W, par) in enumerate(
                 zip(ascent.W, ascent.par[1:], strict=True), start=i
             ):
                 if f"b{layer}" in gradient:
                     for name, part in by_name(f"W{layer}", W).items():
                         gradient[name] += part
-                    gradient[f"b{layer}"] += par[0]
+                    gradient[f"b{layer}"] += par[0, :]
                     if centered:
                         gradient[f"b{layer}"] += times(self.offsets[i][layer - i], W)

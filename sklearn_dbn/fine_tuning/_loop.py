@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 
 import numpy as np
 
+from .._array_api import Array, moved, namespace, sum_of, take, to_numpy
 from .._blas import blas_threads
 from ..machine import matrices
 from ..optim import Descent, LazyDecay
@@ -35,6 +37,15 @@ class TuningLoop:
     training_rows: TrainingRows
     validation: TrainingRows | None = None
 
+    def moved(self, network: Network) -> Self:
+        """The same loop over rows in the library and on the device of the network."""
+        like, validation = network.head, self.validation
+        return replace(
+            self,
+            training_rows=self.training_rows.moved(like),
+            validation=validation and validation.moved(like),
+        )
+
     def end_pass(self, tuning: Tuning, loss: float) -> dict[str, float]:
         """The record of a pass; raises `Diverged` if its mean ``loss`` is too large."""
         if not loss < LARGEST_LOSS:
@@ -43,7 +54,7 @@ class TuningLoop:
 
     def diverged(self, tuning: Tuning) -> Diverged:
         """The error of a pass whose loss is too large or not finite."""
-        weight = self.training_rows.weight
+        weight = to_numpy(self.training_rows.weight)
         return Diverged(tuning_diverged(tuning.n_passes, self.settings, weight))
 
 
@@ -58,18 +69,19 @@ class NetworkLoop(TuningLoop):
         Diverged
             When the loss is not finite, or larger than `LARGEST_LOSS`.
         """
-        settings, training_rows = self.settings, self.training_rows
-        rule, n_rows = settings.rule, len(training_rows.target)
+        loop, network = self.moved(tuning.network), tuning.network
+        settings, weight = loop.settings, loop.training_rows.weight
+        rule, n_rows = settings.rule, weight.shape[0]
         parameters = tuning.parameters(settings.layers)
         if tuning.solver != settings.solver or tuning.rule_state.names != list(parameters):
             tuning.rule_state, tuning.solver = rule.start(parameters), settings.solver
         factors = settings.factors_of(parameters)
         descent = Descent(rule, parameters, factors, tuning.rule_state)
         n_batches = -(-n_rows // settings.batch_size)
-        weights = [*matrices(tuning.network.W), tuning.network.head]
-        decay = LazyDecay(partial(_shrink, tuning.network, settings))
+        weights = [*matrices(network.W), network.head]
+        decay = LazyDecay(partial(_shrink, network, settings))
         while passes.begin():
-            order, total = tuning.rng.permutation(n_rows), 0.0
+            order, losses = moved(tuning.rng.permutation(n_rows), weight), []
             # An overflow is reported below, in one sentence instead of many warnings.
             with (
                 np.errstate(over="ignore", invalid="ignore", divide="ignore"),
@@ -79,49 +91,50 @@ class NetworkLoop(TuningLoop):
                     index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
                     rate = settings.learning_rate
                     rate *= settings.schedule(passes.share(i / n_batches))
-                    total += _step(tuning, settings, descent, training_rows, index, rate)
+                    losses.append(_step(tuning, loop, descent, index, rate))
                     decay.add(rate)
                 decay.apply()
-            passes.end(self.end_pass(tuning, total / float(training_rows.weight.sum())))
+                # To read each loss after its step would be to wait for the device.
+                losses = to_numpy(namespace(weight).stack(losses)).astype(np.float64)
+                # Added in their order: NumPy's sum of them is rounded in another way.
+                total = float(np.cumsum(losses)[-1])
+            passes.end(loop.end_pass(tuning, total / sum_of(weight)))
 
 
 def _step(
-    tuning: Tuning,
-    settings: FineTuningSettings,
-    descent: Descent,
-    training_rows: TrainingRows,
-    index: np.ndarray,
-    rate: float,
-) -> float:
+    tuning: Tuning, loop: NetworkLoop, descent: Descent, index: Array, rate: float
+) -> Array:
     """Update the parameters with one minibatch; returns the loss summed over its rows."""
+    settings, training_rows = loop.settings, loop.training_rows
     network, rng, layers = tuning.network, tuning.rng, settings.layers
-    term, n_rows = tuning.generative_term, len(index)
+    term, n_rows = tuning.generative_term, index.shape[0]
     generative = term is not None and settings.generative_weight > 0
     v, top_down = training_rows.inputs.take(index)
-    share = training_rows.weight[index]
-    labelled = v, top_down, training_rows.target[index], share
+    share = take(training_rows.weight, index)
+    labelled = v, top_down, take(training_rows.target, index), share
     if settings.centered and not network.input_means:
         network.update_input_means(network.forward(v, top_down), share)
     unsupervised = v, top_down, share
     if training_rows.all_rows and (generative or settings.virtual_adversarial_eps):
         inputs, weights = training_rows.all_rows
         # A full minibatch even if few rows have a target, of the same total weight.
-        n_drawn = min(settings.batch_size, len(weights))
-        drawn = (rng.uniform(n_drawn) * len(weights)).astype(np.intp)
-        unsupervised = *inputs.take(drawn), weights[drawn] * (n_rows / n_drawn)
+        n_drawn = min(settings.batch_size, len(inputs))
+        drawn = moved((rng.uniform(n_drawn) * len(inputs)).astype(np.int64), weights)
+        unsupervised = *inputs.take(drawn), take(weights, drawn) * (n_rows / n_drawn)
     rows, top_down, target, weight = presented(network, settings, labelled, unsupervised, rng)
     tape = network.forward(rows, top_down, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
     # The other rows are checked at the end of the pass.
-    if len(losses) > n_rows and not losses[n_rows:].sum() < len(losses) * LARGEST_LOSS:
-        raise Diverged(tuning_diverged(tuning.n_passes, settings, training_rows.weight))
+    n_all = losses.shape[0]
+    if n_all > n_rows and not sum_of(losses[n_rows:]) < n_all * LARGEST_LOSS:
+        raise loop.diverged(tuning)
     # A factor on the derivative by the outputs is a factor on the gradient.
     scale = descent.scale(rate)
     delta *= (weight * (scale / n_rows))[:, None]
     gradient = descent.gradient
     network.backward(tape, delta, layers, gradient)
     v, _, share = unsupervised
-    if generative and share.any():
+    if generative and bool(namespace(share).any(share)):
         factor = scale * settings.generative_weight
         term.add_to(gradient, v, share, factor, rng, settings.centered)
     elif term is not None:
@@ -136,7 +149,7 @@ def _step(
     if term is not None:
         for machine in term.machines:
             machine.project()
-    return float(losses[:n_rows] @ weight[:n_rows])
+    return losses[:n_rows] @ weight[:n_rows]
 
 
 def _shrink(network: Network, settings: FineTuningSettings, step: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._array_api import Array
+from .._array_api import Array, namespace, row_maxima, row_sums, to_numpy
 
 
 class Softmax:
@@ -15,11 +15,12 @@ class Softmax:
 
         Overwrites the outputs. Shapes (n_rows,) and (n_rows, n_outputs).
         """
-        outputs -= outputs.max(axis=1, keepdims=True)
-        p = np.exp(outputs)
-        total = p.sum(axis=1, keepdims=True)
+        xp = namespace(outputs)
+        outputs -= row_maxima(outputs)
+        p = xp.exp(outputs)
+        total = row_sums(p)
         # The targets of a row sum to 1.
-        loss = np.log(total[:, 0]) - np.vecdot(outputs, target)
+        loss = xp.log(total[:, 0]) - xp.vecdot(outputs, target)
         p /= total
         p -= target
         return loss, p
@@ -30,8 +31,9 @@ class Softmax:
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Weighted share of the rows whose most probable class is correct."""
-        correct = outputs.argmax(axis=1) == target.argmax(axis=1)
-        return float(np.average(correct, weights=weight))
+        xp = namespace(outputs)
+        correct = xp.argmax(outputs, axis=1) == xp.argmax(target, axis=1)
+        return weighted_mean(correct, weight)
 
 
 class Logistic:
@@ -39,8 +41,10 @@ class Logistic:
 
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
         """As in `Softmax`."""
-        loss = np.logaddexp(0, outputs).sum(axis=1) - np.vecdot(outputs, target)
-        p = np.tanh(0.5 * outputs)
+        xp = namespace(outputs)
+        loss = xp.sum(xp.logaddexp(xp.zeros_like(outputs), outputs), axis=1)
+        loss -= xp.vecdot(outputs, target)
+        p = xp.tanh(0.5 * outputs)
         p += 1
         p *= 0.5
         p -= target
@@ -52,8 +56,8 @@ class Logistic:
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Weighted share of the rows whose labels are all correct."""
-        correct = ((outputs > 0) == (target > 0.5)).all(axis=1)
-        return float(np.average(correct, weights=weight))
+        correct = namespace(outputs).all((outputs > 0) == (target > 0.5), axis=1)
+        return weighted_mean(correct, weight)
 
 
 class Squared:
@@ -62,8 +66,13 @@ class Squared:
     def __call__(self, outputs: Array, target: Array) -> tuple[Array, Array]:
         """As in `Softmax`."""
         outputs -= target
-        return 0.5 * np.vecdot(outputs, outputs), outputs
+        return 0.5 * namespace(outputs).vecdot(outputs, outputs), outputs
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Minus the weighted mean of the loss."""
-        return -float(np.average(self(outputs, target)[0], weights=weight))
+        return -weighted_mean(self(outputs, target)[0], weight)
+
+
+def weighted_mean(values: Array, weight: Array) -> float:
+    """Mean of a number for each row, (n_rows,), computed by NumPy."""
+    return float(np.average(to_numpy(values), weights=to_numpy(weight)))

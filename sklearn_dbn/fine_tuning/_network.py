@@ -28,10 +28,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
-from .._array_api import Array
+from .._array_api import (
+    Array,
+    device,
+    matmul_into,
+    moved,
+    namespace,
+    scale_columns,
+    sums_of_squares,
+    take,
+    to_numpy,
+    total,
+)
 from .._random import Stream
-from ..data import Columns, clipped, dense
+from ..data import Columns, clipped
 from ..machine import Machine, PathwayWeights, blocks, matrices, times, times_transposed
 
 # Rows that are computed together outside of minibatches.
@@ -78,26 +90,43 @@ class Inputs:
         From ``X`` to states; ``None`` if it has the states.
     support : tuple of float or None
         Bounds to which X is clipped.
+    like : array or None
+        Rows of sparse ``X`` are moved to the library and the device of this array.
     """
 
     X: Any
     top_down: list[Array | None]
     columns: Columns | None = None
     support: tuple[float, float] | None = None
+    like: Array | None = None
 
     def __len__(self) -> int:
         return self.X.shape[0]
 
     def rows(self, index: np.ndarray) -> Inputs:
-        top_down = [q if q is None else q[index] for q in self.top_down]
-        return replace(self, X=self.X[index], top_down=top_down)
+        X = self.X[index] if sp.issparse(self.X) else take(self.X, index)
+        return replace(self, X=X, top_down=self._above(index))
+
+    def moved(self, like: Array) -> Inputs:
+        """The same rows in the library and on the device of ``like``."""
+        X = self.X if sp.issparse(self.X) else moved(self.X, like)
+        top_down = [q if q is None else moved(q, like) for q in self.top_down]
+        return replace(self, X=X, top_down=top_down, like=like)
 
     def take(self, index: Any) -> tuple[Array, list[Array | None]]:
-        v = dense(self.X[index])
+        """States of the rows ``index``, an array or a slice, and their top-down inputs."""
+        if sp.issparse(self.X):
+            v = self.X[index if isinstance(index, slice) else to_numpy(index)].toarray()
+            v = v if self.like is None else moved(v, self.like)
+        else:
+            v = _rows(self.X, index)
         v = v if self.support is None else clipped(v, self.support)
         if self.columns is not None:
             v = self.columns.states(v)
-        return v, [None if q is None else q[index] for q in self.top_down]
+        return v, self._above(index)
+
+    def _above(self, index: Any) -> list[Array | None]:
+        return [q if q is None else _rows(q, index) for q in self.top_down]
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):
@@ -141,7 +170,7 @@ class Network:
         """
         found = {}
         for layer in range(len(self.W)) if layers is None else layers:
-            found |= by_name(f"W{layer}", self.W[layer]) | {f"b{layer}": self.par[layer][0]}
+            found |= by_name(f"W{layer}", self.W[layer]) | {f"b{layer}": self.par[layer][0, :]}
             if self.A[layer] is not None:
                 found |= by_name(f"A{layer}", self.A[layer])
         return found | {"head": self.head, "intercept": self.intercept}
@@ -212,15 +241,15 @@ class Network:
         """
         out = gradient or {}
         # The product is a sum over rows in a third of the time.
-        ones = np.ones(len(delta), dtype=delta.dtype)
-        gradient = {"intercept": np.matmul(ones, delta, out=out.get("intercept"))}
+        ones = namespace(delta).ones(delta.shape[:1], dtype=delta.dtype, device=device(delta))
+        gradient = {"intercept": matmul_into(ones, delta, out.get("intercept"))}
         gradient |= self._product("head", self.head, tape.inputs[-1], delta, out)
         last = min(layers, default=len(self.W))
         for layer, by_field, by_product in self._backward(tape, delta, last):
             if layer not in layers:
                 continue
             bias = f"b{layer}"
-            gradient[bias] = np.matmul(ones, by_field, out=out.get(bias))
+            gradient[bias] = matmul_into(ones, by_field, out.get(bias))
             if self.A[layer] is not None:
                 q, A = tape.top_down[layer], self.A[layer]
                 gradient |= self._product(f"A{layer}", A, q, by_field, out)
@@ -255,13 +284,15 @@ class Network:
         The fields at the mean inputs are then again those of ``before``, which
         `fields_at_means` returned.
         """
+        if not before:
+            return
         parameters = self.parameters(layers)
         for name, now in self.fields_at_means(layers).items():
             parameters[name] += before[name] - now
 
     def update_input_means(self, tape: Tape, weight: Array) -> None:
         """Update the running means of all inputs by a minibatch of rows of ``weight``."""
-        share = weight / weight.sum()
+        share = weight / total(weight)
         inputs = {f"W{i}": x for i, x in enumerate(tape.inputs[:-1])}
         inputs |= {f"A{i}": q for i, q in enumerate(tape.top_down) if q is not None}
         for name, x in (inputs | {"head": tape.inputs[-1]}).items():
@@ -305,7 +336,7 @@ class Network:
         """The input of the weights ``name`` with a share ``rate`` dropped, and its mask."""
         if not rate:
             return x, None
-        mask = rng.bernoulli(np.full_like(x, 1 - rate))
+        mask = rng.bernoulli(namespace(x).full_like(x, 1 - rate))
         mask *= 1 / (1 - rate)
         if name not in self.input_means:
             return x * mask, mask
@@ -322,7 +353,7 @@ class Network:
             x = x - self.input_means[name]
         places = zip(by_name(name, W), blocks(W), strict=True)
         return {
-            part: np.matmul(x[:, below].T, delta[:, above], out=out.get(part))
+            part: matmul_into(x[:, below].T, delta[:, above], out.get(part))
             for part, (_, below, above) in places
         }
 
@@ -332,7 +363,7 @@ class Network:
             field *= self.gain[layer]
         if q is not None:
             field += times(q, self.A[layer])
-        field += self.par[layer][0]
+        field += self.par[layer][0, :]
         return field
 
     def _mean(self, layer: int, field: Array) -> Array:
@@ -376,7 +407,7 @@ def loss_and_gradient(
     value, gradient = 0.0, {}
     for part, v, top_down in inputs.blocks():
         tape = network.forward(v, top_down)
-        losses, delta = loss(tape.outputs, target[part])
+        losses, delta = loss(tape.outputs, target[part, :])
         share = weight[part] / len(inputs)
         value += float(share @ losses)
         delta *= share[:, None]
@@ -388,13 +419,18 @@ def loss_and_gradient(
 def all_outputs(network: Network, inputs: Inputs) -> Array:
     """Outputs of the head for each row, (n_rows, n_outputs)."""
     blocks = [network.outputs(v, top_down) for _, v, top_down in inputs.blocks()]
-    return np.concatenate(blocks)
+    return namespace(blocks[0]).concat(blocks)
 
 
 def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
     """Fields of hidden layers 0 to ``top``."""
     blocks = [network.fields(v, top_down, top) for _, v, top_down in inputs.blocks()]
-    return [np.concatenate(fields) for fields in zip(*blocks, strict=True)]
+    return [namespace(fields[0]).concat(fields) for fields in zip(*blocks, strict=True)]
+
+
+def _rows(x: Array, index: Any) -> Array:
+    """Copy the rows ``index`` of ``x``, or return a view of a slice of them."""
+    return x[index, :] if isinstance(index, slice) else take(x, index)
 
 
 def _by_input(W: Array, delta: Array, mask: Array | None) -> Array:
@@ -406,10 +442,8 @@ def _by_input(W: Array, delta: Array, mask: Array | None) -> Array:
 
 
 def _limit_norms(arrays: list[Array], largest: float) -> None:
-    squares = sum(np.einsum("ij,ij->j", x, x) for x in arrays)
-    # Most units are within the limit, and are not multiplied.
-    (over,) = np.nonzero(squares > largest * largest)
-    if len(over):
-        factor = largest / np.sqrt(squares[over])
-        for x in arrays:
-            x[:, over] *= factor
+    squares, limit = sum(sums_of_squares(x, axis=0) for x in arrays), largest * largest
+    xp = namespace(squares)
+    factor = largest / xp.sqrt(xp.maximum(squares, limit))
+    for x in arrays:
+        scale_columns(x, factor, squares > limit)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from .._array_api import Array
+from .._array_api import Array, moved, take, to_numpy
 from .._random import Stream
 from ._network import Inputs
 
 
 @dataclass
 class Targets:
-    """The targets of the rows that have one and a positive weight.
+    """The targets of the rows that have one and a positive weight, in NumPy.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ def rows_with_target(has_target: np.ndarray, weight: Array) -> np.ndarray:
         raise ValueError(
             "y gives no row a target: give labels to some rows, or fit the transformer alone."
         )
-    rows = np.flatnonzero(has_target & (weight != 0))
+    rows = np.flatnonzero(has_target & (to_numpy(weight) != 0))
     if not len(rows):
         raise ValueError(
             "sample_weight is zero for all rows that y gives a target: give one of them a "
@@ -73,7 +73,7 @@ def joint_weight(weight: Array, of_class: np.ndarray, relative: bool, dtype: Any
     ValueError
         When none is positive, or their sum is too large or too small for ``dtype``.
     """
-    weight, largest = weight.astype(np.float64), float(of_class.max(initial=0))
+    weight, largest = to_numpy(weight).astype(np.float64), float(of_class.max(initial=0))
     if not largest:
         raise ValueError(
             "class_weight is zero for the classes of all rows: give one of them a positive "
@@ -111,19 +111,28 @@ class TrainingRows:
     all_rows: tuple[Inputs, Array] | None = None
 
     def take(self, index: np.ndarray) -> TrainingRows:
-        inputs = self.inputs.rows(index)
-        return TrainingRows(inputs, self.target[index], self.weight[index], self.all_rows)
+        target, weight = take(self.target, index), take(self.weight, index)
+        return TrainingRows(self.inputs.rows(index), target, weight, self.all_rows)
+
+    def moved(self, like: Array) -> TrainingRows:
+        """The same rows in the library and on the device of ``like``."""
+        target, weight = moved(self.target, like), moved(self.weight, like)
+        all_rows = self.all_rows
+        if all_rows is not None:
+            all_rows = all_rows[0].moved(like), moved(all_rows[1], like)
+        return TrainingRows(self.inputs.moved(like), target, weight, all_rows)
 
 
 def training_rows_of(
     inputs: Inputs, targets: Targets, weight: Array, relative: bool
 ) -> TrainingRows:
-    """The training rows of a network.
+    """The training rows of a network, with targets and weights in NumPy.
 
     ``weight``, (n_rows,), has the weights of all rows. ``relative``: as in `joint_weight`.
     """
     if len(targets.rows) == len(inputs):
         return TrainingRows(inputs, targets.values, targets.weight)
+    weight = to_numpy(weight)
     weight = (weight / weight.mean() if relative else weight).astype(targets.values.dtype)
     chosen = inputs.rows(targets.rows)
     return TrainingRows(chosen, targets.values, targets.weight, (inputs, weight))
@@ -131,6 +140,7 @@ def training_rows_of(
 
 def nearest_distance(v: Array) -> float:
     """The median distance of a row of ``v`` to the nearest different one; 0 without one."""
+    v = to_numpy(v)
     distance = cdist(v, v)
     distance[distance == 0] = np.inf
     nearest = distance.min(axis=1, initial=np.inf)

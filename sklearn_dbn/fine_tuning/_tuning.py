@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array
+from .._array_api import Array, copied, moved, to_numpy
 from .._random import Stream
 from ..machine import Machine
 from ..optim import RuleState
 from ._generative import GenerativeTerm
+from ._losses import weighted_mean
 from ._network import Network, all_outputs, hidden_layers
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
@@ -53,7 +54,7 @@ class BestPass:
         self.n_stalled += 1
         if self.value is None or value > self.value:
             self.value, self.n_stalled = value, 0
-            self.parameters = {name: x.copy() for name, x in parameters.items()}
+            self.parameters = {name: copied(x) for name, x in parameters.items()}
 
 
 @dataclass
@@ -111,12 +112,12 @@ class Tuning:
             }
         return found
 
-    def convert_outputs(self, ratio: Array, shift: Array) -> None:
+    def convert_outputs(self, ratio: np.ndarray, shift: np.ndarray) -> None:
         """Multiply the outputs by ``ratio``, and add ``shift``, both (n_outputs,)."""
         network = self.network
-        network.head *= ratio
-        network.intercept *= ratio
-        network.intercept += shift
+        _multiply(network.head, ratio)
+        _multiply(network.intercept, ratio)
+        _set(network.intercept, to_numpy(network.intercept) + shift)
         if self.rule_state is None:
             return
         if ratio.min() < 1 / _LARGEST_CHANGE or ratio.max() > _LARGEST_CHANGE:
@@ -128,8 +129,8 @@ class Tuning:
             for joined, factor in ((state.first, ratio), (state.second, ratio**2)):
                 if joined is not None:
                     views = joined.views()
-                    views["head"] *= factor
-                    views["intercept"] *= factor
+                    _multiply(views["head"], factor)
+                    _multiply(views["intercept"], factor)
 
     @property
     def stalled(self) -> bool:
@@ -151,10 +152,19 @@ class Tuning:
         record = {"loss": loss}
         if validation is not None:
             outputs = all_outputs(self.network, validation.inputs)
-            score = settings.loss.score(outputs.copy(), validation.target, validation.weight)
+            score = settings.loss.score(copied(outputs), validation.target, validation.weight)
             losses, _ = settings.loss(outputs, validation.target)
-            held_out = float(np.average(losses, weights=validation.weight))
+            held_out = weighted_mean(losses, validation.weight)
             record |= {"validation_loss": held_out, "validation_score": score}
             self.stopping = self.stopping or BestPass(settings.n_iter_no_change)
             self.stopping.end_pass((score, -held_out), self.parameters(settings.layers))
         return record
+
+
+def _multiply(x: Array, factor: np.ndarray) -> None:
+    """Multiply the columns of ``x``, in the precision of ``factor``."""
+    _set(x, to_numpy(x) * factor)
+
+
+def _set(x: Array, values: np.ndarray) -> None:
+    x[...] = moved(values, x, x.dtype)

@@ -21,4 +21,5 @@ from ._weights import (
     slices,
     times,
     times_transposed,
+    transposed,
 )

@@ -28,11 +28,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._array_api import Array, device, namespace, sum_of
+from .._array_api import Array, copied, namespace, sum_of
 from .._random import Stream
 from ..units import part_of
 from ._stability import keep_convex
-from ._weights import blocks, like, mapped, matrices, times, times_transposed
+from ._weights import blocks, like, mapped, matrices, times, times_transposed, transposed
 
 States = list[Any]
 
@@ -61,7 +61,7 @@ class Machine:
         return range(0, len(self.par), 2)
 
     def copy(self) -> Machine:
-        return self.map(lambda x: namespace(x).asarray(x, copy=True))
+        return self.map(copied)
 
     def map(self, function: Any, *others: Machine) -> Machine:
         """Apply ``function`` to each parameter array, with those of ``others`` as arguments."""
@@ -230,8 +230,9 @@ class Machine:
             rows = x[:n_rows, :]
             mean = weight @ rows
             unit, field = self.units[layer], fields[layer]
-            if field is not None and field.shape[0] > n_rows:
-                field = field[:n_rows, :]
+            if field is not None:
+                # The standard does not define a slice that ends outside the array.
+                field = field[: min(n_rows, field.shape[0]), :]
             par.append(unit.par_gradient(mean, rows, weight, offset, self.par[layer], field))
             if layer % 2 == 0:
                 rows *= weight[:, None]
@@ -345,14 +346,7 @@ class Unchanging(Machine):
     """
 
     def __post_init__(self) -> None:
-        self._transposed = [mapped(_transposed, W) for W in self.W]
+        self._transposed = [transposed(W) for W in self.W]
 
     def from_above(self, layer: int, above: Array) -> Array:
         return times(above, self._transposed[layer])
-
-
-def _transposed(W: Array) -> Array:
-    """A contiguous copy of W'."""
-    found = namespace(W).zeros(W.shape[::-1], dtype=W.dtype, device=device(W))
-    found[:, :] = W.T
-    return found

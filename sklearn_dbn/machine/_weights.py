@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, device, namespace
+from .._array_api import Array, contiguous, device, namespace
 
 _ALL = slice(None)
 
@@ -90,6 +90,11 @@ def times_transposed(x: Array, W: Any) -> Array:
             [times_transposed(_part(x, columns), part) for part, _, columns in blocks(W)]
         )
     return np.ascontiguousarray((W @ x.T).T) if isinstance(x, np.ndarray) else x @ W.T
+
+
+def transposed(W: Any) -> Any:
+    """A contiguous copy of W'."""
+    return mapped(lambda part: contiguous(part.T), W)
 
 
 def dense_weights(W: Any) -> Array:

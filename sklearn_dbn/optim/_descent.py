@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._array_api import Array
+from .._array_api import Array, device, divide_by_root, namespace
 from ._momentum import accumulate
 
 Arrays = Mapping[str, Array]
 
-# Values that are updated together: they, their gradient and state fit into the cache of a core.
+# NumPy values that are updated together: they, their gradient and state fit into the cache of
+# a core. Other libraries update all values together, with fewer calls.
 _SEGMENT_SIZE = 1 << 15
 # Updates after which the lazily decayed sum of squares is rescaled.
 _RESCALE_EVERY = 200
@@ -39,15 +40,18 @@ class Joined:
     """
 
     def __init__(self, like: Arrays, value: float = 0.0):
-        self.shapes = {name: x.shape for name, x in like.items()}
-        dtype = next(iter(like.values())).dtype
-        self.values = np.full(sum(x.size for x in like.values()), value, dtype=dtype)
+        self.shapes = {name: tuple(x.shape) for name, x in like.items()}
+        first = next(iter(like.values()))
+        size = sum(map(math.prod, self.shapes.values()))
+        self.values = namespace(first).full(
+            (size,), value, dtype=first.dtype, device=device(first)
+        )
 
     def views(self) -> dict[str, Array]:
-        found, start = {}, 0
+        xp, found, start = namespace(self.values), {}, 0
         for name, shape in self.shapes.items():
             stop = start + math.prod(shape)
-            found[name] = self.values[start:stop].reshape(shape)
+            found[name] = xp.reshape(self.values[start:stop], shape)
             start = stop
         return found
 
@@ -113,17 +117,20 @@ class Descent:
         joined = Joined(parameters)
         self.gradient = joined.views()
         columns = [x and x.values for x in (state.first, state.second, joined)]
+        xp, n_values = namespace(joined.values), joined.values.shape[0]
+        size = _SEGMENT_SIZE if xp is np else n_values
         self._segments = []
-        for start in range(0, len(joined.values), _SEGMENT_SIZE):
-            views = [x if x is None else x[start : start + _SEGMENT_SIZE] for x in columns]
+        for start in range(0, n_values, size):
+            views = [x if x is None else x[start : start + size] for x in columns]
             self._segments.append(Segment(*views, []))
         begin = 0
         for name, x in parameters.items():
-            end = begin + x.size
-            for i in range(begin // _SEGMENT_SIZE, -(-end // _SEGMENT_SIZE)):
-                first = i * _SEGMENT_SIZE
-                start, stop = max(begin, first), min(end, first + _SEGMENT_SIZE)
-                values = x.reshape(-1)[start - begin : stop - begin]
+            end = begin + math.prod(x.shape)
+            for i in range(begin // size, -(-end // size)):
+                first = i * size
+                start, stop = max(begin, first), min(end, first + size)
+                # A view, as the parameters are contiguous.
+                values = xp.reshape(x, (-1,))[start - begin : stop - begin]
                 part = slice(start - first, stop - first)
                 self._segments[i].parts.append((part, values, factors[name]))
             begin = end
@@ -205,8 +212,7 @@ class Adam:
             m += g
             g *= g
             v += g
-            np.sqrt(v, out=g)
-            np.divide(m, g, out=g)
+            divide_by_root(m, v, out=g)
             g *= step
             for part, x, factor in parts:
                 if factor != 1:
