@@ -11,7 +11,7 @@ those named, and are trained without labels.
 - ``features``: the same from all layers, with 1,000 and 100 labels; with one missing in
   the test rows, where the head was trained on both, by the mean field and by draws. For the
   training of the joint layer with and without modality dropout, and together or greedily.
-- ``draws``: for two splits, 50 draws of the pixels given the Fourier coefficients of each 6 and
+- ``draws``: for one split, 50 draws of the pixels given the Fourier coefficients of each 6 and
   9 of the test rows, which those hardly tell apart. An SVC on pixels gives their classes: the
   share of the 6 among both, by row, and the log-loss of the histogram of classes, with one draw
   more for each class; beside that of the mean field.
@@ -46,7 +46,7 @@ NAME = "bench_modalities"
 PAIRS = (("pix", "fou"), ("fou", "zer"))
 UNITS_OF = {"pix": 200, "fou": 100, "zer": 100}
 JOINT, SPLITS, N_LABELS = 200, 5, 10
-N_DRAWS, DRAWN_SPLITS = 50, 2
+N_DRAWS, DRAWN_SPLITS = 50, 1
 MODELS = {
     "DBN": (DBNTransformer, {}),
     "DBN, modality dropout 1/3": (DBNTransformer, {"modality_dropout": 1 / 3}),

@@ -41,6 +41,11 @@ def is_foreign(x: Any) -> bool:
     return array_api_compat.is_array_api_obj(x) and not array_api_compat.is_numpy_array(x)
 
 
+def rows_at(X: Any, index: np.ndarray) -> Any:
+    """Copy some rows of an array or of a sparse matrix."""
+    return take(X, index) if is_foreign(X) else X[index]
+
+
 def library_and_device(x: Array) -> tuple[str, str]:
     """The names of the library of ``x`` and of its device."""
     name = namespace(x).__name__.rpartition("array_api_compat.")[2]

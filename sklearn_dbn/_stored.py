@@ -58,6 +58,11 @@ def stored(x: Any) -> Any:
     return _mapped(x, is_foreign, StoredArray.of, {})
 
 
+def with_arrays(x: Any, function: Callable[[Any], Any]) -> Any:
+    """A copy of ``x`` with ``function`` of each array, at any depth."""
+    return _mapped(x, array_api_compat.is_array_api_obj, function, {})
+
+
 def restored(x: Any) -> Any:
     """The inverse of `stored`."""
     return _mapped(x, lambda y: isinstance(y, StoredArray), StoredArray.restored, {})

@@ -80,7 +80,8 @@ def clipped(X: Any, support: Support) -> Any:
     xp = namespace(X)
     low, high = (xp.asarray(end, dtype=X.dtype, device=device(X)) for end in support)
     within = xp.minimum(xp.maximum(X, low), high)
-    return xp.where(is_outside(X, support, ROUNDING), X, within)
+    ends = support if isinstance(X, np.ndarray) else (low, high)
+    return xp.where(is_outside(X, ends, ROUNDING), X, within)
 
 
 def weights_with_zeros(weight: Array) -> Array | None:

@@ -91,7 +91,7 @@ def class_targets(
         labels = labels[positive]
         order = np.searchsorted(found.labels, labels)
         values = np.eye(len(found.labels))[order]
-    total = joint_weight(weight[rows], of_class, not chunk, X.dtype)
+    total = joint_weight(weight[rows], of_class, not chunk, weight.dtype)
     # With one more row of each class, so that no class has the probability 0.
     share = total.astype(np.float64) @ values + 1
     if several:
@@ -102,7 +102,7 @@ def class_targets(
     keep = np.flatnonzero(total)
     targets = Targets(
         rows[keep],
-        values[keep].astype(X.dtype),
+        values[keep].astype(weight.dtype),
         base,
         total[keep],
         None if order is None else order[keep],

@@ -11,6 +11,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from .._array_api import is_foreign, moved, namespace, take, to_numpy
 from .._compat import Interval, StrOptions, _fit_context
 from ..fine_tuning import Logistic, Softmax, Targets
 from ._base import of_one_fit, unchanged_on_failure
@@ -400,8 +401,11 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         """
         outputs = self._outputs(X)
         if self._multilabel:
-            return (outputs > 0).astype(int)
-        return self.classes_[outputs.argmax(axis=1)]
+            return namespace(outputs).astype(outputs > 0, namespace(outputs).int64)
+        index = namespace(outputs).argmax(outputs, axis=1)
+        if not is_foreign(outputs) or self.classes_.dtype.kind not in "biuf":
+            return self.classes_[to_numpy(index)]
+        return take(moved(self.classes_, outputs), index)
 
     @of_one_fit
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,11 +17,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._array_api import concat, copied, is_foreign, moved, rows_at, some_rows, to_numpy
 from .._cache import Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
+from .._stored import with_arrays
 from ..data import clipped, dense, has_gaps, has_outside, visible_columns
 from ..fine_tuning import (
     FULL_BATCH,
@@ -129,6 +132,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
         tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         generator = getattr(self.transformer, "estimator", self.transformer)
@@ -152,7 +156,9 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         else:
             kinds = transformer._kinds | {"quiet": True}
         X = self._check_rows(X, reset=not continued, **kinds)
-        weight = self._check_weight(sample_weight, X)
+        # Targets and weights are read on the host; a training moves them once.
+        weight = to_numpy(self._check_weight(sample_weight, X))
+        y = to_numpy(y) if is_foreign(y) else y
         if fitted:
             visible_columns(self, None, X, weight, transformer._runs[0].machine.units[0])
         if y is None:
@@ -215,7 +221,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         """The distance of a row to the nearest other one, as inputs of the network."""
         run, positive = self._bottom_run, np.flatnonzero(weight)
         some = np.linspace(0, len(positive) - 1, min(len(positive), _DISTANCE_ROWS))
-        rows = clipped(X[positive[some.astype(int)]], run.machine.units[0].support)
+        rows = rows_at(X, positive[some.astype(int)])
+        rows = clipped(rows, run.machine.units[0].support)
         return nearest_distance(dense(self.transformer_._standard(rows)))
 
     @with_callbacks
@@ -321,7 +328,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             transformer.set_params(units=parameters["units"])
             rows = targets.rows
             if transformer._selection_needs_rows and len(rows) < len(weight):
-                X = X[rows]
+                X = rows_at(X, rows)
             transformer._resolve_selection(X, targets.given)
 
     def _started(self, targets: Targets) -> Tuning:
@@ -343,7 +350,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         """Rows to train on, and rows held out for early stopping."""
         positive = np.flatnonzero(weight)
         if len(positive) < len(weight):
-            X, weight, targets = X[positive], weight[positive], targets.among(positive)
+            X, weight = rows_at(X, positive), weight[positive]
+            targets = targets.among(positive)
         if smoothing := plain(self.label_smoothing):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
@@ -417,14 +425,14 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             "virtual_adversarial_eps_": settings.virtual_adversarial_eps,
         }
 
-    def _outputs(self, X: Any) -> np.ndarray:
+    def _outputs(self, X: Any) -> Any:
         """Outputs of the head for the rows, (n_samples, n_outputs)."""
         check_is_fitted(self)
         network = self._tuning.network
         X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
         blocks = self.transformer_._blocks(X)
-        return np.concatenate(
-            [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
+        return concat(
+            [all_outputs(network, self._inputs(some_rows(X, rows), network)) for rows in blocks]
         )
 
     @of_one_fit
@@ -450,8 +458,34 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         network = self._tuning.network
         for rows in self.transformer_._blocks(X):
-            fields = all_fields(network, self._inputs(X[rows], network), top)
+            fields = all_fields(network, self._inputs(some_rows(X, rows), network), top)
             yield rows, list(zip(network.units, network.par, fields, strict=False))
+
+    @of_one_fit
+    def move_to(self, like: Any) -> Any:
+        """The fitted estimator on another device, or with arrays of another library.
+
+        Parameters
+        ----------
+        like : array
+            An array of that library on that device, such as the rows to predict.
+
+        Returns
+        -------
+        moved : estimator of the same class
+            A copy; this estimator is unchanged.
+
+        Raises
+        ------
+        TypeError
+            When `like` is no array.
+        """
+        check_is_fitted(self)
+        view = copy.copy(self)
+        view.transformer_ = self.transformer_.move_to(like)
+        view.fine_tuned_transformer_ = self.fine_tuned_transformer_.move_to(like)
+        view._tuning = with_arrays(self._tuning, lambda x: copied(moved(x, like)))
+        return view
 
     @of_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

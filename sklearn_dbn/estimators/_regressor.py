@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 
+from .._array_api import moved
 from .._compat import _fit_context
 from .._messages import shown
 from ..data import dates_in
@@ -343,8 +344,8 @@ class DBNRegressor(RegressorMixin, FineTuned):
             raise ValueError(
                 f"y has targets for {len(y)} rows, and X has {X.shape[0]}: give one for each."
             )
-        rows = rows_with_target(np.ones(len(y), bool), weight)
-        weight = joint_weight(weight[rows], np.ones(len(rows)), not chunk, X.dtype)
+        rows, dtype = rows_with_target(np.ones(len(y), bool), weight), weight.dtype
+        weight = joint_weight(weight[rows], np.ones(len(rows)), not chunk, dtype)
         rows, weight = rows[weight > 0], weight[weight > 0]
         given = y[rows]
         values = given.reshape(len(given), -1)
@@ -367,7 +368,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         else:
             self._one_target = y.ndim == 1
         self._target_scale = scale
-        values = scale.standard(values).astype(X.dtype)
+        values = scale.standard(values).astype(dtype)
         order = values[:, 0] if n_targets == 1 else None
         return Targets(rows, values, np.zeros(n_targets), weight, order, given, conversion)
 
@@ -384,5 +385,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        y = self._outputs(X) * self._target_scale.scale + self._target_scale.mean
+        y = self._outputs(X)
+        scale, mean = (moved(x, y) for x in (self._target_scale.scale, self._target_scale.mean))
+        y = y * scale + mean
         return y[:, 0] if self._one_target else y

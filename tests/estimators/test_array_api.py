@@ -1,4 +1,4 @@
-"""Generators on arrays of other libraries: results, dtype and device, against NumPy.
+"""Estimators on arrays of other libraries: results, dtype and device, against NumPy.
 
 The second device of array_api_strict stands for a GPU: no array on it combines with one on the
 host, nor becomes a NumPy array unasked. PyTorch is tested where it is installed.
@@ -17,7 +17,14 @@ from sklearn.datasets import load_digits
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.utils.estimator_checks import check_array_api_input
 
-from sklearn_dbn import TRUSTED_TYPES, DBMTransformer, DBNTransformer, RBMTransformer
+from sklearn_dbn import (
+    TRUSTED_TYPES,
+    DBMTransformer,
+    DBNClassifier,
+    DBNRegressor,
+    DBNTransformer,
+    RBMTransformer,
+)
 from sklearn_dbn._array_api import is_torch_array, namespace, to_numpy
 from sklearn_dbn._random import Stream
 from sklearn_dbn._stored import restored, stored
@@ -51,6 +58,28 @@ places = pytest.mark.parametrize("place", PLACES)
 needs_scipy = pytest.mark.skipif(
     not os.environ.get("SCIPY_ARRAY_API"), reason="needs SCIPY_ARRAY_API=1"
 )
+
+
+SMALL = DBNTransformer((8, 5), rbm=RBM)
+NETWORKS = {
+    "classifier": DBNClassifier(SMALL, n_iter=3, random_state=0),
+    "regularised": DBNClassifier(
+        DBMTransformer((8, 5), rbm=RBM),
+        n_iter=3,
+        dropout=0.1,
+        max_norm=1.0,
+        early_stopping=True,
+        random_state=0,
+    ),
+    "pathways": DBNClassifier(
+        DBNTransformer(SPLIT, pathways=PATHWAYS, rbm=RBM),
+        n_iter=3,
+        generative_weight=0.1,
+        random_state=0,
+    ),
+    "full batch": DBNClassifier(SMALL, n_iter=3, solver="lbfgs", random_state=0),
+    "regressor": DBNRegressor(SMALL, n_iter=3, solver="sgd", random_state=0),
+}
 
 
 def to(place, x, dtype=np.float64):
@@ -146,13 +175,55 @@ def test_training_goes_on_where_the_rows_are(name, place, draws_of_numpy):
 
 
 @needs_scipy
-@pytest.mark.parametrize("name", ["rbm", "dbn", "dbm"])
+@pytest.mark.parametrize("place", ["device1", "torch"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_and_their_predictions_are_those_of_numpy_in_place(
+    name, place, draws_of_numpy
+):
+    y = LABELS[:120].copy()
+    weight = np.arange(120) % 4
+    host = clone(NETWORKS[name]).fit(X, y, sample_weight=weight)
+    rows, gaps = to(place, X), to(place, GAPS)
+    model = clone(NETWORKS[name]).fit(rows, to(place, y, int), sample_weight=weight)
+    methods = {"predict": rows, "transform": gaps}
+    if name != "regressor":
+        methods |= {"predict_proba": rows, "predict_log_proba": gaps, "decision_function": rows}
+    for method, given in methods.items():
+        expected = getattr(host, method)(X if given is rows else GAPS)
+        found = getattr(model, method)(given)
+        assert is_at(place, found), method
+        assert_allclose(to_numpy(found), expected, atol=1e-5)
+    assert model.score(rows, to(place, y, int)) == pytest.approx(host.score(X, y))
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(to_numpy(again.predict(rows)), to_numpy(model.predict(rows)))
+    back = model.move_to(X)
+    assert_allclose(back.predict(X), host.predict(X), atol=1e-5)
+    if name != "full batch":
+        back.partial_fit(X, y)
+        model.partial_fit(rows, to(place, y, int))
+        host.partial_fit(X, y)
+        assert_allclose(to_numpy(model.transform(rows)), host.transform(X), atol=1e-5)
+        assert_allclose(back.transform(X), host.transform(X), atol=1e-5)
+
+
+@needs_scipy
+def test_labels_of_text_are_predicted_on_the_host():
+    text = np.array(["even", "odd"])[LABELS[:120] % 2]
+    rows = to("device1", X)
+    model = clone(NETWORKS["classifier"]).fit(rows, text)
+    found = model.predict(rows)
+    assert isinstance(found, np.ndarray)
+    assert set(found) <= {"even", "odd"}
+
+
+@needs_scipy
+@pytest.mark.parametrize("name", ["rbm", "dbn", "dbm", "classifier", "regressor"])
 @places
 def test_the_checks_of_scikit_learn_pass(name, place):
     library, device = ("torch", "cpu") if place == "torch" else ("array_api_strict", place)
     if place == "torch":
         pytest.importorskip("torch")
-    model = make(name)
+    model = make(name) if name in ESTIMATORS else clone(NETWORKS[name])
     if name == "dbn":
         model.set_params(units=None)
     check_array_api_input(
