@@ -4,7 +4,6 @@ The second device of array_api_strict stands for a GPU: no array on it combines 
 host, nor becomes a NumPy array unasked. PyTorch is tested where it is installed.
 """
 
-import os
 import pickle
 
 import numpy as np
@@ -54,12 +53,6 @@ ESTIMATORS = {
 estimators = pytest.mark.parametrize("name", ESTIMATORS)
 PLACES = ["CPU_DEVICE", "device1", "torch"]
 places = pytest.mark.parametrize("place", PLACES)
-# SciPy's functions on arrays of other libraries need it from the start of the process.
-needs_scipy = pytest.mark.skipif(
-    not os.environ.get("SCIPY_ARRAY_API"), reason="needs SCIPY_ARRAY_API=1"
-)
-
-
 SMALL = DBNTransformer((8, 5), rbm=RBM)
 NETWORKS = {
     "classifier": DBNClassifier(SMALL, n_iter=3, random_state=0),
@@ -174,7 +167,6 @@ def test_training_goes_on_where_the_rows_are(name, place, draws_of_numpy):
     assert_allclose(found, host.transform(X), atol=1e-6)
 
 
-@needs_scipy
 @pytest.mark.parametrize("place", ["device1", "torch"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_and_their_predictions_are_those_of_numpy_in_place(
@@ -206,7 +198,6 @@ def test_networks_and_their_predictions_are_those_of_numpy_in_place(
         assert_allclose(back.transform(X), host.transform(X), atol=1e-5)
 
 
-@needs_scipy
 def test_labels_of_text_are_predicted_on_the_host():
     text = np.array(["even", "odd"])[LABELS[:120] % 2]
     rows = to("device1", X)
@@ -216,7 +207,6 @@ def test_labels_of_text_are_predicted_on_the_host():
     assert set(found) <= {"even", "odd"}
 
 
-@needs_scipy
 @pytest.mark.parametrize("name", ["rbm", "dbn", "dbm", "classifier", "regressor"])
 @places
 def test_the_checks_of_scikit_learn_pass(name, place):
