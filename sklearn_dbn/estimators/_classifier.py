@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -422,7 +421,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             In the order of `classes_`. With several labels the rows do not sum to 1.
         """
         outputs = self._outputs(X)
-        return expit(outputs) if self._multilabel else softmax(outputs, axis=1)
+        return self._loss().proba(outputs)
 
     @of_one_fit
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -439,4 +438,4 @@ class DBNClassifier(ClassifierMixin, FineTuned):
             As in `predict_proba`.
         """
         outputs = self._outputs(X)
-        return log_expit(outputs) if self._multilabel else log_softmax(outputs, axis=1)
+        return self._loss().log_proba(outputs)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
 
-from .._array_api import Array, namespace, row_maxima, row_sums, to_numpy
+from .._array_api import Array, namespace, row_maxima, row_sums, sigmoid, softplus, to_numpy
 
 
 class Softmax:
@@ -28,6 +29,20 @@ class Softmax:
     def smooth(self, target: Array, share: float) -> Array:
         """Targets with a ``share`` of the probability spread equally over all classes."""
         return (1 - share) * target + share / target.shape[1]
+
+    def proba(self, outputs: Array) -> Array:
+        """The probability of each class."""
+        if isinstance(outputs, np.ndarray):
+            return softmax(outputs, axis=1)
+        return namespace(outputs).exp(self.log_proba(outputs))
+
+    def log_proba(self, outputs: Array) -> Array:
+        """Its logarithm, also where that of the probability would be infinite."""
+        if isinstance(outputs, np.ndarray):
+            return log_softmax(outputs, axis=1)
+        xp = namespace(outputs)
+        outputs = outputs - xp.max(outputs, axis=1, keepdims=True)
+        return outputs - xp.log(xp.sum(xp.exp(outputs), axis=1, keepdims=True))
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Weighted share of the rows whose most probable class is correct."""
@@ -53,6 +68,16 @@ class Logistic:
     def smooth(self, target: Array, share: float) -> Array:
         """Targets with a ``share`` of the probability spread equally over 0 and 1."""
         return (1 - share) * target + share / 2
+
+    def proba(self, outputs: Array) -> Array:
+        """The probability of each label."""
+        return expit(outputs) if isinstance(outputs, np.ndarray) else sigmoid(outputs)
+
+    def log_proba(self, outputs: Array) -> Array:
+        """Its logarithm, also where that of the probability would be infinite."""
+        if isinstance(outputs, np.ndarray):
+            return log_expit(outputs)
+        return -softplus(-outputs)
 
     def score(self, outputs: Array, target: Array, weight: Array) -> float:
         """Weighted share of the rows whose labels are all correct."""
