@@ -243,6 +243,30 @@ def test_pytorch_makes_its_own_draws_which_a_seed_fixes():
         assert_allclose(to_numpy(draw).mean(axis=0), 0.305, atol=0.02)
 
 
+@pytest.mark.slow
+def test_with_its_own_draws_pytorch_learns_as_much_as_numpy():
+    """Likelihood and accuracy over five seeds, within their standard errors."""
+    bits = (DIGITS[:600] > 8).astype(np.float32)
+    train, test = bits[:400], bits[400:]
+    found = []
+    for seed in range(5):
+        for rows, held_out in (
+            (train, test),
+            (to("torch", train, np.float32), to("torch", test, np.float32)),
+        ):
+            rbm = RBMTransformer(32, n_iter=15, random_state=seed).fit(rows)
+            model = DBNClassifier(SMALL, n_iter=10, random_state=seed)
+            model.fit(rows, LABELS[:400])
+            accuracy = np.mean(to_numpy(model.predict(held_out)) == LABELS[400:600])
+            found.append([rbm.score(held_out), 100 * accuracy])
+    found = np.reshape(found, (5, 2, 2))
+    difference = found[:, 0] - found[:, 1]
+    error = np.sqrt(np.sum(np.var(found, axis=0, ddof=1), axis=0) / 5)
+    np.testing.assert_array_less(np.abs(difference.mean(axis=0)), 4 * error)
+    assert found[..., 0].min() > -32
+    assert found[..., 1].min() > 50
+
+
 @pytest.mark.parametrize("place", ["device1", "torch"])
 def test_saved_estimators_are_restored_in_place(place):
     rows = to(place, X)
