@@ -18,7 +18,6 @@ from .._messages import shown
 from .._random import layer_seed, seed_of
 from ..data import (
     Columns,
-    Partitions,
     Rows,
     Table,
     clipped,
@@ -382,7 +381,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, since its callbacks may transform.
         try:
-            self._resolve_selection(_in_memory(X), y, weight)
+            self._resolve_selection(X, y, weight)
         except ValueError:
             if interruption is None:
                 raise
@@ -450,7 +449,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self._statistics = statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, since its callbacks may transform.
-        self._resolve_selection(_in_memory(X), y, weight)
+        self._resolve_selection(X, y, weight)
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
         )
@@ -539,8 +538,3 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     @property
     def _estimates(self) -> dict:
         return self.rbms_[-1]._estimates
-
-
-def _in_memory(X: Any) -> Any:
-    """``X``, or None where the rows are not on this computer."""
-    return None if isinstance(X, Partitions) else X

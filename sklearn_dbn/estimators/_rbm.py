@@ -352,7 +352,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             energies; or when the weights still move in one direction.
         """
         continues = self.warm_start and hasattr(self, "_run")
-        rows = self._training_rows(self, X, sample_weight, continues, partitioned=True)
+        rows = self._training_rows(self, X, sample_weight, continues)
         memory = memory_of(self)
         parameters = training_parameters(self), rows.key
         key = key_of(memory, rows.X, rows.weight, parameters, self.random_state)
@@ -393,9 +393,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             As in `fit`.
         """
         continues = hasattr(self, "_run")
-        rows = self._training_rows(
-            self, X, sample_weight, continues, chunk=True, partitioned=True
-        )
+        rows = self._training_rows(self, X, sample_weight, continues, chunk=True)
         attributes, outcome = self._fit_rows(rows, chunk=True)
         self._assign(attributes)
         raise_if_interrupted(self, outcome)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
-from ..data import clipped, dense, frame_of, has_gaps, has_outside
+from ..data import Partitions, clipped, dense, frame_of, has_gaps, has_outside
 from ..machine import pathway_widths
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
@@ -102,7 +102,9 @@ class SelectingGenerator(Generator):
         """Set the selected layers and units, from the selection parameters.
 
         Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
+        They get none of rows on a cluster.
         """
+        X = None if isinstance(X, Partitions) else X
         some_without_weight = weight is not None and not np.all(weight)
         if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
