@@ -1,7 +1,7 @@
 """Rows: validation, values, moments, minibatches, missing entries, dask."""
 
 from ._columns import Columns
-from ._dask import Partitions, rows_of
+from ._dask import Partitions, in_memory, of_dask, rows_of
 from ._dates import dates_in
 from ._frames import Format, frame_of
 from ._gaps import Gaps

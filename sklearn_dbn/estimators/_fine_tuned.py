@@ -21,14 +21,12 @@ from .._compat import Interval, StrOptions
 from .._messages import shown
 from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
-from ..data import clipped, dense, has_gaps, has_outside, visible_columns
+from ..data import Partitions, clipped, dense, in_memory, visible_columns
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
     FineTuningSettings,
     FullBatchLoop,
-    Inputs,
-    Network,
     NetworkLoop,
     Targets,
     TrainingRows,
@@ -58,6 +56,7 @@ from ._base import (
 from ._callbacks import PassTasks
 from ._dbn import DBNTransformer
 from ._generator import Generator
+from ._network_inputs import network_inputs, training_inputs
 from ._templates import TemplateParameters
 
 # Rows over which the distance to the nearest row is a median.
@@ -151,7 +150,10 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             kinds = {"dtype": dtype, "table": transformer._table}
         else:
             kinds = transformer._kinds | {"quiet": True}
-        X = self._check_rows(X, reset=not continued, **kinds)
+        X = self._check_rows(X, reset=not continued, partitioned=True, **kinds)
+        if isinstance(X, Partitions):
+            # The generator is then trained on rows that are on the workers already.
+            given, y = X, in_memory(y)
         weight = self._check_weight(sample_weight, X)
         if fitted:
             visible_columns(self, None, X, weight, transformer._runs[0].machine.units[0])
@@ -215,7 +217,9 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         """The distance of a row to the nearest other one, as inputs of the network."""
         run, positive = self._bottom_run, np.flatnonzero(weight)
         some = np.linspace(0, len(positive) - 1, min(len(positive), _DISTANCE_ROWS))
-        rows = clipped(X[positive[some.astype(int)]], run.machine.units[0].support)
+        index = positive[some.astype(int)]
+        rows = X.fetch(index) if isinstance(X, Partitions) else X[index]
+        rows = clipped(rows, run.machine.units[0].support)
         return nearest_distance(dense(self.transformer_._standard(rows)))
 
     @with_callbacks
@@ -320,7 +324,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         if selects:
             transformer.set_params(units=parameters["units"])
             rows = targets.rows
-            if transformer._selection_needs_rows and len(rows) < len(weight):
+            some = len(rows) < len(weight) and not isinstance(X, Partitions)
+            if transformer._selection_needs_rows and some:
                 X = X[rows]
             transformer._resolve_selection(X, targets.given)
 
@@ -341,13 +346,16 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> tuple[TrainingRows, TrainingRows | None]:
         """Rows to train on, and rows held out for early stopping."""
-        positive = np.flatnonzero(weight)
-        if len(positive) < len(weight):
-            X, weight, targets = X[positive], weight[positive], targets.among(positive)
+        positive, remote = np.flatnonzero(weight), isinstance(X, Partitions)
+        some = len(positive) < len(weight)
+        if some:
+            X = X if remote else X[positive]
+            weight, targets = weight[positive], targets.among(positive)
         if smoothing := plain(self.label_smoothing):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
-        inputs = self._training_inputs(X, tuning.network)
+        inputs = training_inputs(self.transformer_, tuning.network, X)
+        inputs = inputs.rows(positive) if remote and some else inputs
         training_rows = training_rows_of(inputs, targets, weight, not chunk)
         if chunk or not self.early_stopping:
             return training_rows, None
@@ -356,30 +364,6 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     @property
     def _bottom_run(self) -> Run:
         return self.transformer_._runs[0]
-
-    def _inputs(self, X: Any, network: Network) -> Inputs:
-        """The inputs of the network for validated rows."""
-        transformer, columns = self.transformer_, self._bottom_run.columns
-        top_down: list = [None] * len(network.A)
-        if any(A is not None for A in network.A):
-            means = transformer._posterior(X).means(transformer._stack[0])
-            top_down[:-1] = means[2:]
-        if has_gaps(X):
-            X, columns = transformer._standard(X), None
-        return Inputs(X, top_down, columns)
-
-    def _training_inputs(self, X: Any, network: Network) -> Inputs:
-        """The inputs for training; values outside the support by rounding are clipped.
-
-        If possible a few rows at a time, without a copy of all rows.
-        """
-        support = self._bottom_run.machine.units[0].support
-        if not has_outside(X, support):
-            return self._inputs(X, network)
-        if has_gaps(X) or any(A is not None for A in network.A):
-            # `_inputs` makes arrays as large as the copy.
-            return self._inputs(clipped(X, support), network)
-        return replace(self._inputs(X, network), support=support)
 
     def _warn_unless_converged(self, outcome: Outcome, loop: Any, targets: Targets) -> None:
         tuning, n_made = outcome.state, outcome.n_made
@@ -422,10 +406,11 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         check_is_fitted(self)
         network = self._tuning.network
         X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
-        blocks = self.transformer_._blocks(X)
-        return np.concatenate(
-            [all_outputs(network, self._inputs(X[rows], network)) for rows in blocks]
+        blocks = (
+            network_inputs(self.transformer_, network, X[rows])
+            for rows in self.transformer_._blocks(X)
         )
+        return np.concatenate([all_outputs(network, block) for block in blocks])
 
     @of_one_fit
     def transform(self, X: Any) -> Any:
@@ -450,7 +435,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         network = self._tuning.network
         for rows in self.transformer_._blocks(X):
-            fields = all_fields(network, self._inputs(X[rows], network), top)
+            inputs = network_inputs(self.transformer_, network, X[rows])
+            fields = all_fields(network, inputs, top)
             yield rows, list(zip(network.units, network.par, fields, strict=False))
 
     @of_one_fit

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -85,6 +85,9 @@ class Inputs:
     columns: Columns | None = None
     support: tuple[float, float] | None = None
 
+    # Whether the rows are on the workers of a cluster, as in `RemoteInputs`.
+    remote: ClassVar[bool] = False
+
     def __len__(self) -> int:
         return self.X.shape[0]
 
@@ -98,6 +101,11 @@ class Inputs:
         if self.columns is not None:
             v = self.columns.states(v)
         return v, [None if q is None else q[index] for q in self.top_down]
+
+    def outputs(self, network: Network) -> Array:
+        """Outputs of the head for each row, (n_rows, n_outputs)."""
+        blocks = [network.outputs(v, top_down) for _, v, top_down in self.blocks()]
+        return np.concatenate(blocks)
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):
@@ -373,6 +381,8 @@ def loss_and_gradient(
     layers: Collection[int],
 ) -> tuple[float, dict[str, Array]]:
     """Mean over all rows of the weighted loss, and its gradient."""
+    if inputs.remote:
+        return inputs.loss_and_gradient(network, loss, target, weight, layers)
     value, gradient = 0.0, {}
     for part, v, top_down in inputs.blocks():
         tape = network.forward(v, top_down)
@@ -387,8 +397,7 @@ def loss_and_gradient(
 
 def all_outputs(network: Network, inputs: Inputs) -> Array:
     """Outputs of the head for each row, (n_rows, n_outputs)."""
-    blocks = [network.outputs(v, top_down) for _, v, top_down in inputs.blocks()]
-    return np.concatenate(blocks)
+    return inputs.outputs(network)
 
 
 def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
