@@ -19,7 +19,7 @@ from sklearn.utils import check_array
 from .._compat import parse_version, validate_parameter_constraints
 from .._messages import short_message
 from .._version import __version__
-from ..data import RowChecks
+from ..data import LazyMethods
 from ..units import UNITS
 
 # Attribute that only the copy that is being fitted has: the estimator it is a copy of.
@@ -28,7 +28,7 @@ _FIT_OF = "_fit_of"
 _CALLBACKS = "_skl_callbacks"
 
 
-class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Tags, persistence and callbacks of all estimators."""
 
     _doc_link_module = "sklearn_dbn"
