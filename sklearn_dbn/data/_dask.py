@@ -279,21 +279,26 @@ def rows_of(
     lower: Any,
     rbm: Any,
 ) -> Rows:
-    """The training rows ``X``, here or in partitions, for the parameters of ``rbm``."""
-    if not isinstance(X, Partitions):
-        return Rows(X, weight, columns, lower, rbm.sample_inputs)
-    if not SAMPLERS[rbm.sampler].independent_of_rows:
+    """The training rows ``X``, here or in partitions, for the parameters of ``rbm``.
+
+    ``rbm`` is ``None`` if nothing is trained on them.
+    """
+    kind = PartitionedRows if isinstance(X, Partitions) else Rows
+    if rbm is None:
+        return kind(X, weight, columns, lower)
+    if kind is PartitionedRows and not SAMPLERS[rbm.sampler].independent_of_rows:
         raise ValueError(
             f"sampler={rbm.sampler!r} needs the rows of X in this process, and those of a dask "
             "array stay on its workers: set sampler='pcd', or pass X.compute()."
         )
-    return PartitionedRows(X, weight, columns, lower, rbm.sample_inputs)
+    return kind(X, weight, columns, lower, rbm.sample_inputs)
 
 
 class PartitionedRows(Rows):
     """Training rows that stay on the workers of a dask cluster."""
 
     X: Partitions
+    on_cluster = True
 
     def accumulate(self, totals: list[Any], add: Callable[..., None]) -> None:
         n_parts = len(self.X.blocks)

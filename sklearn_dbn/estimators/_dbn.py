@@ -18,6 +18,7 @@ from .._messages import shown
 from .._random import layer_seed, seed_of
 from ..data import (
     Columns,
+    Partitions,
     Rows,
     Table,
     clipped,
@@ -483,16 +484,18 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         """
         source = frozen_generator(self.pretrained, DBNTransformer)
         source._check_like_fit(X)
-        X = self._check_rows(X, reset=True, table=source._table)
+        X = self._check_rows(X, reset=True, partitioned=True, table=source._table)
         weight = self._check_weight(sample_weight, X)
         unit = source.rbms_[0]._machine.units[0]
         visible_columns(self, None, X, weight, unit)
-        X = clipped(X, unit.support) if has_outside(X, unit.support) else X
+        # Rows on a cluster are clipped where they are.
+        if not isinstance(X, Partitions) and has_outside(X, unit.support):
+            X = clipped(X, unit.support)
         source = source._independent_copy()
         self.rbms_, self.history_ = source.rbms_, source.history_
         stack, columns, self._statistics = self._stack, self._bottom_run.columns, []
         for layer, run in enumerate(self._runs):
-            rows = Rows(X, weight, columns, stack[:layer])
+            rows = rows_of(X, weight, columns, stack[:layer], None)
             self._statistics.append(statistics_of_layer(run, rows))
         return X, weight
 

@@ -211,6 +211,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             len(targets.rows) < np.count_nonzero(weight),
             partial(self._distance_of_rows, X, weight),
             chunk,
+            isinstance(X, Partitions),
         )
 
     def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
@@ -419,13 +420,15 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; missing entries, NaN, are filled in by the pre-trained generator.
+            Rows; missing entries, NaN, are filled in by the pre-trained generator. With or
+            without a cluster, the result for a dask array or frame is lazy.
 
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
             With the layers, the units, the output and the passthrough columns that the
-            selection parameters of `transformer_` give.
+            selection parameters of `transformer_` give. A dask array for a dask collection,
+            with the same partitions.
         """
         check_is_fitted(self)
         dtype = self._tuning.network.head.dtype

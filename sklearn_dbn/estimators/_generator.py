@@ -162,7 +162,8 @@ class Generator(ColumnMethods):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, without draws from grey levels: make images binary to score bits. Of a row
-            with NaN the result is the log-likelihood of its observed entries.
+            with NaN the result is the log-likelihood of its observed entries. For a dask array
+            or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -190,7 +191,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; those of a dask array or frame are read one partition after the other.
         y : Ignored
             Not used.
 
@@ -212,7 +213,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -234,7 +235,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -364,7 +365,8 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, with NaN where an entry is missing.
+            Rows, with NaN where an entry is missing. For a dask array or frame, with
+            `draw=False`, the result is a lazy one.
         draw : bool, default=False
             Draw the missing entries, independently for each row, instead of estimating them.
         n_gibbs_steps : int, default=200
@@ -423,7 +425,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; NaN entries are filled in.
+            Rows; NaN entries are filled in. For a dask array or frame the result is lazy.
 
         Returns
         -------

@@ -207,13 +207,15 @@ class SelectingGenerator(Generator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, without draws from grey levels. Missing entries (NaN) are filled in as `fill`
-            says, and in `passthrough` columns by their mean field.
+            says, and in `passthrough` columns by their mean field. With or without a cluster,
+            the result for a dask array or frame is lazy.
 
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
             Layers in the order of `layers`, then the input columns with `passthrough`. Sparse
-            only with `passthrough` and a sparse `X`.
+            only with `passthrough` and a sparse `X`. A dask array for a dask collection, with
+            the same partitions.
 
         Warns
         -----

@@ -179,6 +179,27 @@ def test_a_frozen_generator_and_a_warm_start_on_the_cluster(client):
         fitted.fit(spread(GREY[:, :7]), LABELS)
 
 
+def test_layers_given_as_pretrained_on_the_cluster(client):
+    frozen = FrozenEstimator(dbn(random_state=0).fit(GREY))
+    model = DBNTransformer(pretrained=frozen, units=4)
+    expected = clone(model).fit(1 - GREY, sample_weight=WEIGHT)
+    fitted = clone(model).fit(spread(1 - GREY), sample_weight=WEIGHT)
+    for of_layer, same in zip(fitted._statistics, expected._statistics, strict=True):
+        np.testing.assert_allclose(of_layer.sums, same.sums, 1e-8, 1e-10)
+    np.testing.assert_allclose(fitted.transform(GREY), expected.transform(GREY), 1e-8)
+
+
+def test_automatic_minibatches_are_larger_on_the_cluster(client):
+    generator = dbn(random_state=0).fit(GREY)
+    for estimator, name in (
+        (RBMTransformer(4, n_iter=1), "array"),
+        (DBNClassifier(FrozenEstimator(generator), n_iter=1), "labels"),
+    ):
+        y = None if name == "array" else LABELS
+        assert clone(estimator).fit(GREY, y).batch_size_ == 10
+        assert clone(estimator).fit(spread(GREY), y).batch_size_ == 50
+
+
 def test_frames_and_series_are_their_values(client):
     dd = pytest.importorskip("dask.dataframe")
     frame = pd.DataFrame(GREY, columns=list("abcdefgh")).assign(y=LABELS, w=WEIGHT)
