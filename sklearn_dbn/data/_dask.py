@@ -214,19 +214,25 @@ def in_memory(x: Any) -> Any:
     return x.compute() if of_dask(x) else x
 
 
-def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
-    """The partitions of a dask array, each validated by ``check`` on its worker.
+def has_cluster(X: Any) -> bool:
+    """Whether there is a cluster, and the dask collection ``X`` consists of rows."""
+    return _client() is not None and getattr(X, "ndim", 0) == 2
 
-    ``None`` if there is no cluster, or ``X`` is not a dask array of two dimensions.
-    """
+
+def _client() -> Any:
     try:
-        from distributed import Client, futures_of
+        from distributed import Client
 
-        client = Client.current()
+        return Client.current()
     except (ImportError, ValueError):
         return None
-    if not hasattr(X, "rechunk") or X.ndim != 2:
-        return None
+
+
+def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions:
+    """The partitions of a dask array, each validated by ``check`` on its worker."""
+    from distributed import futures_of
+
+    client = _client()
     # Each partition has complete rows.
     X = X.rechunk({1: -1})
 

@@ -17,6 +17,7 @@ from ..units import HIDDEN
 from ._dask import (
     Partitions,
     check_kinds_on_cluster,
+    has_cluster,
     in_memory,
     numbers_on_cluster,
     of_dask,
@@ -252,12 +253,19 @@ class RowChecks:
 
         Returns a frame without rows that has these columns; ``None`` for an array.
         """
+        form = self._form_of(X, reset)
+        if form is None:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        return form
+
+    def _form_of(self, X: Any, reset: bool) -> Any:
+        """As `_check_columns`, but of arrays it only checks that they have no dates."""
         if isinstance(X, Partitions):
             form = X.form
         else:
             form = X._meta if hasattr(X, "columns") and X.ndim == 2 else None
-        if form is not None or getattr(X, "ndim", 2) == 2:
-            validate_data(self, X if form is None else form, reset=reset, skip_check_array=True)
+        if form is not None:
+            validate_data(self, form, reset=reset, skip_check_array=True)
         typed = form is not None or hasattr(X, "dtype")
         found = dates_in(X if form is None else form) if typed else None
         if found is not None:
@@ -267,12 +275,8 @@ class RowChecks:
     def _check_partitions(
         self, X: Any, reset: bool, dtype: Any, partitioned: bool
     ) -> Partitions:
-        form = self._check_columns(X, reset)
-        parts = X if isinstance(X, Partitions) else None
-        if parts is None and partitioned:
-            rows = X if form is None else numbers_on_cluster(X, form)
-            parts = partitions_of(rows, partial(_checked, dtype=dtype))
-        if parts is None:
+        form = self._form_of(X, reset)
+        if not isinstance(X, Partitions) and not (partitioned and has_cluster(X)):
             name = type(self).__name__
             cluster = (
                 ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
@@ -284,6 +288,13 @@ class RowChecks:
                 f"call partial_fit on one partition after the other, or pass X.compute()"
                 f"{cluster}."
             )
+        if form is None:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        if isinstance(X, Partitions):
+            parts = X
+        else:
+            rows = X if form is None else numbers_on_cluster(X, form)
+            parts = partitions_of(rows, partial(_checked, dtype=dtype))
         if not parts.shape[0]:
             raise ValueError(
                 "X has 0 rows in all its partitions, and training needs at least one."

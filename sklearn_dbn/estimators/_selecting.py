@@ -104,7 +104,8 @@ class SelectingGenerator(Generator):
         Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
         They get none of rows on a cluster.
         """
-        X = None if isinstance(X, Partitions) else X
+        on_cluster = isinstance(X, Partitions)
+        X = None if on_cluster else X
         some_without_weight = weight is not None and not np.all(weight)
         if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
@@ -118,10 +119,15 @@ class SelectingGenerator(Generator):
 
         def columns() -> np.ndarray:
             if X is None:
-                raise ValueError(
-                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} needs "
-                    "data: pass X, and y where it needs labels, to select."
-                )
+                cure = "needs data: pass X, and y where it needs labels, to select."
+                if on_cluster:
+                    cure = (
+                        "needs the rows of X in this process, and those of a dask collection "
+                        "stay on its workers: set units to a number of units, and unit_score="
+                        "'information', or pass X.compute()."
+                    )
+                given = f"units={shown(self.units)} with unit_score={shown(self.unit_score)}"
+                raise ValueError(f"{given} {cure}")
             support = self._bottom_run.machine.units[0].support
             rows = clipped(X, support) if has_outside(X, support) else X
             return self._columns(rows, layers, [np.arange(width) for width in widths])

@@ -367,7 +367,8 @@ def test_what_needs_all_rows_is_refused_by_one_sentence(client):
     refused(lambda: dbm.fit(X), ValueError, "sampler='cd' needs the rows", dbm)
     dbn = DBNTransformer((4, 3), rbm=rbm(n_iter=1), units=SelectKBest(k=2)).set_params(units=2)
     dbn.fit(GREY).set_params(units=SelectKBest(k=2))
-    refused(lambda: dbn.fit(X, labels[:70]), ValueError, "units=.*needs data: pass X", dbn)
+    message = r"units=.*stay on its workers: set units to a number.*X\.compute\(\)"
+    refused(lambda: dbn.fit(X, labels[:70]), ValueError, message, dbn)
 
 
 def no_cluster():
