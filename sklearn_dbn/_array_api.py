@@ -37,8 +37,12 @@ def is_torch_array(x: Array) -> bool:
 
 
 def is_foreign(x: Any) -> bool:
-    """Whether ``x`` is an array of a library other than NumPy."""
-    return array_api_compat.is_array_api_obj(x) and not array_api_compat.is_numpy_array(x)
+    """Whether ``x`` is an array of a library other than NumPy; a lazy one is not."""
+    return (
+        not isinstance(x, np.ndarray)
+        and array_api_compat.is_array_api_obj(x)
+        and not array_api_compat.is_dask_array(x)
+    )
 
 
 def rows_at(X: Any, index: np.ndarray) -> Any:

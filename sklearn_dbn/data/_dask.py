@@ -60,10 +60,13 @@ class Partitions:
         Of all rows together.
     ends : int array of shape (n_blocks + 1,)
         Partition i has rows ``ends[i]`` to ``ends[i + 1] - 1``.
+    form : frame or None
+        A frame without rows that has the names and dtypes of the columns, if the rows were in a
+        dask frame.
     """
 
     def __init__(self, client: Any, load: Callable[[], list[Any]]):
-        self.client, self.load, self.n_losses = client, load, 0
+        self.client, self.load, self.n_losses, self.form = client, load, 0, None
         self.blocks = load()
         shapes, dtypes = zip(*self.each(_kind_of), strict=True)
         self.ends = np.cumsum([0, *(shape[0] for shape in shapes)])
@@ -119,8 +122,69 @@ class Partitions:
         """Wait for a worker, and load the blocks again if dask cannot restore them."""
         self.n_losses += 1
         self.client.wait_for_workers(1, timeout=_WAIT)
+        self._restore()
+
+    def _restore(self) -> None:
         if any(block.status in ("error", "cancelled", "lost") for block in self.blocks):
             self.blocks = self.load()
+
+    def begin_on(
+        self, function: Callable[..., Any], tasks: list[Any], *common: Any
+    ) -> Callable[[], list[Any]]:
+        """As `begin`, for ``function(partition, *common, task)`` where the task is not None.
+
+        ``common`` is copied to every worker.
+        """
+
+        def submit() -> list[Any]:
+            sent = [self.send(x) for x in common]
+            return [
+                self.client.submit(function, block, *sent, task, pure=False)
+                for block, task in zip(self.blocks, tasks, strict=True)
+                if task is not None
+            ]
+
+        return self.begin(submit)
+
+    def mapped(self, function: Callable[..., Any], *args: Any) -> Partitions:
+        """Partitions of ``function(partition, *args)``, which stay on the workers too.
+
+        They have a value for each row of these.
+        """
+
+        def load() -> list[Any]:
+            self._restore()
+            sent = self.send(args)
+            return self.submit(partial(_with_sent, function), [sent] * len(self.blocks))
+
+        # Not by copy.copy, as the state of a copy is a list of hashes.
+        found = Partitions.__new__(Partitions)
+        found.__dict__ = vars(self) | {"load": load, "blocks": load()}
+        return found
+
+    def fetch(self, index: np.ndarray) -> Array:
+        """The rows ``index``, dense and in this process."""
+        values = np.empty((len(index), self.shape[1]), dtype=self.dtype)
+        tasks, places = self.tasks(index)
+        for part, at in zip(self.begin_on(_fetched, tasks)(), places, strict=True):
+            values[at] = part
+        return values
+
+    def tasks(self, index: np.ndarray, *of_rows: Any) -> tuple[list[Any], list[np.ndarray]]:
+        """A task for each partition with rows among ``index``, and their places in that.
+
+        A task has the rows, from 0, and their entries in each of ``of_rows``; it is the rows
+        alone if there are none of these, and ``None`` for the other partitions.
+        """
+        tasks: list[Any] = []
+        places = []
+        for rows, at in self.shares(index):
+            if len(rows):
+                places.append(at)
+                tasks.append((rows, *(x[at] for x in of_rows)) if of_rows else rows)
+            else:
+                tasks.append(None)
+        return tasks, places
 
     def each_with(self, function: Callable[..., Any], x: Any, *args: Any) -> list[Any]:
         """``function(partition, *args, part)``, with the entries of ``x`` for its rows."""
@@ -141,19 +205,34 @@ class Partitions:
         return [(index[at] - start, at) for at, start in zip(places, self.ends, strict=False)]
 
 
-def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions | None:
-    """The partitions of a dask array, each validated by ``check`` on its worker.
+def of_dask(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "dask"
 
-    ``None`` if there is no cluster, or ``X`` is not a dask array of two dimensions.
-    """
+
+def in_memory(x: Any) -> Any:
+    """``x``, computed if it is a dask collection: for a few numbers of each row."""
+    return x.compute() if of_dask(x) else x
+
+
+def has_cluster(X: Any) -> bool:
+    """Whether there is a cluster, and the dask collection ``X`` consists of rows."""
+    return _client() is not None and getattr(X, "ndim", 0) == 2
+
+
+def _client() -> Any:
     try:
-        from distributed import Client, futures_of
+        from distributed import Client
 
-        client = Client.current()
+        return Client.current()
     except (ImportError, ValueError):
         return None
-    if not hasattr(X, "rechunk") or X.ndim != 2:
-        return None
+
+
+def partitions_of(X: Any, check: Callable[[Any], Any]) -> Partitions:
+    """The partitions of a dask array, each validated by ``check`` on its worker."""
+    from distributed import futures_of
+
+    client = _client()
     # Each partition has complete rows.
     X = X.rechunk({1: -1})
 
@@ -206,21 +285,26 @@ def rows_of(
     lower: Any,
     rbm: Any,
 ) -> Rows:
-    """The training rows ``X``, here or in partitions, for the parameters of ``rbm``."""
-    if not isinstance(X, Partitions):
-        return Rows(X, weight, columns, lower, rbm.sample_inputs)
-    if not SAMPLERS[rbm.sampler].independent_of_rows:
+    """The training rows ``X``, here or in partitions, for the parameters of ``rbm``.
+
+    ``rbm`` is ``None`` if nothing is trained on them.
+    """
+    kind = PartitionedRows if isinstance(X, Partitions) else Rows
+    if rbm is None:
+        return kind(X, weight, columns, lower)
+    if kind is PartitionedRows and not SAMPLERS[rbm.sampler].independent_of_rows:
         raise ValueError(
             f"sampler={rbm.sampler!r} needs the rows of X in this process, and those of a dask "
             "array stay on its workers: set sampler='pcd', or pass X.compute()."
         )
-    return PartitionedRows(X, weight, columns, lower, rbm.sample_inputs)
+    return kind(X, weight, columns, lower, rbm.sample_inputs)
 
 
 class PartitionedRows(Rows):
     """Training rows that stay on the workers of a dask cluster."""
 
     X: Partitions
+    on_cluster = True
 
     def accumulate(self, totals: list[Any], add: Callable[..., None]) -> None:
         n_parts = len(self.X.blocks)
@@ -291,13 +375,7 @@ class PartitionedRows(Rows):
         return added
 
     def _read_dense(self, index: np.ndarray) -> Array:
-        values = np.empty((len(index), self.X.shape[1]), dtype=self.X.dtype)
-        shares = self.X.shares(index)
-        if len(index):
-            parts = self.X.begin(lambda: self.X.submit(_fetched, [rows for rows, _ in shares]))
-            for part, (_, places) in zip(parts(), shares, strict=True):
-                values[places] = part
-        return values
+        return self.X.fetch(index)
 
     def _without_data(self) -> Rows:
         """`Rows` with the same attributes, but without the data."""
@@ -319,6 +397,10 @@ def _lost() -> tuple[type[BaseException], ...]:
 
 def _with(function: Callable[..., Any], args: tuple, block: Any, *part: Any) -> Any:
     return function(block, *args, *part)
+
+
+def _with_sent(function: Callable[..., Any], block: Any, args: tuple) -> Any:
+    return function(block, *args)
 
 
 def _kind_of(block: Any) -> tuple[tuple[int, int], Any]:

@@ -65,7 +65,11 @@ class Rows:
         as means; ``None`` leaves the gaps.
     joined : JoinedPathways or None
         The pathways that are drawn by the machine to be trained, if it joins any.
+    on_cluster : bool
+        Whether the data are on the workers of a cluster.
     """
+
+    on_cluster = False
 
     def __init__(
         self,

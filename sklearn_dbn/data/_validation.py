@@ -15,7 +15,15 @@ from .._array_api import array_like, device, is_foreign, library_and_device, nam
 from .._compat import _check_sample_weight, get_namespace
 from .._messages import short_message, shown
 from ..units import HIDDEN
-from ._dask import Partitions, check_kinds_on_cluster, numbers_on_cluster, partitions_of
+from ._dask import (
+    Partitions,
+    check_kinds_on_cluster,
+    has_cluster,
+    in_memory,
+    numbers_on_cluster,
+    of_dask,
+    partitions_of,
+)
 from ._dates import dates_in
 from ._errors import empty_message, known_error, lazy_message, shape_message, text_in
 from ._frames import Format, columns_of, frame_of, is_single
@@ -54,7 +62,8 @@ class RowChecks:
         dtype : dtype or None
             Of a fitted machine whose training continues.
         partitioned : bool
-            Whether the rows may be `Partitions` of a dask array.
+            Whether the rows may be those of a dask array or frame, or `Partitions` that
+            another estimator has checked.
         outside : {"keep", "warn", "refuse"}
             What to do with values that the visible units of the fitted machine cannot have.
             "keep" leaves them to `visible_columns`. Otherwise those that are outside by
@@ -72,14 +81,15 @@ class RowChecks:
         dtype, lazy = dtype or (np.float64, np.float32), lazy_message(X)
         if lazy is not None:
             raise TypeError(lazy)
-        if _of_dask(X):
-            if reset:
-                check_kinds_on_cluster(X, rbm, pathways)
-            elif self._table.columns is not None:
+        if of_dask(X) or isinstance(X, Partitions):
+            given = self._table if table is None and not reset else table
+            if given is not None and given.columns is not None:
                 raise TypeError(
                     f"X is a dask {type(X).__name__}, and the columns have levels or kinds of "
                     "their own, for which rows must be in memory: pass X.compute()."
                 )
+            if reset:
+                check_kinds_on_cluster(X, rbm, pathways)
             X = self._check_partitions(X, reset, dtype, partitioned)
         else:
             if reset and rbm is not None:
@@ -165,7 +175,9 @@ class RowChecks:
 
     def _check_like_fit(self, X: Any) -> None:
         """Refuse rows with other columns than those of `fit`; no warning of new levels."""
-        if self._table.columns is None:
+        if of_dask(X):
+            self._check_columns(X, reset=False)
+        elif self._table.columns is None:
             self._check_rows(X, reset=False)
         else:
             self._in_columns(X, reset=False)
@@ -274,19 +286,35 @@ class RowChecks:
             "that column, for instance to days since the first, or leave it out."
         )
 
+    def _check_columns(self, X: Any, reset: bool) -> Any:
+        """Check the columns of a dask collection or of `Partitions`; computes nothing.
+
+        Returns a frame without rows that has these columns; ``None`` for an array.
+        """
+        form = self._form_of(X, reset)
+        if form is None:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        return form
+
+    def _form_of(self, X: Any, reset: bool) -> Any:
+        """As `_check_columns`, but of arrays it only checks that they have no dates."""
+        if isinstance(X, Partitions):
+            form = X.form
+        else:
+            form = X._meta if hasattr(X, "columns") and X.ndim == 2 else None
+        if form is not None:
+            validate_data(self, form, reset=reset, skip_check_array=True)
+        typed = form is not None or hasattr(X, "dtype")
+        found = dates_in(X if form is None else form) if typed else None
+        if found is not None:
+            raise ValueError(self._dates_message(*found))
+        return form
+
     def _check_partitions(
         self, X: Any, reset: bool, dtype: Any, partitioned: bool
     ) -> Partitions:
-        frame = X._meta if hasattr(X, "columns") and X.ndim == 2 else None
-        if frame is not None:
-            validate_data(self, frame, reset=reset, skip_check_array=True)
-        form = X if frame is None else frame
-        found = dates_in(form) if hasattr(form, "dtype") or frame is not None else None
-        if found is not None:
-            raise ValueError(self._dates_message(*found))
-        rows = X if frame is None else numbers_on_cluster(X, frame)
-        parts = partitions_of(rows, partial(_checked, dtype=dtype)) if partitioned else None
-        if parts is None:
+        form = self._form_of(X, reset)
+        if not isinstance(X, Partitions) and not (partitioned and has_cluster(X)):
             name = type(self).__name__
             cluster = (
                 ", or start a distributed.Client for dask arrays (extra sklearn-dbn[dask])"
@@ -298,20 +326,25 @@ class RowChecks:
                 f"call partial_fit on one partition after the other, or pass X.compute()"
                 f"{cluster}."
             )
+        if form is None:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        if isinstance(X, Partitions):
+            parts = X
+        else:
+            rows = X if form is None else numbers_on_cluster(X, form)
+            parts = partitions_of(rows, partial(_checked, dtype=dtype))
         if not parts.shape[0]:
             raise ValueError(
                 "X has 0 rows in all its partitions, and training needs at least one."
             )
+        parts.form = form
         if reset:
-            self._table = Table(None, Format.of(frame))
-        if frame is None:
-            validate_data(self, parts, reset=reset, skip_check_array=True)
+            self._table = Table(None, Format.of(form))
         return parts
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray:
         """Validate ``sample_weight``: for each row one number that is not negative."""
-        if _of_dask(sample_weight):
-            sample_weight = sample_weight.compute()
+        sample_weight = in_memory(sample_weight)
         if is_foreign(sample_weight):
             sample_weight = to_numpy(sample_weight)
         try:
@@ -369,10 +402,6 @@ def _warn_of_integers(X: Any) -> None:
             UserWarning,
             stacklevel=5,
         )
-
-
-def _of_dask(x: Any) -> bool:
-    return type(x).__module__.partition(".")[0] == "dask"
 
 
 def _column_beyond(X: Any, largest: float) -> int | None:

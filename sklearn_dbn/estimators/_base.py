@@ -20,14 +20,16 @@ from .._compat import parse_version, validate_parameter_constraints
 from .._messages import short_message
 from .._stored import restored, stored
 from .._version import __version__
-from ..data import RowChecks
+from ..data import LazyMethods
 from ..units import UNITS
 
 # Attribute that only the copy that is being fitted has: the estimator it is a copy of.
 _FIT_OF = "_fit_of"
+# Where scikit-learn keeps the callbacks of an estimator.
+_CALLBACKS = "_skl_callbacks"
 
 
-class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Tags, persistence and callbacks of all estimators."""
 
     _doc_link_module = "sklearn_dbn"
@@ -60,6 +62,13 @@ class BaseDeepEstimator(RowChecks, CallbackSupportMixin, TransformerMixin, BaseE
         """Set fitted attributes on a copy of the estimator."""
         for name, value in attributes.items():
             setattr(self, name, value)
+
+    def _without_callbacks(self) -> BaseDeepEstimator:
+        """A copy for other processes, to which callbacks cannot always be sent."""
+        copied = copy.copy(self)
+        for name in (_CALLBACKS, _FIT_OF):
+            vars(copied).pop(name, None)
+        return copied
 
     @property
     def _original(self) -> Any:

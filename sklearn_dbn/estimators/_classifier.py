@@ -56,8 +56,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
-        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. The sizes of the
-        minibatches differ by at most one.
+        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. If `X` is a dask
+        collection, it makes 100 updates, with 50 to 400 rows each. The sizes of the minibatches
+        differ by at most one.
 
     n_iter : int or "auto", default="auto"
         Passes in `fit`; for L-BFGS and conjugate gradients, the largest number of iterations.
@@ -298,7 +299,9 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, valid for the generator.
+            Training data, valid for the generator. The rows of a dask array or frame stay on
+            the workers of a `distributed` cluster, which take part in both trainings; `y` and
+            `sample_weight` may then be dask collections too, and are loaded.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             A label for each row, text or number, or an indicator matrix of several. It
             includes the rows that `unlabeled` marks.
@@ -333,7 +336,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data.
+            Some of the training data, in any of the forms that `fit` takes.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
@@ -372,7 +375,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -391,7 +394,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -413,7 +416,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -430,7 +433,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------

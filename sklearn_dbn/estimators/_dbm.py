@@ -289,7 +289,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. Sparse data is made dense one minibatch at a time.
+            Training data, in any of the forms that `RBMTransformer.fit` takes.
         y : array-like of shape (n_samples,), default=None
             For a feature selector or a score function only; training uses no labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -329,7 +329,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data, any number of rows.
+            Some of the training data, any number of rows, in any of the forms that `fit` takes.
         y : array-like of shape (n_samples,), default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -384,7 +384,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self.history_ = [rbm.history_ for rbm in self.rbms_]
         # Before the last task ends, since its callbacks may transform.
         try:
-            self._resolve_selection(_in_memory(X), y, weight)
+            self._resolve_selection(X, y, weight)
         except ValueError:
             if interruption is None:
                 raise
@@ -452,7 +452,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         self._statistics = statistics
         self.history_ = [rbm.history_ for rbm in rbms]
         # Before the last task ends, since its callbacks may transform.
-        self._resolve_selection(_in_memory(X), y, weight)
+        self._resolve_selection(X, y, weight)
         context.call_on_fit_task_end(
             estimator=self._original, X=X, reconstruction_attributes=self._new_attributes
         )
@@ -486,16 +486,18 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         """
         source = frozen_generator(self.pretrained, DBNTransformer)
         source._check_like_fit(X)
-        X = self._check_rows(X, reset=True, table=source._table)
+        X = self._check_rows(X, reset=True, partitioned=True, table=source._table)
         weight = self._check_weight(sample_weight, X)
         unit = source.rbms_[0]._machine.units[0]
         visible_columns(self, None, X, weight, unit)
-        X = clipped(X, unit.support) if has_outside(X, unit.support) else X
+        # Rows on a cluster are clipped where they are.
+        if not isinstance(X, Partitions) and has_outside(X, unit.support):
+            X = clipped(X, unit.support)
         source = source._independent_copy()
         self.rbms_, self.history_ = source.rbms_, source.history_
         stack, columns, self._statistics = self._stack, self._bottom_run.columns, []
         for layer, run in enumerate(self._runs):
-            rows = Rows(X, weight, columns, stack[:layer])
+            rows = rows_of(X, weight, columns, stack[:layer], None)
             self._statistics.append(statistics_of_layer(run, rows))
         return X, weight
 
@@ -544,8 +546,3 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     @property
     def _estimates(self) -> dict:
         return self.rbms_[-1]._estimates
-
-
-def _in_memory(X: Any) -> Any:
-    """``X``, or None where the rows are not on this computer."""
-    return None if isinstance(X, Partitions) else X

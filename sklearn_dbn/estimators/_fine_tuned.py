@@ -24,14 +24,12 @@ from .._messages import shown
 from .._parameters import plain
 from .._random import Stream, layer_seed, seed_of
 from .._stored import with_arrays
-from ..data import clipped, dense, has_gaps, has_outside, visible_columns
+from ..data import Partitions, clipped, dense, in_memory, visible_columns
 from ..fine_tuning import (
     FULL_BATCH,
     SOLVERS,
     FineTuningSettings,
     FullBatchLoop,
-    Inputs,
-    Network,
     NetworkLoop,
     Targets,
     TrainingRows,
@@ -61,6 +59,7 @@ from ._base import (
 from ._callbacks import PassTasks
 from ._dbn import DBNTransformer
 from ._generator import Generator
+from ._network_inputs import network_inputs, training_inputs
 from ._templates import TemplateParameters
 
 # Rows over which the distance to the nearest row is a median.
@@ -155,7 +154,10 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             kinds = {"dtype": dtype, "table": transformer._table}
         else:
             kinds = transformer._kinds | {"quiet": True}
-        X = self._check_rows(X, reset=not continued, **kinds)
+        X = self._check_rows(X, reset=not continued, partitioned=True, **kinds)
+        if isinstance(X, Partitions):
+            # The generator is then trained on rows that are on the workers already.
+            given, y = X, in_memory(y)
         # Targets and weights are read on the host; a training moves them once.
         weight = to_numpy(self._check_weight(sample_weight, X))
         y = to_numpy(y) if is_foreign(y) else y
@@ -215,13 +217,15 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             len(targets.rows) < np.count_nonzero(weight),
             partial(self._distance_of_rows, X, weight),
             chunk,
+            isinstance(X, Partitions),
         )
 
     def _distance_of_rows(self, X: Any, weight: np.ndarray) -> float:
         """The distance of a row to the nearest other one, as inputs of the network."""
         run, positive = self._bottom_run, np.flatnonzero(weight)
         some = np.linspace(0, len(positive) - 1, min(len(positive), _DISTANCE_ROWS))
-        rows = rows_at(X, positive[some.astype(int)])
+        index = positive[some.astype(int)]
+        rows = X.fetch(index) if isinstance(X, Partitions) else rows_at(X, index)
         rows = clipped(rows, run.machine.units[0].support)
         return nearest_distance(dense(self.transformer_._standard(rows)))
 
@@ -327,7 +331,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         if selects:
             transformer.set_params(units=parameters["units"])
             rows = targets.rows
-            if transformer._selection_needs_rows and len(rows) < len(weight):
+            some = len(rows) < len(weight) and not isinstance(X, Partitions)
+            if transformer._selection_needs_rows and some:
                 X = rows_at(X, rows)
             transformer._resolve_selection(X, targets.given)
 
@@ -348,14 +353,16 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         self, tuning: Tuning, X: Any, weight: np.ndarray, targets: Targets, chunk: bool
     ) -> tuple[TrainingRows, TrainingRows | None]:
         """Rows to train on, and rows held out for early stopping."""
-        positive = np.flatnonzero(weight)
-        if len(positive) < len(weight):
-            X, weight = rows_at(X, positive), weight[positive]
-            targets = targets.among(positive)
+        positive, remote = np.flatnonzero(weight), isinstance(X, Partitions)
+        some = len(positive) < len(weight)
+        if some:
+            X = X if remote else rows_at(X, positive)
+            weight, targets = weight[positive], targets.among(positive)
         if smoothing := plain(self.label_smoothing):
             values = self._loss().smooth(targets.values, smoothing)
             targets = replace(targets, values=values)
-        inputs = self._training_inputs(X, tuning.network)
+        inputs = training_inputs(self.transformer_, tuning.network, X)
+        inputs = inputs.rows(positive) if remote and some else inputs
         training_rows = training_rows_of(inputs, targets, weight, not chunk)
         if chunk or not self.early_stopping:
             return training_rows, None
@@ -364,30 +371,6 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     @property
     def _bottom_run(self) -> Run:
         return self.transformer_._runs[0]
-
-    def _inputs(self, X: Any, network: Network) -> Inputs:
-        """The inputs of the network for validated rows."""
-        transformer, columns = self.transformer_, self._bottom_run.columns
-        top_down: list = [None] * len(network.A)
-        if any(A is not None for A in network.A):
-            means = transformer._posterior(X).means(transformer._stack[0])
-            top_down[:-1] = means[2:]
-        if has_gaps(X):
-            X, columns = transformer._standard(X), None
-        return Inputs(X, top_down, columns)
-
-    def _training_inputs(self, X: Any, network: Network) -> Inputs:
-        """The inputs for training; values outside the support by rounding are clipped.
-
-        If possible a few rows at a time, without a copy of all rows.
-        """
-        support = self._bottom_run.machine.units[0].support
-        if not has_outside(X, support):
-            return self._inputs(X, network)
-        if has_gaps(X) or any(A is not None for A in network.A):
-            # `_inputs` makes arrays as large as the copy.
-            return self._inputs(clipped(X, support), network)
-        return replace(self._inputs(X, network), support=support)
 
     def _warn_unless_converged(self, outcome: Outcome, loop: Any, targets: Targets) -> None:
         tuning, n_made = outcome.state, outcome.n_made
@@ -430,10 +413,11 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         check_is_fitted(self)
         network = self._tuning.network
         X = self._check_rows(X, reset=False, dtype=network.head.dtype, outside="warn")
-        blocks = self.transformer_._blocks(X)
-        return concat(
-            [all_outputs(network, self._inputs(some_rows(X, rows), network)) for rows in blocks]
+        blocks = (
+            network_inputs(self.transformer_, network, some_rows(X, rows))
+            for rows in self.transformer_._blocks(X)
         )
+        return concat([all_outputs(network, block) for block in blocks])
 
     @of_one_fit
     def transform(self, X: Any) -> Any:
@@ -442,13 +426,15 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; missing entries, NaN, are filled in by the pre-trained generator.
+            Rows; missing entries, NaN, are filled in by the pre-trained generator. With or
+            without a cluster, the result for a dask array or frame is lazy.
 
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
             With the layers, the units, the output and the passthrough columns that the
-            selection parameters of `transformer_` give.
+            selection parameters of `transformer_` give. A dask array for a dask collection,
+            with the same partitions.
         """
         check_is_fitted(self)
         dtype = self._tuning.network.head.dtype
@@ -458,7 +444,8 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         network = self._tuning.network
         for rows in self.transformer_._blocks(X):
-            fields = all_fields(network, self._inputs(some_rows(X, rows), network), top)
+            inputs = network_inputs(self.transformer_, network, some_rows(X, rows))
+            fields = all_fields(network, inputs, top)
             yield rows, list(zip(network.units, network.par, fields, strict=False))
 
     @of_one_fit

@@ -171,7 +171,8 @@ class Generator(ColumnMethods):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, without draws from grey levels: make images binary to score bits. Of a row
-            with NaN the result is the log-likelihood of its observed entries.
+            with NaN the result is the log-likelihood of its observed entries. For a dask array
+            or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -199,7 +200,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; those of a dask array or frame are read one partition after the other.
         y : Ignored
             Not used.
 
@@ -212,8 +213,8 @@ class Generator(ColumnMethods):
         ValueError
             As in `score_samples`.
         """
-        check_is_fitted(self)
-        return float(np.mean(self._scored(X).value))
+        values = self.score_samples(X)
+        return float(np.mean(to_numpy(values) if is_foreign(values) else values))
 
     @of_one_fit
     def score_bound(self, X: Any) -> np.ndarray:
@@ -222,7 +223,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -244,7 +245,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------
@@ -382,7 +383,8 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, with NaN where an entry is missing.
+            Rows, with NaN where an entry is missing. For a dask array or frame, with
+            `draw=False`, the result is a lazy one.
         draw : bool, default=False
             Draw the missing entries, independently for each row, instead of estimating them.
         n_gibbs_steps : int, default=200
@@ -441,7 +443,7 @@ class Generator(ColumnMethods):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; NaN entries are filled in.
+            Rows; NaN entries are filled in. For a dask array or frame the result is lazy.
 
         Returns
         -------

@@ -86,18 +86,14 @@ class MachineGenerator(Generator):
         sample_weight: Any,
         continues: bool,
         chunk: bool = False,
-        partitioned: bool = False,
     ) -> Rows:
         """Validated rows for `fit`, or for `partial_fit` of a ``chunk``.
 
         The template ``rbm`` describes the training. ``continues``: that of the fitted machine.
-        ``partitioned``: a dask array is accepted.
         """
         dtype = self._machine.par[0].dtype if continues else None
         kinds = self._kinds | {"rbm": rbm}
-        X = self._check_rows(
-            X, reset=not continues, dtype=dtype, partitioned=partitioned, **kinds
-        )
+        X = self._check_rows(X, reset=not continues, dtype=dtype, partitioned=True, **kinds)
         weight = self._check_weight(sample_weight, X)
         fitted = self._machine.units[0] if continues else None
         columns = visible_columns(self, rbm.visible, X, weight, fitted)

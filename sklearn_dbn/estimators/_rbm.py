@@ -104,8 +104,9 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         passes: with 1 over all, near 0 over the last one.
 
     batch_size : int or "auto", default="auto"
-        Rows for each update. "auto" makes 40 updates in a pass, with 10 to 50 rows each. The
-        sizes of minibatches differ by at most one row; the update is proportional to the size.
+        Rows for each update. "auto" makes 40 updates in a pass, with 10 to 50 rows each; 100
+        updates with 50 to 400 rows each if `X` is a dask collection. The sizes of minibatches
+        differ by at most one row; the update is proportional to the size.
 
     n_iter : int or "auto", default="auto"
         Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
@@ -328,8 +329,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. Sparse data is made dense one minibatch at a time; a memory-mapped
-            file is not copied. The rows of a dask array stay on the workers of a `distributed`
-            cluster, which take part in the training.
+            file is not copied. The rows of a dask array or frame stay on the workers of a
+            `distributed` cluster, which take part in the training.
         y : Ignored
             Not used.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -353,7 +354,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             energies; or when the weights still move in one direction.
         """
         continues = self.warm_start and hasattr(self, "_run")
-        rows = self._training_rows(self, X, sample_weight, continues, partitioned=True)
+        rows = self._training_rows(self, X, sample_weight, continues)
         memory = memory_of(self)
         parameters = training_parameters(self), rows.key
         key = key_of(memory, rows.X, rows.weight, parameters, self.random_state)
@@ -394,9 +395,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
             As in `fit`.
         """
         continues = hasattr(self, "_run")
-        rows = self._training_rows(
-            self, X, sample_weight, continues, chunk=True, partitioned=True
-        )
+        rows = self._training_rows(self, X, sample_weight, continues, chunk=True)
         attributes, outcome = self._fit_rows(rows, chunk=True)
         self._assign(attributes)
         raise_if_interrupted(self, outcome)
@@ -489,12 +488,13 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, without draws from grey levels. Missing entries (NaN) are filled in by their
-            mean field.
+            mean field. With or without a cluster, the result for a dask array or frame is lazy.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
-            For Bernoulli hidden units the probabilities of state 1.
+            For Bernoulli hidden units the probabilities of state 1. A dask array for a dask
+            collection, with the same partitions.
 
         Warns
         -----

@@ -60,8 +60,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     batch_size : int or "auto", default="auto"
         Rows for each update. "auto" makes 40 updates of a pass over the rows with a target,
-        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. The sizes of the
-        minibatches differ by at most one.
+        if that gives 10 to 50 rows for each, and 10 or 50 rows otherwise. If `X` is a dask
+        collection, it makes 100 updates, with 50 to 400 rows each. The sizes of the minibatches
+        differ by at most one.
 
     n_iter : int or "auto", default="auto"
         Passes in `fit`; for L-BFGS and conjugate gradients, the largest number of iterations.
@@ -271,7 +272,9 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, valid for the generator.
+            Training data, valid for the generator. The rows of a dask array or frame stay on
+            the workers of a `distributed` cluster, which take part in both trainings; `y` and
+            `sample_weight` may then be dask collections too, and are loaded.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -305,7 +308,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Some of the training data.
+            Some of the training data, in any of the forms that `fit` takes.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -379,7 +382,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows; for a dask array or frame the result is a lazy dask array.
 
         Returns
         -------

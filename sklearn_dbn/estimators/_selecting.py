@@ -30,7 +30,7 @@ from .._array_api import (
 )
 from .._compat import StrOptions, _check_feature_names_in, _safe_indexing
 from .._messages import failed, shown
-from ..data import clipped, dense, frame_of, has_gaps, has_outside
+from ..data import Partitions, clipped, dense, frame_of, has_gaps, has_outside
 from ..machine import pathway_widths
 from ..selection import SCORES, resolve_layers, resolve_units
 from ._base import check_columns, of_one_fit
@@ -122,7 +122,10 @@ class SelectingGenerator(Generator):
         """Set the selected layers and units, from the selection parameters.
 
         Only feature selectors and score functions need ``X``, without rows of ``weight`` 0.
+        They get none of rows on a cluster.
         """
+        on_cluster = isinstance(X, Partitions)
+        X = None if on_cluster else X
         # Selectors and scores are those of scikit-learn, on the host.
         weight = None if weight is None else to_numpy(weight)
         y = to_numpy(y) if is_foreign(y) else y
@@ -139,10 +142,15 @@ class SelectingGenerator(Generator):
 
         def columns() -> np.ndarray:
             if X is None:
-                raise ValueError(
-                    f"units={shown(self.units)} with unit_score={shown(self.unit_score)} needs "
-                    "data: pass X, and y where it needs labels, to select."
-                )
+                cure = "needs data: pass X, and y where it needs labels, to select."
+                if on_cluster:
+                    cure = (
+                        "needs the rows of X in this process, and those of a dask collection "
+                        "stay on its workers: set units to a number of units, and unit_score="
+                        "'information', or pass X.compute()."
+                    )
+                given = f"units={shown(self.units)} with unit_score={shown(self.unit_score)}"
+                raise ValueError(f"{given} {cure}")
             support = self._bottom_run.machine.units[0].support
             rows = clipped(X, support) if has_outside(X, support) else X
             H = self._columns(rows, layers, [np.arange(width) for width in widths])
@@ -231,13 +239,15 @@ class SelectingGenerator(Generator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, without draws from grey levels. Missing entries (NaN) are filled in as `fill`
-            says, and in `passthrough` columns by their mean field.
+            says, and in `passthrough` columns by their mean field. With or without a cluster,
+            the result for a dask array or frame is lazy.
 
         Returns
         -------
         H : ndarray or CSR matrix of shape (n_samples, n_features_out)
             Layers in the order of `layers`, then the input columns with `passthrough`. Sparse
-            only with `passthrough` and a sparse `X`.
+            only with `passthrough` and a sparse `X`. A dask array for a dask collection, with
+            the same partitions.
 
         Warns
         -----

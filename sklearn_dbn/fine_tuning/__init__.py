@@ -1,5 +1,6 @@
 """The network of a generator, and its training on targets."""
 
+from ._cluster import RemoteInputs
 from ._feed_forward import generative_term_of, machines_of, network_on, tuned_runs
 from ._full_batch import FullBatchLoop
 from ._generative import GenerativeTerm

@@ -14,8 +14,9 @@ from ..machine import matrices
 from ..optim import Descent, LazyDecay
 from ..training import Diverged, Passes
 from ._adversarial import presented
+from ._cluster import gradient_on_cluster
 from ._divergence import tuning_diverged
-from ._network import Network
+from ._network import Network, Tape
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
 from ._tuning import LARGEST_LOSS, Tuning
@@ -106,21 +107,52 @@ def _step(
 ) -> Array:
     """Update the parameters with one minibatch; returns the loss summed over its rows."""
     settings, training_rows = loop.settings, loop.training_rows
-    network, rng, layers = tuning.network, tuning.rng, settings.layers
-    term, n_rows = tuning.generative_term, index.shape[0]
+    network, term, layers = tuning.network, tuning.generative_term, settings.layers
+    if training_rows.inputs.remote:
+        found = gradient_on_cluster(tuning, settings, descent, training_rows, index, rate)
+    else:
+        found = _gradient(tuning, loop, descent, index, rate)
+    loss, seen, (v, share) = found
     generative = term is not None and settings.generative_weight > 0
+    if generative and bool(namespace(share).any(share)):
+        factor = descent.scale(rate) * settings.generative_weight
+        term.add_to(descent.gradient, v, share, factor, tuning.rng, settings.centered)
+    elif term is not None:
+        term.clear(descent.gradient)
+    before = network.fields_at_means(layers)
+    descent.step(rate)
+    if settings.max_norm is not None:
+        network.limit(layers, settings.max_norm)
+    network.correct_biases(layers, before)
+    if settings.centered:
+        network.update_input_means(*seen)
+    if term is not None:
+        for machine in term.machines:
+            machine.project()
+    return loss
+
+
+def _gradient(
+    tuning: Tuning, loop: NetworkLoop, descent: Descent, index: Array, rate: float
+) -> tuple[Array, tuple[Tape, Array], tuple[Array, Array]]:
+    """Write the gradient of one minibatch to that of ``descent``.
+
+    Returns the loss summed over its rows; a tape and the weights of its rows, for the means of
+    the inputs; and rows and their weights for the generative term.
+    """
+    settings, training_rows = loop.settings, loop.training_rows
+    network, rng, layers = tuning.network, tuning.rng, settings.layers
+    n_rows = index.shape[0]
     v, top_down = training_rows.inputs.take(index)
     share = take(training_rows.weight, index)
     labelled = v, top_down, take(training_rows.target, index), share
     if settings.centered and not network.input_means:
         network.update_input_means(network.forward(v, top_down), share)
     unsupervised = v, top_down, share
-    if training_rows.all_rows and (generative or settings.virtual_adversarial_eps):
-        inputs, weights = training_rows.all_rows
-        # A full minibatch even if few rows have a target, of the same total weight.
-        n_drawn = min(settings.batch_size, len(inputs))
-        drawn = moved((rng.uniform(n_drawn) * len(inputs)).astype(np.int64), weights)
-        unsupervised = *inputs.take(drawn), take(weights, drawn) * (n_rows / n_drawn)
+    drawn = training_rows.drawn(settings, tuning.generative_term, n_rows, rng)
+    if drawn is not None:
+        inputs, others, weights = drawn
+        unsupervised = *inputs.take(others), weights
     rows, top_down, target, weight = presented(network, settings, labelled, unsupervised, rng)
     tape = network.forward(rows, top_down, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
@@ -129,27 +161,10 @@ def _step(
     if n_all > n_rows and not sum_of(losses[n_rows:]) < n_all * LARGEST_LOSS:
         raise loop.diverged(tuning)
     # A factor on the derivative by the outputs is a factor on the gradient.
-    scale = descent.scale(rate)
-    delta *= (weight * (scale / n_rows))[:, None]
-    gradient = descent.gradient
-    network.backward(tape, delta, layers, gradient)
-    v, _, share = unsupervised
-    if generative and bool(namespace(share).any(share)):
-        factor = scale * settings.generative_weight
-        term.add_to(gradient, v, share, factor, rng, settings.centered)
-    elif term is not None:
-        term.clear(gradient)
-    before = network.fields_at_means(layers)
-    descent.step(rate)
-    if settings.max_norm is not None:
-        network.limit(layers, settings.max_norm)
-    network.correct_biases(layers, before)
-    if settings.centered:
-        network.update_input_means(tape, weight)
-    if term is not None:
-        for machine in term.machines:
-            machine.project()
-    return losses[:n_rows] @ weight[:n_rows]
+    delta *= (weight * (descent.scale(rate) / n_rows))[:, None]
+    network.backward(tape, delta, layers, descent.gradient)
+    loss = losses[:n_rows] @ weight[:n_rows]
+    return loss, (tape, weight), (unsupervised[0], unsupervised[2])
 
 
 def _shrink(network: Network, settings: FineTuningSettings, step: float) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -100,6 +100,9 @@ class Inputs:
     support: tuple[float, float] | None = None
     like: Array | None = None
 
+    # Whether the rows are on the workers of a cluster, as in `RemoteInputs`.
+    remote: ClassVar[bool] = False
+
     def __len__(self) -> int:
         return self.X.shape[0]
 
@@ -127,6 +130,11 @@ class Inputs:
 
     def _above(self, index: Any) -> list[Array | None]:
         return [q if q is None else _rows(q, index) for q in self.top_down]
+
+    def outputs(self, network: Network) -> Array:
+        """Outputs of the head for each row, (n_rows, n_outputs)."""
+        blocks = [network.outputs(v, top_down) for _, v, top_down in self.blocks()]
+        return namespace(blocks[0]).concat(blocks)
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):
@@ -404,6 +412,8 @@ def loss_and_gradient(
     layers: Collection[int],
 ) -> tuple[float, dict[str, Array]]:
     """Mean over all rows of the weighted loss, and its gradient."""
+    if inputs.remote:
+        return inputs.loss_and_gradient(network, loss, target, weight, layers)
     value, gradient = 0.0, {}
     for part, v, top_down in inputs.blocks():
         tape = network.forward(v, top_down)
@@ -418,8 +428,7 @@ def loss_and_gradient(
 
 def all_outputs(network: Network, inputs: Inputs) -> Array:
     """Outputs of the head for each row, (n_rows, n_outputs)."""
-    blocks = [network.outputs(v, top_down) for _, v, top_down in inputs.blocks()]
-    return namespace(blocks[0]).concat(blocks)
+    return inputs.outputs(network)
 
 
 def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:

@@ -100,6 +100,7 @@ def settings_of(
     unlabelled: bool,
     nearest: Callable[[], float],
     chunk: bool = False,
+    on_cluster: bool = False,
 ) -> FineTuningSettings:
     """The settings from the parameters of a fine-tuned estimator.
 
@@ -119,6 +120,8 @@ def settings_of(
         Returns the distance of a row to the nearest other one.
     chunk : bool, default=False
         Whether other calls have other rows.
+    on_cluster : bool, default=False
+        Whether the rows are on the workers of a cluster.
     """
     given, full_batch = PlainParameters(estimator), estimator.solver in FULL_BATCH
     lengths = {name: getattr(given, name) for name in _SHARES_OF_DISTANCE}
@@ -135,7 +138,7 @@ def settings_of(
         factors=_layer_factors(given.fine_tune, n_layers, given.solver),
         schedule=SCHEDULES["constant" if chunk else given.learning_rate_schedule],
         momentum=given.momentum,
-        batch_size=batch_size_of(given.batch_size, n_rows),
+        batch_size=batch_size_of(given.batch_size, n_rows, on_cluster),
         dropout=given.dropout,
         hidden_dropout=given.hidden_dropout,
         **lengths,

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from .._array_api import Array, moved, take, to_numpy
 from .._random import Stream
 from ._network import Inputs
+from ._settings import FineTuningSettings
 
 
 @dataclass
@@ -121,6 +122,23 @@ class TrainingRows:
         if all_rows is not None:
             all_rows = all_rows[0].moved(like), moved(all_rows[1], like)
         return TrainingRows(self.inputs.moved(like), target, weight, all_rows)
+
+    def drawn(
+        self, settings: FineTuningSettings, generative_term: Any, n_rows: int, rng: Stream
+    ) -> tuple[Inputs, np.ndarray, Array] | None:
+        """Rows with and without a target, for the gradients of an update that need none.
+
+        ``n_rows``: those with a target in the minibatch. Returns inputs, the index of the rows
+        in these, and their weights; ``None`` to use the rows of the minibatch.
+        """
+        generative = generative_term is not None and settings.generative_weight > 0
+        if not self.all_rows or not (generative or settings.virtual_adversarial_eps):
+            return None
+        inputs, weights = self.all_rows
+        # A full minibatch even if few rows have a target, of the same total weight.
+        n_drawn = min(settings.batch_size, len(inputs))
+        drawn = moved((rng.uniform(n_drawn) * len(inputs)).astype(np.int64), weights)
+        return inputs, drawn, take(weights, drawn) * (n_rows / n_drawn)
 
 
 def training_rows_of(

@@ -1,21 +1,26 @@
 """Batch sizes and numbers of passes for parameters that are "auto".
 
-docs/decisions/defaults.md has the measurements.
+docs/decisions/defaults.md has the measurements, and docs/decisions/batches.md those on a
+cluster.
 """
 
 from __future__ import annotations
 
-# A pass has 40 updates if the batch size is then within these bounds.
-_UPDATES_A_PASS = 40
-_BATCH_SIZES = (10, 50)
+# Updates of a pass, if the batch size is then within the bounds.
+_UPDATES_A_PASS, _BATCH_SIZES = 40, (10, 50)
+# The same where each update waits for the workers of a cluster.
+_UPDATES_ON_CLUSTER, _SIZES_ON_CLUSTER = 100, (50, 400)
 
 
-def batch_size_of(value: int | str, n_rows: int) -> int:
+def batch_size_of(value: int | str, n_rows: int, on_cluster: bool = False) -> int:
     """Rows of a minibatch: ``value``, or from the number of rows if that is "auto"."""
     if value != "auto":
         return value
-    least, most = _BATCH_SIZES
-    return min(max(n_rows // _UPDATES_A_PASS, least), most)
+    if on_cluster:
+        n_updates, (least, most) = _UPDATES_ON_CLUSTER, _SIZES_ON_CLUSTER
+    else:
+        n_updates, (least, most) = _UPDATES_A_PASS, _BATCH_SIZES
+    return min(max(n_rows // n_updates, least), most)
 
 
 def n_passes_of(

@@ -22,7 +22,7 @@ from typing import Any
 
 from .._array_api import Array, namespace
 from .._random import layer_seed
-from ..data import Rows
+from ..data import Rows, rows_of
 from ..machine import (
     Machine,
     States,
@@ -106,7 +106,7 @@ class Pretraining:
         layer = len(below)
         lower = [rbm.result() if i else rbm.average for i, rbm in enumerate(below)]
         columns = below[0].columns if below else rows.columns
-        inputs = Rows(rows.X, rows.weight, columns, lower, self.rbm.sample_inputs)
+        inputs = rows_of(rows.X, rows.weight, columns, lower, self.rbm)
         inputs.index = rows.index
         widths = [pathway_widths(run.machine.W[layer])]
         if len(widths[0]) == 1:
@@ -143,6 +143,21 @@ class DoubledMachine(Machine):
     ) -> Machine:
         """As in `Machine`; the biases compensate for the additional inputs."""
         gradient = super().gradient(states, weight, offsets, fields, deviation)
+        return self._compensated(gradient, offsets)
+
+    def centred(
+        self,
+        sums: Machine,
+        total: float,
+        penalty: Sequence[Any],
+        offsets: Sequence[Array],
+        deviation: Array | None = None,
+    ) -> Machine:
+        """As in `Machine`; the biases compensate for the additional inputs."""
+        sums = super().centred(sums, total, penalty, offsets, deviation)
+        return self._compensated(sums, offsets)
+
+    def _compensated(self, gradient: Machine, offsets: Sequence[Array]) -> Machine:
         dW = gradient.W[0]
         gradient.par[0][0, :] -= (self.down - 1) * times_transposed(offsets[1], dW)
         gradient.par[1][0, :] -= (self.up - 1) * times(offsets[0], dW)

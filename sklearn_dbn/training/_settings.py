@@ -73,7 +73,7 @@ def settings_of(
         else Ascent(rbm.weight_decay),
         schedule=SCHEDULES[schedule or rbm.learning_rate_schedule],
         learning_rate=None if rbm.learning_rate == "auto" else rbm.learning_rate,
-        batch_size=batch_size_of(rbm.batch_size, len(rows)),
+        batch_size=batch_size_of(rbm.batch_size, len(rows), rows.on_cluster),
         averaging_fraction=rbm.averaging_fraction,
         centered=rbm.centered,
         sparsity=None if target is None else Sparsity(target, rbm.sparsity_cost),

@@ -32,6 +32,9 @@ def test_a_pass_is_forty_updates_of_ten_to_fifty_rows(n_rows):
     assert 10 <= size <= 50
     assert size in (10, 50) or 40 <= n_rows / size < 44
     assert batch_size_of(7, n_rows) == 7
+    assert batch_size_of(7, n_rows, on_cluster=True) == 7
+    size = batch_size_of("auto", n_rows, on_cluster=True)
+    assert size in (50, 400) or 0.9 < size * 100 / n_rows <= 1
 
 
 @given(st.integers(0, 10**7))

@@ -50,6 +50,13 @@ pytestmark = [
     pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"]),
 ]
 
+
+@pytest.fixture(autouse=True)
+def _draws_of_numpy(monkeypatch):
+    """All libraries get the draws of NumPy, also those that have their own."""
+    monkeypatch.setattr(Stream, "_own_draws", lambda self, like: None)
+
+
 # Machines whose hidden layers are those of a network, and whether it has top-down inputs.
 _PAIRS = [(("bernoulli",) * 2, sizes) for sizes in itertools.pairwise(SIZES)]
 _DEEP = [(("bernoulli",) * 4, SIZES)]

@@ -39,7 +39,6 @@ def with_value(value):
 
 BAD_ROWS = {
     "infinity": (with_value(np.inf), ValueError, "infinity"),
-    "dask": (da.from_array(X.to_numpy()), TypeError, "dask Array.*call partial_fit"),
     "no rows": (X.iloc[:0], ValueError, "0 sample"),
 }
 
@@ -62,6 +61,14 @@ def test_invalid_rows_are_refused(estimator, method, kind):
     rows, error, match = BAD_ROWS[kind]
     fitted = clone(estimator).fit(X)
     unchanged(fitted, lambda: getattr(fitted, method)(rows), error, match)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score_by_column"])
+@pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
+def test_a_dask_array_without_a_cluster_is_not_loaded(estimator, method):
+    fitted, rows = clone(estimator).fit(X), da.from_array(X.to_numpy())
+    message = "dask Array.*call partial_fit"
+    unchanged(fitted, lambda: getattr(fitted, method)(rows), TypeError, message)
 
 
 @pytest.mark.parametrize("estimator", [RBM, DBN], ids=["RBM", "DBN"])
