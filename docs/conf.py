@@ -11,13 +11,14 @@ import sklearn_dbn
 # Grid searches of the examples run two processes, and each should have a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py
+sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py and _mathml.py
 
 project = "sklearn_dbn"
 author = "sklearn_dbn developers"
 release = version = sklearn_dbn.__version__
 
 extensions = [
+    "_mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -33,7 +34,7 @@ nitpicky = True
 # A word between single backticks is code in the docstrings, as in scikit-learn's.
 default_role = "literal"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -56,6 +57,9 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
     "write_computation_times": False,
 }
+
+# See _mathml.py.
+html_math_renderer = "mathml"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_dbn"
