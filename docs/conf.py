@@ -78,7 +78,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
 }
-html_sidebars = {"index": [], "changelog": [], "study": [], "recipes": []}
+html_sidebars = {"index": [], "changelog": [], "faq": [], "study": [], "recipes": []}
 copyright = "sklearn_dbn developers, BSD 3-clause"
 
 
