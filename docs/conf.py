@@ -11,13 +11,14 @@ import sklearn_dbn
 # Grid searches of the examples run two processes, and each should have a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py
+sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py and _mathml.py
 
 project = "sklearn_dbn"
 author = "sklearn_dbn developers"
 release = version = sklearn_dbn.__version__
 
 extensions = [
+    "_mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -33,7 +34,7 @@ nitpicky = True
 # A word between single backticks is code in the docstrings, as in scikit-learn's.
 default_role = "literal"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -57,6 +58,9 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+# See _mathml.py.
+html_math_renderer = "mathml"
+
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_dbn"
 html_static_path = ["_static"]
@@ -74,7 +78,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
 }
-html_sidebars = {"index": [], "changelog": [], "study": [], "recipes": []}
+html_sidebars = {"index": [], "changelog": [], "faq": [], "study": [], "recipes": []}
 copyright = "sklearn_dbn developers, BSD 3-clause"
 
 
