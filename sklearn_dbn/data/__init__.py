@@ -12,6 +12,7 @@ from ._moments import Moments
 from ._pathways import JOINT_SWEEPS
 from ._rows import Rows
 from ._table import Table
+from ._validation import OtherPlace
 from ._values import (
     Unstored,
     clipped,

@@ -246,6 +246,8 @@ class Table:
         """The inverse of `encoded`."""
         if self.columns is None:
             return namespace(encoded).asarray(encoded, copy=True)
+        if is_foreign(encoded):
+            return array_like(self.decoded(to_numpy(encoded)), encoded)
         ends = np.cumsum([len(x) for x in self.encoded_names(range(len(self.columns)))])
         parts = np.split(encoded, ends[:-1], axis=1)
         found = [x[:, 0] if x.shape[1] == 1 else np.argmax(x, axis=1) for x in parts]
@@ -255,6 +257,8 @@ class Table:
         """One-hot columns of the categories, and all other columns as numbers."""
         if self.columns is None:
             return codes
+        if is_foreign(codes):
+            return array_like(self.encoded(to_numpy(codes)), codes)
         parts = []
         for column, x in zip(self.columns, dense(codes).T, strict=True):
             if column.kind == "categorical" and len(column.levels) != 2:

@@ -32,6 +32,31 @@ from ._values import blocks_of_values, clipped, has_outside, range_of_all
 from ._visible import column_name, first_outside
 
 
+class OtherPlace(ValueError):
+    """Rows that are in another library or on another device than the fit.
+
+    Parameters
+    ----------
+    caller : str
+        The estimator or its method.
+    given, fitted : str
+        The library and the device of both, in words.
+    """
+
+    def __init__(self, caller: str, given: str, fitted: str):
+        super().__init__(
+            f"Inputs passed to {caller} must use the same namespace and device as those passed "
+            f"to fit, but X is {given}, and fit was given {fitted}: give such rows, with "
+            "sklearn.set_config(array_api_dispatch=True), or call move_to(X)."
+        )
+        self.parts = caller, given, fitted
+
+    def in_method(self, name: str) -> ValueError:
+        """The error of the method of this name."""
+        caller, *others = self.parts
+        return ValueError(*OtherPlace(f"{caller}.{name}()", *others).args)
+
+
 class RowChecks:
     """Validation of `X` and `sample_weight`."""
 
@@ -143,6 +168,8 @@ class RowChecks:
         if table is None or table.columns is None:
             found = self._check_array(X, reset, dtype)
         else:
+            if not reset:
+                self._check_library(X)
             given = X
             X = self._in_columns(X, reset)
             found = table.codes(X, partial(column_name, self))
@@ -154,8 +181,6 @@ class RowChecks:
                 found = namespace(given).astype(found, _dtype_in(given, dtype), copy=False)
             else:
                 found = found.astype(dtype, copy=False)
-            if not reset:
-                self._check_library(found)
             _check_finite(found, self)
         if reset:
             self._table = table or Table(None, None)
@@ -246,11 +271,7 @@ class RowChecks:
         if not is_foreign(X) and isinstance(par, np.ndarray):
             return
         if not (is_foreign(X) and is_foreign(par)) or _described(X) != _described(par):
-            raise TypeError(
-                f"X is {_described(X)}, and {type(self).__name__} was fitted on "
-                f"{_described(par)}: give such rows, with "
-                "sklearn.set_config(array_api_dispatch=True), or call move_to(X)."
-            )
+            raise OtherPlace(type(self).__name__, _described(X), _described(par))
 
     def _error_about(self, X: Any, error: Exception, reset: bool) -> Exception:
         """The ``error`` of scikit-learn or NumPy, or one with a message that names a remedy."""

@@ -20,7 +20,7 @@ from .._compat import parse_version, validate_parameter_constraints
 from .._messages import short_message
 from .._stored import restored, stored
 from .._version import __version__
-from ..data import LazyMethods
+from ..data import LazyMethods, OtherPlace
 from ..units import UNITS
 
 # Attribute that only the copy that is being fitted has: the estimator it is a copy of.
@@ -237,7 +237,10 @@ def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-        return method(copy.copy(estimator), *args, **kwargs)
+        try:
+            return method(copy.copy(estimator), *args, **kwargs)
+        except OtherPlace as error:
+            raise error.in_method(method.__name__) from None
 
     return call
 

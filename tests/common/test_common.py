@@ -19,6 +19,7 @@ from sklearn_dbn import (
     DBNTransformer,
     RBMTransformer,
 )
+from sklearn_dbn._array_api import namespace
 
 
 class OfWholeNumbers(RBMTransformer):
@@ -35,7 +36,7 @@ class Squashed(RBMTransformer):
 
     def _check_array(self, X, reset, dtype):
         X = super()._check_array(X, reset, dtype)
-        return X.tanh() if sp.issparse(X) else np.tanh(X)
+        return X.tanh() if sp.issparse(X) else namespace(X).tanh(X)
 
 
 RBM = RBMTransformer(n_iter=2)
