@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,7 +15,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
-from .._compat import parse_version, validate_parameter_constraints
+from .._compat import Method, parse_version, validate_parameter_constraints
 from .._messages import short_message
 from .._stored import restored, stored
 from .._version import __version__
@@ -31,6 +30,9 @@ _CALLBACKS = "_skl_callbacks"
 
 class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Tags, persistence and callbacks of all estimators."""
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _doc_link_module = "sklearn_dbn"
 
@@ -192,7 +194,7 @@ def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
         raise FitInterrupted(estimator, kept, outcome.saved)
 
 
-def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
+def unchanged_on_failure(method: Method) -> Method:
     """Run a method that fits on a copy of the estimator, and assign all it sets at once.
 
     Other threads see the attributes of the last fit or of this one, never a mixture, and a call
@@ -229,17 +231,17 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
             raise KeyboardInterrupt(*interruption.args) from None
         return estimator
 
-    return fit
+    return cast(Method, fit)
 
 
-def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
+def of_one_fit(method: Method) -> Method:
     """Run a method on a copy, whose attributes a fit in another thread does not change."""
 
     @wraps(method)
     def call(estimator: Any, *args: Any, **kwargs: Any) -> Any:
         return method(copy.copy(estimator), *args, **kwargs)
 
-    return call
+    return cast(Method, call)
 
 
 def warn_unconverged(subject: str, n: str, why: str, cure: str) -> None:
