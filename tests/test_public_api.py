@@ -3,9 +3,16 @@
 import html
 import inspect
 import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
 
+import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
+from packaging.requirements import Requirement
 
 import sklearn_dbn
 from sklearn_dbn import (
@@ -16,8 +23,10 @@ from sklearn_dbn import (
     RBMTransformer,
 )
 
-DATA = ["TRUSTED_TYPES", "__version__"]
+DATA = ["TRUSTED_TYPES", "__version__", "inspection"]
 PUBLIC = [name for name in sklearn_dbn.__all__ if name not in DATA]
+ROOT = Path(__file__).parents[1]
+USERS_EXTRAS = ["plot", "progress", "dask", "torch", "skops"]
 GENERATORS = [RBMTransformer, DBNTransformer, DBMTransformer]
 ESTIMATORS = [*GENERATORS, DBNClassifier, DBNRegressor]
 
@@ -31,8 +40,35 @@ def test_all_names_what_is_there():
         name
         for name, value in vars(sklearn_dbn).items()
         if inspect.isclass(value) or inspect.isfunction(value)
+        # `__getattr__` and `__dir__` are for Python, and the rest is from elsewhere.
+        if not name.startswith("__") and value.__module__.startswith("sklearn_dbn")
     }
     assert set(PUBLIC) == there
+
+
+def test_inspection_is_an_attribute_and_private_packages_are_not_listed():
+    code = (
+        "import sys, sklearn_dbn\n"
+        "assert 'sklearn_dbn.inspection' not in sys.modules\n"
+        "print(dir(sklearn_dbn) == sorted(sklearn_dbn.__all__))\n"
+        "print(sklearn_dbn.inspection.HistoryDisplay.__name__, 'matplotlib' in sys.modules)\n"
+        "print(hasattr(sklearn_dbn, 'unknown'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "HistoryDisplay", "False", "False"], done.stderr
+
+
+def test_versions_are_those_of_the_dependencies_and_name_no_path(capsys):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *chain.from_iterable(map(extras.get, USERS_EXTRAS))]
+    sklearn_dbn.show_versions()
+    printed = capsys.readouterr().out
+    for name in (Requirement(one).name for one in asked):
+        assert f"\n{name}: " in printed
+    assert f"\nnumpy: {np.__version__}\n" in printed
+    assert "blas threads: " in printed
+    assert str(Path.home()) not in printed
 
 
 @pytest.mark.parametrize("name", PUBLIC)
