@@ -39,7 +39,8 @@ def is_torch_array(x: Array) -> bool:
 def is_foreign(x: Any) -> bool:
     """Whether ``x`` is an array of a library other than NumPy; a lazy one is not."""
     return (
-        not isinstance(x, np.ndarray)
+        # A number of NumPy has the methods of its arrays.
+        not isinstance(x, np.ndarray | np.generic)
         and array_api_compat.is_array_api_obj(x)
         and not array_api_compat.is_dask_array(x)
     )
