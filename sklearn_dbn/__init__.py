@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._cache_size import reduce_cache
 from ._show_versions import show_versions
 from ._version import __version__
 from .estimators import (
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "inspection",
     "layer_subsets",
+    "reduce_cache",
     "show_versions",
 ]
 
