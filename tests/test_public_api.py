@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from email.message import Message
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sklearn_dbn import (
     DBNTransformer,
     RBMTransformer,
 )
+from sklearn_dbn.estimators import _base
 
 DATA = ["TRUSTED_TYPES", "__version__", "inspection"]
 PUBLIC = [name for name in sklearn_dbn.__all__ if name not in DATA]
@@ -126,3 +128,37 @@ def test_the_html_repr_explains_every_parameter(estimator):
     words = " ".join(shown.split())
     for entry in ClassDoc(estimator)["Parameters"]:
         assert " ".join(" ".join(entry.desc).split()) in words, entry.name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_html_repr_names_no_local_path(estimator):
+    shown = estimator()._repr_html_()
+    assert "file:" not in shown
+    assert str(ROOT) not in shown
+
+
+@pytest.mark.parametrize(
+    ("urls", "link"),
+    [
+        (
+            ["Source, https://a.b/c", "Documentation, https://d.e/f/"],
+            "https://d.e/f/api/generated/sklearn_dbn.RBMTransformer.html",
+        ),
+        (["Source, https://a.b/c"], "#"),
+        (None, "#"),
+    ],
+)
+def test_the_html_repr_links_to_the_documentation_of_a_published_package(
+    urls, link, monkeypatch
+):
+    def metadata(name):
+        if urls is None:
+            raise _base.PackageNotFoundError
+        found = Message()
+        for url in urls:
+            found["Project-URL"] = url
+        return found
+
+    monkeypatch.setattr(_base, "metadata", metadata)
+    monkeypatch.setattr(_base, "_documentation", _base._documentation.__wrapped__)
+    assert f'href="{link}"' in RBMTransformer()._repr_html_()

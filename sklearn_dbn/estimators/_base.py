@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import warnings
-from functools import wraps
-from pathlib import Path
+from functools import cache, wraps
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, cast
 
 import numpy as np
@@ -38,14 +37,14 @@ class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, Bas
 
     @property
     def _doc_link_template(self) -> str:
-        # The HTML repr shows the descriptions of parameters only if there is a link to them,
-        # here to the installed file.
-        try:
-            module = Path(inspect.getfile(type(self))).as_uri()
-        except (OSError, TypeError, ValueError):
-            # A class defined in a notebook or by `python -c` has no file.
-            return ""
-        return module.replace("{", "{{").replace("}", "}}")
+        # The HTML repr shows the descriptions of parameters only if there is a link to them. A
+        # package that was not published has no documentation to link to, and the link to an
+        # installed file would show the folders of its user to all who get the notebook: it
+        # leads to the notebook itself.
+        address = _documentation()
+        return (
+            f"{address}/api/generated/sklearn_dbn.{{estimator_name}}.html" if address else "#"
+        )
 
     def _validate_params(self) -> None:
         try:
@@ -111,6 +110,18 @@ class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, Bas
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+@cache
+def _documentation() -> str:
+    """The address of the documentation in the metadata of a published package, or ""."""
+    try:
+        urls = metadata("sklearn-dbn").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        # It is imported from a folder, without an installation.
+        return ""
+    named = dict(url.split(", ", maxsplit=1) for url in urls)
+    return named.get("Documentation", "").rstrip("/").replace("{", "{{").replace("}", "}}")
 
 
 def set_kinds(tags: Any, template: Any) -> None:
