@@ -64,6 +64,10 @@ def test_an_absolute_link_and_a_place_on_the_page_stay():
     assert absolute("![a\nb](c.png)", REPOSITORY, "v1") == f"![a\nb]({REPOSITORY}/raw/v1/c.png)"
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
 def test_the_citation_names_the_version():
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {__version__}\n" in citation
