@@ -492,7 +492,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         view._assign(attributes)
         view._statistics = view._statistics_of(rows)
         view._resolve_selection(rows.X, y, rows.weight)
-        selection = ("_statistics", "selected_layers_", "selected_units_", "unit_selector_")
+        selection = ("_statistics", "_selected_layers", "selected_units_", "unit_selector_")
         return attributes | {name: vars(view)[name] for name in selection}
 
     def _statistics_of(
