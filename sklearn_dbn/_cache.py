@@ -36,6 +36,8 @@ MEMORY = [str, os.PathLike, HasMethods(["cache"]), None]
 _DIGEST = 16
 # Follows the key of a training in the names of files that are removed when it is complete.
 _PART = ".part"
+# Follows it in the name of its lock file.
+LOCK = ".lock"
 # Saving takes at most this share of the time of a training.
 _SAVING_SHARE = 0.05
 
@@ -101,14 +103,26 @@ class CacheFolder:
             _remove(path)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[bool]:
+    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
         """Wait until no other process or thread holds the lock ``name``, then hold it.
 
         Yields ``False`` if this thread holds it already, as when a callback of a training
-        starts the same training.
+        starts the same training; without ``wait`` also if another thread or process holds it.
         """
-        with hold(self.folder / f"{name}.lock") as held:
+        with hold(self.folder / f"{name}{LOCK}", wait) as held:
             yield held
+
+    def mark_used(self, name: str) -> None:
+        """Make now the time of the last use of ``name``, of which `reduce_cache` takes account.
+
+        File systems do not keep the time of the last read reliably, so it is that of the last
+        change.
+        """
+        try:
+            os.utime(self.folder / name)
+        except OSError:
+            # Without the right to change it, it seems older than it is.
+            return
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"In the memory= folder {what}.", RuntimeWarning, stacklevel=4)
@@ -257,6 +271,7 @@ def cached(memory: Any, key: str) -> Iterator[Entry]:
                 return
             checkpoint = Checkpoint(folder, key)
             if value is not None:
+                folder.mark_used(key)
                 checkpoint.remove()
             yield Entry(value, checkpoint, partial(folder.write, key))
 

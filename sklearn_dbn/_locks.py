@@ -51,10 +51,11 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[bool]:
+def hold(path: Path, wait: bool = True) -> Iterator[bool]:
     """Wait until the lock of a file is free, then hold it.
 
-    Yields ``False`` if this thread holds it already, and would wait for itself.
+    Yields ``False`` if this thread holds it already, and would wait for itself; without
+    ``wait`` also if another thread or process holds it.
     """
     key = Path(os.path.abspath(path)), threading.get_ident()
     if key in _holders:
@@ -71,7 +72,11 @@ def hold(path: Path) -> Iterator[bool]:
         return
     process, locked = os.getpid(), False
     try:
-        locked = _lock(file, path)
+        try:
+            locked = _lock(file, path, wait)
+        except BlockingIOError:
+            yield False
+            return
         _holders.add(key)
         try:
             yield True
@@ -88,14 +93,19 @@ def hold(path: Path) -> Iterator[bool]:
                 os.close(file)
 
 
-def _lock(file: int, path: Path) -> bool:
-    """Wait for the lock on an open file; return whether the file system has locks."""
+def _lock(file: int, path: Path, wait: bool) -> bool:
+    """Wait for the lock on an open file; return whether the file system has locks.
+
+    Without ``wait`` a BlockingIOError says that it is held.
+    """
     began, warned = time.monotonic(), False
     while True:
         try:
             _try(file)
             return True
         except BlockingIOError:
+            if not wait:
+                raise
             time.sleep(_RETRY_AFTER)
         except OSError:
             # Some network file systems have no locks. Two processes then both make the same

@@ -43,7 +43,7 @@ class LazyMethods(RowChecks):
             if name in vars(cls):
                 setattr(cls, name, _lazy(vars(cls)[name]))
 
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit to `X`, then transform it.
 
         Parameters

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import warnings
-from collections.abc import Callable
-from functools import wraps
-from pathlib import Path
-from typing import Any
+from functools import cache, wraps
+from importlib.metadata import PackageNotFoundError, metadata
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,7 +14,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
-from .._compat import parse_version, validate_parameter_constraints
+from .._compat import Method, parse_version, validate_parameter_constraints
 from .._messages import short_message
 from .._stored import restored, stored
 from .._version import __version__
@@ -32,18 +30,21 @@ _CALLBACKS = "_skl_callbacks"
 class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Tags, persistence and callbacks of all estimators."""
 
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _doc_link_module = "sklearn_dbn"
 
     @property
     def _doc_link_template(self) -> str:
-        # The HTML repr shows the descriptions of parameters only if there is a link to them,
-        # here to the installed file.
-        try:
-            module = Path(inspect.getfile(type(self))).as_uri()
-        except (OSError, TypeError, ValueError):
-            # A class defined in a notebook or by `python -c` has no file.
-            return ""
-        return module.replace("{", "{{").replace("}", "}}")
+        # The HTML repr shows the descriptions of parameters only if there is a link to them. A
+        # package that was not published has no documentation to link to, and the link to an
+        # installed file would show the folders of its user to all who get the notebook: it
+        # leads to the notebook itself.
+        address = _documentation()
+        return (
+            f"{address}/api/generated/sklearn_dbn.{{estimator_name}}.html" if address else "#"
+        )
 
     def _validate_params(self) -> None:
         try:
@@ -109,6 +110,18 @@ class BaseDeepEstimator(LazyMethods, CallbackSupportMixin, TransformerMixin, Bas
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+@cache
+def _documentation() -> str:
+    """The address of the documentation in the metadata of a published package, or ""."""
+    try:
+        urls = metadata("sklearn-dbn").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        # It is imported from a folder, without an installation.
+        return ""
+    named = dict(url.split(", ", maxsplit=1) for url in urls)
+    return named.get("Documentation", "").rstrip("/").replace("{", "{{").replace("}", "}}")
 
 
 def set_kinds(tags: Any, template: Any) -> None:
@@ -192,7 +205,7 @@ def raise_if_interrupted(estimator: Any, outcome: Any) -> None:
         raise FitInterrupted(estimator, kept, outcome.saved)
 
 
-def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
+def unchanged_on_failure(method: Method) -> Method:
     """Run a method that fits on a copy of the estimator, and assign all it sets at once.
 
     Other threads see the attributes of the last fit or of this one, never a mixture, and a call
@@ -229,10 +242,10 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
             raise KeyboardInterrupt(*interruption.args) from None
         return estimator
 
-    return fit
+    return cast(Method, fit)
 
 
-def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
+def of_one_fit(method: Method) -> Method:
     """Run a method on a copy, whose attributes a fit in another thread does not change."""
 
     @wraps(method)
@@ -242,7 +255,7 @@ def of_one_fit(method: Callable[..., Any]) -> Callable[..., Any]:
         except OtherPlace as error:
             raise error.in_method(method.__name__) from None
 
-    return call
+    return cast(Method, call)
 
 
 def warn_unconverged(subject: str, n: str, why: str, cure: str) -> None:

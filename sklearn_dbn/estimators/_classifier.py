@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 
 from .._array_api import is_foreign, moved, namespace, take, to_numpy
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import Interval, StrOptions, _fit_context, available_if
 from ..fine_tuning import Logistic, Softmax, Targets
 from ._base import of_one_fit, unchanged_on_failure
 from ._class_targets import Classes, class_targets
 from ._fine_tuned import FineTuned, has_minibatches
+from ._options import Auto, ClassWeight, FineTune, RandomState, Schedule, Solver
 
 
 class DBNClassifier(ClassifierMixin, FineTuned):
@@ -217,6 +217,8 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     True
     """
 
+    classes_: np.ndarray
+
     _parameter_constraints: dict = {
         **FineTuned._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -231,22 +233,22 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         self,
         transformer: Any = None,
         *,
-        fine_tune: str | int | Sequence[float] = "all",
-        solver: str = "adam",
-        learning_rate: float | str = "auto",
-        learning_rate_schedule: str = "linear",
+        fine_tune: FineTune | int | Sequence[float] = "all",
+        solver: Solver = "adam",
+        learning_rate: float | Auto = "auto",
+        learning_rate_schedule: Schedule = "linear",
         momentum: float = 0.9,
-        batch_size: int | str = "auto",
-        n_iter: int | str = "auto",
+        batch_size: int | Auto = "auto",
+        n_iter: int | Auto = "auto",
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
-        adversarial_eps: float | str = "auto",
-        virtual_adversarial_eps: float | str = "auto",
-        centered: bool | str = "auto",
+        adversarial_eps: float | Auto = "auto",
+        virtual_adversarial_eps: float | Auto = "auto",
+        centered: bool | Auto = "auto",
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         label_smoothing: float = 0.1,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | ClassWeight | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -255,7 +257,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
         unlabeled: Any = None,
         top_down_input: bool = True,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ):
         self.transformer = transformer
@@ -293,7 +295,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the generator, unless it is frozen, and then the network.
 
         Parameters
@@ -327,7 +329,7 @@ class DBNClassifier(ClassifierMixin, FineTuned):
     @unchanged_on_failure
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> DBNClassifier:
+    ) -> Self:
         """Pass over the rows once, at the full learning rate.
 
         The first call trains the generator on its rows, with all its passes, unless it is

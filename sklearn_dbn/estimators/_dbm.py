@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.utils import Bunch
@@ -37,6 +38,16 @@ from ._base import of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
 from ._layers import check_sizes, checked_template, layer_widths
 from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
+from ._options import (
+    Fill,
+    Inference,
+    Layers,
+    NegativePhase,
+    Output,
+    Pretrain,
+    RandomState,
+    UnitScore,
+)
 from ._pretraining import pretrain
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
@@ -210,6 +221,9 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
     True
     """
 
+    weights_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+
     _parameter_constraints: dict = {
         "hidden_layer_sizes": "no_validation",
         "pathways": "no_validation",
@@ -240,22 +254,22 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         modality_dropout: float = 0.0,
         rbm: RBMTransformer | None = None,
         n_mean_field_steps: int = 5,
-        negative_phase: str = "sampled",
-        inference: str = "mean_field",
+        negative_phase: NegativePhase = "sampled",
+        inference: Inference = "mean_field",
         tol: float = 1e-4,
         max_mean_field_steps: int = 500,
         damping: float = 0.0,
-        pretrain: str | None = "auto",
+        pretrain: Pretrain | None = "auto",
         pretrain_rbm: RBMTransformer | None = None,
-        layers: int | slice | Sequence[int] | str = "all",
+        layers: int | slice | Sequence[int] | Layers = "all",
         units: Any = None,
-        unit_score: Any = "information",
+        unit_score: UnitScore | Callable[..., Any] = "information",
         passthrough: bool = False,
-        output: str = "probability",
-        fill: str = "mean_field",
+        output: Output = "probability",
+        fill: Fill = "mean_field",
         memory: Any = None,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -283,7 +297,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train the machine, then select layers and units.
 
         Parameters
@@ -319,7 +333,7 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBMTransformer:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass over `X` once, at the full learning rate, then select layers and units.
 
         The first call starts from random weights, whatever `pretrain` is. The scores of units

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.callback import with_callbacks
@@ -40,6 +40,7 @@ from ._layers import (
     statistics_of_layer,
 )
 from ._machine_generator import title_of, warn_of_columns
+from ._options import Fill, Layers, Output, RandomState, UnitScore
 from ._rbm import RBMTransformer
 from ._selecting import SelectingGenerator
 from ._templates import TemplateParameters
@@ -181,6 +182,9 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     True
     """
 
+    rbms_: list[RBMTransformer]
+    history_: list[dict[str, list[float]]]
+
     _parameter_constraints: dict = {
         "hidden_layer_sizes": "no_validation",
         "pathways": "no_validation",
@@ -203,16 +207,16 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         pathways: Mapping[str, Any] | None = None,
         modality_dropout: float = 0.0,
         rbm: RBMTransformer | Sequence[RBMTransformer] | None = None,
-        layers: int | slice | Sequence[int] | str = "all",
+        layers: int | slice | Sequence[int] | Layers = "all",
         units: Any = None,
-        unit_score: Any = "information",
+        unit_score: UnitScore | Callable[..., Any] = "information",
         passthrough: bool = False,
-        output: str = "probability",
-        fill: str = "mean_field",
+        output: Output = "probability",
+        fill: Fill = "mean_field",
         pretrained: FrozenEstimator | None = None,
         memory: Any = None,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -233,7 +237,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train the layers that are not cached, then select layers and units.
 
         Parameters
@@ -281,7 +285,7 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DBNTransformer:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass over `X` once with every layer, then select layers and units.
 
         Each layer is trained on samples of the layer below after the pass of that layer. The

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -62,6 +62,10 @@ from ._generator import Generator
 from ._network_inputs import network_inputs, training_inputs
 from ._templates import TemplateParameters
 
+if TYPE_CHECKING:
+    from ._dbm import DBMTransformer
+    from ._rbm import RBMTransformer
+
 # Rows over which the distance to the nearest row is a median.
 _DISTANCE_ROWS = 500
 
@@ -71,6 +75,15 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
 
     `MachineStack` lists which members of the generator it uses.
     """
+
+    transformer_: RBMTransformer | DBNTransformer | DBMTransformer
+    fine_tuned_transformer_: RBMTransformer | DBNTransformer | DBMTransformer
+    history_: dict[str, list[float]]
+    learning_rate_: float
+    batch_size_: int
+    adversarial_eps_: float
+    virtual_adversarial_eps_: float
+    n_iter_: int
 
     _parameter_constraints: dict = {
         "transformer": "no_validation",
@@ -420,7 +433,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         return concat([all_outputs(network, block) for block in blocks])
 
     @of_one_fit
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Fine-tuned features: the selected units of the network.
 
         Parameters
@@ -449,7 +462,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             yield rows, list(zip(network.units, network.par, fields, strict=False))
 
     @of_one_fit
-    def move_to(self, like: Any) -> Any:
+    def move_to(self, like: Any) -> Self:
         """The fitted estimator on another device, or with arrays of another library.
 
         Parameters

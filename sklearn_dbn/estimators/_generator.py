@@ -35,6 +35,7 @@ from ..likelihood import (
 from ..machine import mean_field, means_below
 from ._base import check_parameters, of_one_fit
 from ._column_methods import ColumnMethods
+from ._options import LogPartitionMethod, RandomState
 
 # A binary row has 0 nats at most, and an estimate of log Z an error of a few tenths.
 _MAX_BINARY_NATS = 1.0
@@ -58,12 +59,12 @@ class Generator(ColumnMethods):
     @of_one_fit
     def log_partition(
         self,
-        method: str = "auto",
+        method: LogPartitionMethod = "auto",
         *,
         temperatures: Any = "auto",
         n_chains: int = 100,
         n_gibbs_steps: int = 500,
-        random_state: Any = 0,
+        random_state: RandomState = 0,
     ) -> LogPartition:
         """Log of the partition function, log Z, in nats, and its standard error.
 
@@ -312,7 +313,7 @@ class Generator(ColumnMethods):
         *,
         given: Any = None,
         n_gibbs_steps: int = 200,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> np.ndarray:
         """Draw rows, or the missing entries of given rows.
 
@@ -376,7 +377,12 @@ class Generator(ColumnMethods):
 
     @of_one_fit
     def impute(
-        self, X: Any, *, draw: bool = False, n_gibbs_steps: int = 200, random_state: Any = 0
+        self,
+        X: Any,
+        *,
+        draw: bool = False,
+        n_gibbs_steps: int = 200,
+        random_state: RandomState = 0,
     ) -> np.ndarray:
         """Rows with their missing entries filled in, given the observed ones.
 

@@ -56,6 +56,15 @@ def warn_of_columns(estimator: Any, rows: Rows) -> None:
 class MachineGenerator(Generator):
     """A generator that is one machine: an RBM, or a deep Boltzmann machine."""
 
+    visible_variance_: np.ndarray | None
+    visible_type_: str
+    hidden_type_: str
+    history_: dict[str, list[float]]
+    learning_rate_: float
+    batch_size_: int
+    sparsity_target_: float | None
+    n_iter_: int
+
     _run: Run
     _machine: Machine
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
@@ -33,6 +33,7 @@ from ..units import HIDDEN, UNITS
 from ._base import check_columns, of_one_fit, raise_if_interrupted, unchanged_on_failure
 from ._callbacks import PassTasks, given_to_callbacks
 from ._machine_generator import MachineGenerator, title_of, warn_unless_converged
+from ._options import Auto, Hidden, Missing, RandomState, Sampler, Schedule, Visible
 
 
 class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
@@ -234,6 +235,11 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
     True
     """
 
+    components_: np.ndarray
+    intercept_hidden_: np.ndarray
+    intercept_visible_: np.ndarray
+    hidden_variance_: np.ndarray | None
+
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "visible": [StrOptions({"auto", *UNITS}), dict],
@@ -267,30 +273,30 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         self,
         n_components: int = 256,
         *,
-        visible: str | dict = "auto",
-        hidden: str = "bernoulli",
-        missing: str = "nan",
-        sampler: str = "pcd",
+        visible: Visible | dict[str, Any] = "auto",
+        hidden: Hidden = "bernoulli",
+        missing: Missing = "nan",
+        sampler: Sampler = "pcd",
         n_gibbs_steps: int = 1,
         n_chains: int | None = None,
         n_temperatures: int = 10,
-        learning_rate: float | str = "auto",
-        learning_rate_schedule: str = "linear",
+        learning_rate: float | Auto = "auto",
+        learning_rate_schedule: Schedule = "linear",
         momentum: float = 0.0,
         averaging_fraction: float = 0.1,
-        batch_size: int | str = "auto",
-        n_iter: int | str = "auto",
+        batch_size: int | Auto = "auto",
+        n_iter: int | Auto = "auto",
         centered: bool = True,
         sample_inputs: bool = True,
         weight_decay: float = 1e-3,
-        sparsity_target: float | str | None = "auto",
+        sparsity_target: float | Auto | None = "auto",
         sparsity_cost: float = 0.1,
         validation_fraction: float = 0.0,
         early_stopping: bool = False,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
         memory: Any = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ):
         self.n_components = n_components
@@ -322,7 +328,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @unchanged_on_failure
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train the machine on `X`.
 
         Parameters
@@ -370,7 +376,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @unchanged_on_failure
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBMTransformer:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass over `X` once, at the full learning rate.
 
         The chains, the averages and the moments of the columns continue from the last call of

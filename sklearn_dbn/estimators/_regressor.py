@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
-from sklearn.utils.metaestimators import available_if
 
 from .._array_api import moved
-from .._compat import _fit_context
+from .._compat import _fit_context, available_if
 from .._messages import shown
 from ..data import dates_in
 from ..fine_tuning import Squared, Targets, TargetScale, joint_weight, rows_with_target
 from ._base import of_one_fit, unchanged_on_failure
 from ._fine_tuned import FineTuned, has_minibatches
+from ._options import Auto, FineTune, RandomState, Schedule, Solver
 
 # Predictions for larger targets might overflow.
 _LARGEST = 1e300
@@ -210,18 +210,18 @@ class DBNRegressor(RegressorMixin, FineTuned):
         self,
         transformer: Any = None,
         *,
-        fine_tune: str | int | Sequence[float] = "all",
-        solver: str = "adam",
-        learning_rate: float | str = "auto",
-        learning_rate_schedule: str = "linear",
+        fine_tune: FineTune | int | Sequence[float] = "all",
+        solver: Solver = "adam",
+        learning_rate: float | Auto = "auto",
+        learning_rate_schedule: Schedule = "linear",
         momentum: float = 0.9,
-        batch_size: int | str = "auto",
-        n_iter: int | str = "auto",
+        batch_size: int | Auto = "auto",
+        n_iter: int | Auto = "auto",
         dropout: float = 0.0,
         hidden_dropout: float = 0.0,
-        adversarial_eps: float | str = 0.0,
-        virtual_adversarial_eps: float | str = 0.0,
-        centered: bool | str = "auto",
+        adversarial_eps: float | Auto = 0.0,
+        virtual_adversarial_eps: float | Auto = 0.0,
+        centered: bool | Auto = "auto",
         max_norm: float | None = None,
         weight_decay: float = 0.0,
         early_stopping: bool = False,
@@ -231,7 +231,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
         tie_weights: bool = True,
         top_down_input: bool = True,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ):
         self.transformer = transformer
@@ -266,7 +266,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
 
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the generator, unless it is frozen, and then the network.
 
         Parameters
@@ -297,7 +297,7 @@ class DBNRegressor(RegressorMixin, FineTuned):
     @available_if(has_minibatches)
     @_fit_context(prefer_skip_nested_validation=False)
     @unchanged_on_failure
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> DBNRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Pass over the rows once, at the full learning rate.
 
         The first call trains the generator on its rows, with all its passes, unless it is

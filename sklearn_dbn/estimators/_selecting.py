@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -60,6 +60,9 @@ class SelectingGenerator(Generator):
     fields of its hidden layers (`_fields`), the means of the layer below one (`_below`), and
     the unit type and parameters of one (`_unit`).
     """
+
+    selected_units_: list[np.ndarray]
+    unit_selector_: Any
 
     _selection_constraints: dict = {
         "layers": "no_validation",
@@ -232,7 +235,7 @@ class SelectingGenerator(Generator):
             put(found, gaps, average)
 
     @of_one_fit
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Features of `X`: the selected units of the selected layers.
 
         Parameters
@@ -355,7 +358,7 @@ class SelectingGenerator(Generator):
         passthrough: Any = _UNCHANGED,
         output: Any = _UNCHANGED,
         fill: Any = _UNCHANGED,
-    ) -> Any:
+    ) -> Self:
         """Another selection from the same fitted layers, without a fit.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -122,7 +122,7 @@ class MachineStack(BaseDeepEstimator, ABC):
         return copy.copy(self)
 
     @of_one_fit
-    def move_to(self, like: Any) -> Any:
+    def move_to(self, like: Any) -> Self:
         """The fitted estimator on another device, or with arrays of another library.
 
         Parameters
