@@ -3,6 +3,7 @@
 from ._columns import Columns
 from ._dask import Partitions, in_memory, of_dask, rows_of
 from ._dates import dates_in
+from ._errors import OtherPlace
 from ._frames import Format, frame_of
 from ._gaps import Gaps
 from ._labels import labels_of
@@ -12,7 +13,6 @@ from ._moments import Moments
 from ._pathways import JOINT_SWEEPS
 from ._rows import Rows
 from ._table import Table
-from ._validation import OtherPlace
 from ._values import (
     Unstored,
     clipped,

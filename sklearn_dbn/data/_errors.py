@@ -20,6 +20,31 @@ _WRONG_SHAPE = (
 )
 
 
+class OtherPlace(ValueError):
+    """Rows that are in another library or on another device than the fit.
+
+    Parameters
+    ----------
+    caller : str
+        The estimator or its method.
+    given, fitted : str
+        The library and the device of both, in words.
+    """
+
+    def __init__(self, caller: str, given: str, fitted: str):
+        super().__init__(
+            f"Inputs passed to {caller} must use the same namespace and device as those passed "
+            f"to fit, but X is {given}, and fit was given {fitted}: give such rows, with "
+            "sklearn.set_config(array_api_dispatch=True), or call move_to(X)."
+        )
+        self.parts = caller, given, fitted
+
+    def in_method(self, name: str) -> ValueError:
+        """The error of the method of this name."""
+        caller, *others = self.parts
+        return ValueError(*OtherPlace(f"{caller}.{name}()", *others).args)
+
+
 def known_error(X: Any, error: Exception, name: str) -> Exception | None:
     """The ``error`` of another package with a message that names a remedy, if one is known.
 

@@ -23,6 +23,7 @@ import scipy.sparse as sp
 
 from .._array_api import (
     Array,
+    copied,
     device,
     entries_where,
     namespace,
@@ -137,11 +138,9 @@ class Gaps:
             ]
 
     def copy(self) -> Gaps:
-        copied = copy.copy(self)
-        copied.states = self.states and [
-            namespace(x).asarray(x, copy=True) for x in self.states
-        ]
-        return copied
+        gaps = copy.copy(self)
+        gaps.states = self.states and [copied(x) for x in self.states]
+        return gaps
 
     def of(self, index: np.ndarray, places: np.ndarray | None = None) -> GapsOfRows | None:
         """The gaps of the rows ``index`` of a minibatch, or only of those at ``places`` of it.

@@ -25,36 +25,18 @@ from ._dask import (
     partitions_of,
 )
 from ._dates import dates_in
-from ._errors import empty_message, known_error, lazy_message, shape_message, text_in
+from ._errors import (
+    OtherPlace,
+    empty_message,
+    known_error,
+    lazy_message,
+    shape_message,
+    text_in,
+)
 from ._frames import Format, columns_of, frame_of, is_single
 from ._table import Table
 from ._values import blocks_of_values, clipped, has_outside, range_of_all
 from ._visible import column_name, first_outside
-
-
-class OtherPlace(ValueError):
-    """Rows that are in another library or on another device than the fit.
-
-    Parameters
-    ----------
-    caller : str
-        The estimator or its method.
-    given, fitted : str
-        The library and the device of both, in words.
-    """
-
-    def __init__(self, caller: str, given: str, fitted: str):
-        super().__init__(
-            f"Inputs passed to {caller} must use the same namespace and device as those passed "
-            f"to fit, but X is {given}, and fit was given {fitted}: give such rows, with "
-            "sklearn.set_config(array_api_dispatch=True), or call move_to(X)."
-        )
-        self.parts = caller, given, fitted
-
-    def in_method(self, name: str) -> ValueError:
-        """The error of the method of this name."""
-        caller, *others = self.parts
-        return ValueError(*OtherPlace(f"{caller}.{name}()", *others).args)
 
 
 class RowChecks:

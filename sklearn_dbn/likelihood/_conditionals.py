@@ -4,7 +4,7 @@ A *stack* is a list of machines, the lowest first; each has the hidden layer of 
 its visible layer. Its distribution is that of the last machine and p(x_l | x_{l+1}) of the
 others.
 
-A pathway of a row without an observed entry has no say about its hidden units: they are drawn
+A pathway of a row without an observed entry says nothing about its hidden units: they are drawn
 given the layer that joins the pathways, and then its entries given those, from the top down.
 All other hidden units are proposed from their recognition distribution, and accepted or not.
 """

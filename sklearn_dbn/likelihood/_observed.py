@@ -84,7 +84,7 @@ def _posteriors(
     v, found = xp.where(observed, x, start), []
     n_sweeps, rows = _BURN_IN + n_samples, None
     if len(machines) > 1 and len(machine.matrices) > 1:
-        # Separate pathways know of each other through the machines above alone.
+        # Separate pathways depend on each other only through the machines above.
         rows = conditional_draws(machines, v, ~observed, n_sweeps, rng)
     for sweep in range(n_sweeps):
         states, _ = mean_field_sweeps(machine, v, MEAN_FIELD_SWEEPS * (len(machine.even) - 1))

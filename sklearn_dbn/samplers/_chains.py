@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from .._array_api import Array, device, namespace
+from .._array_api import Array, copied, device, namespace
 from .._random import Stream
 from ..machine import Machine, States
 
@@ -24,7 +24,7 @@ class Chains(NamedTuple):
     fields: States | None = None
 
     def copy(self) -> Chains:
-        return self.map(_copy)
+        return self.map(copied)
 
     def map(self, function: Callable[[Array], Array]) -> Chains:
         """Chains whose arrays are ``function`` of these."""
@@ -111,7 +111,3 @@ def mapped(function: Callable[[Array], Array], states: States | None) -> States 
     if states is None:
         return None
     return [None if x is None else function(x) for x in states]
-
-
-def _copy(x: Array) -> Array:
-    return namespace(x).asarray(x, copy=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._array_api import Array, device, namespace, take, to_numpy
+from .._array_api import Array, copied, device, namespace, take, to_numpy
 from .._random import Stream
 from ..machine import Machine, States
 from ..units import UnitMoments
@@ -32,7 +32,7 @@ class TemperedChains(NamedTuple):
     base_means: States
 
     def copy(self) -> TemperedChains:
-        return self.map(lambda x: namespace(x).asarray(x, copy=True))
+        return self.map(copied)
 
     def map(self, function: Callable[[Array], Array]) -> TemperedChains:
         """Chains whose arrays are ``function`` of these."""

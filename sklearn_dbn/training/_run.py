@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, array_like, device, namespace, to_numpy
+from .._array_api import Array, array_like, copied, device, moved, namespace, to_numpy
 from .._parameters import PlainParameters, plain
 from .._random import Stream, seed_of
 from ..data import Columns, Gaps, Moments, Rows, encodes
@@ -130,10 +130,7 @@ class Run:
         """The run with its arrays in the library and on the device of ``like``."""
 
         def move(x: Array | None) -> Array | None:
-            if x is None:
-                return None
-            x, xp = to_numpy(x), namespace(like)
-            return xp.asarray(x, device=device(like), copy=True)
+            return None if x is None else copied(moved(to_numpy(x), like))
 
         columns = self.columns
         if columns.scale is not None:
@@ -362,7 +359,7 @@ def _observe_spreads(run: Run, visible: UnitMoments) -> None:
 
 
 def _copied(x: Array | None) -> Array | None:
-    return None if x is None else namespace(x).asarray(x, copy=True)
+    return None if x is None else copied(x)
 
 
 def unit_moments(moments: Moments, like: Array) -> UnitMoments:
