@@ -172,11 +172,11 @@ def put_columns(x: Array, columns: np.ndarray, values: Array) -> None:
     x[...] = transposed.T
 
 
-def concat(parts: Sequence[Array]) -> Array:
-    """Arrays one after the other, along their first axis."""
+def concat(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays one after the other, along an axis."""
     if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    return namespace(parts[0]).concat(list(parts), axis=0)
+        return np.concatenate(parts, axis=axis)
+    return namespace(parts[0]).concat(list(parts), axis=axis)
 
 
 def empty_as(of: Any, shape: tuple[int, ...]) -> Array:
@@ -193,8 +193,7 @@ def float64(x: Array) -> Array:
 
 def array_like(x: np.ndarray, like: Array) -> Array:
     """``x`` as an array of the library, dtype and device of ``like``."""
-    xp = namespace(like)
-    return xp.asarray(x, dtype=like.dtype, device=device(like))
+    return moved(x, like, like.dtype)
 
 
 def entries_where(condition: Array) -> Array:

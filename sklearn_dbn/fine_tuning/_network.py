@@ -32,6 +32,7 @@ import scipy.sparse as sp
 
 from .._array_api import (
     Array,
+    concat,
     device,
     matmul_into,
     moved,
@@ -134,7 +135,7 @@ class Inputs:
     def outputs(self, network: Network) -> Array:
         """Outputs of the head for each row, (n_rows, n_outputs)."""
         blocks = [network.outputs(v, top_down) for _, v, top_down in self.blocks()]
-        return namespace(blocks[0]).concat(blocks)
+        return concat(blocks)
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, contiguous, device, namespace
+from .._array_api import Array, concat, contiguous, device, namespace
 
 _ALL = slice(None)
 
@@ -76,7 +76,7 @@ def times(x: Array, W: Any) -> Array:
     """x W, for rows ``x`` of shape (n_rows, n_below) or (n_below,)."""
     if not isinstance(W, PathwayWeights):
         return x @ W
-    return _side_by_side([_part(x, rows) @ part for part, rows, _ in blocks(W)])
+    return concat([_part(x, rows) @ part for part, rows, _ in blocks(W)], axis=-1)
 
 
 def times_transposed(x: Array, W: Any) -> Array:
@@ -86,8 +86,9 @@ def times_transposed(x: Array, W: Any) -> Array:
     transposition of the result: docs/decisions/training-step.md.
     """
     if isinstance(W, PathwayWeights):
-        return _side_by_side(
-            [times_transposed(_part(x, columns), part) for part, _, columns in blocks(W)]
+        return concat(
+            [times_transposed(_part(x, columns), part) for part, _, columns in blocks(W)],
+            axis=-1,
         )
     return np.ascontiguousarray((W @ x.T).T) if isinstance(x, np.ndarray) else x @ W.T
 
@@ -120,9 +121,3 @@ def _parts(W: Any) -> list[Array]:
 
 def _part(x: Array, at: slice) -> Array:
     return x[at] if x.ndim == 1 else x[:, at]
-
-
-def _side_by_side(parts: list[Array]) -> Array:
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts, axis=-1)
-    return namespace(parts[0]).concat(parts, axis=-1)

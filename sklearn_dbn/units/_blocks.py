@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, device, namespace
+from .._array_api import Array, concat, device, namespace
 from .._random import Stream
 from ._base import UnitMoments, UnitType, Variable
 
@@ -235,11 +235,11 @@ def _columns_of(x: Any, at: slice) -> Any:
 
 
 def _joined(parts: Sequence[Array]) -> Array:
-    return namespace(parts[0]).concat(list(parts), axis=-1)
+    return concat(parts, axis=-1)
 
 
 def _padded(parts: Sequence[Array], n_par: int = 1) -> Array:
     """Parameters side by side, with rows of 0 for blocks with fewer parameters."""
-    xp, n_par = namespace(parts[0]), max(n_par, *(part.shape[0] for part in parts))
+    n_par = max(n_par, *(part.shape[0] for part in parts))
     filled = [[part] + [0 * part[:1, :]] * (n_par - part.shape[0]) for part in parts]
-    return _joined([xp.concat(rows) for rows in filled])
+    return _joined([concat(rows) for rows in filled])
