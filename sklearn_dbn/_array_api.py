@@ -300,6 +300,11 @@ def scale_columns(x: Array, factor: Array, where: Array) -> None:
         x *= xp.where(where, factor, xp.ones_like(factor))
 
 
+def on_host(x: Any) -> Any:
+    """``x``, or a NumPy array with the values of an array of another library."""
+    return to_numpy(x) if is_foreign(x) else x
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """Return ``x`` as a NumPy array, copied from its device where needed."""
     if isinstance(x, np.ndarray):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array_api import Array, device, entries_where, namespace, put, take
+from .._array_api import Array, copied, device, entries_where, namespace, put, take
 from .._random import Stream
 from ..machine import Machine
 from ._gaps import initial_states, redraw
@@ -66,6 +66,6 @@ class JoinedPathways:
         first, *above = initial_states(self.machine, len(rows), rng)
         part = xp.where(missing, first, take(v, rows))
         entries = entries_where(missing)
-        v = xp.asarray(v, copy=True)
+        v = copied(v)
         put(v, rows, redraw(self.machine, [part, *above], entries, JOINT_SWEEPS, rng)[0])
         return v

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .._array_api import array_like, is_foreign, namespace, to_numpy
+from .._array_api import array_like, copied, is_foreign, on_host, to_numpy
 from .._compat import _get_column_indices
 from .._messages import shown
 from ..units import HIDDEN, UNITS, Blocks, UnitType
@@ -176,8 +176,8 @@ class Table:
         framed = self.format is not None and (like is None or frame_of(like) is not None)
         if self.columns is None and not framed:
             return codes
-        given = to_numpy(given) if is_foreign(given) else given
-        like = to_numpy(like) if is_foreign(like) else like
+        given = on_host(given)
+        like = on_host(like)
         numbers = to_numpy(codes)
         values = self.values(numbers)
         if given is not None:
@@ -245,7 +245,7 @@ class Table:
     def decoded(self, encoded: np.ndarray) -> np.ndarray:
         """The inverse of `encoded`."""
         if self.columns is None:
-            return namespace(encoded).asarray(encoded, copy=True)
+            return copied(encoded)
         if is_foreign(encoded):
             return array_like(self.decoded(to_numpy(encoded)), encoded)
         ends = np.cumsum([len(x) for x in self.encoded_names(range(len(self.columns)))])

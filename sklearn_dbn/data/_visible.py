@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import is_foreign, to_numpy
+from .._array_api import on_host, to_numpy
 from .._messages import shown
 from ..units import UNITS, UnitType
 from ._columns import Columns
@@ -46,7 +46,7 @@ def visible_columns(
     if fitted is not None:
         unit = fitted
     elif table.columns is not None:
-        unit = table.unit(to_numpy(X) if is_foreign(X) else X, all_weights)
+        unit = table.unit(on_host(X), all_weights)
     elif visible == "auto":
         grey = _grey_columns(X, weight)
         unit = table.by_pathway(

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._array_api import concat, copied, is_foreign, moved, rows_at, some_rows, to_numpy
+from .._array_api import concat, copied, moved, on_host, rows_at, some_rows, to_numpy
 from .._cache import Checkpoint, cached, key_of, memory_of
 from .._compat import Interval, StrOptions
 from .._messages import shown
@@ -34,8 +34,6 @@ from ..fine_tuning import (
     Targets,
     TrainingRows,
     Tuning,
-    all_fields,
-    all_outputs,
     check_compatible,
     generative_term_of,
     machines_of,
@@ -173,7 +171,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             given, y = X, in_memory(y)
         # Targets and weights are read on the host; a training moves them once.
         weight = to_numpy(self._check_weight(sample_weight, X))
-        y = to_numpy(y) if is_foreign(y) else y
+        y = on_host(y)
         if fitted:
             visible_columns(self, None, X, weight, transformer._runs[0].machine.units[0])
         if y is None:
@@ -430,7 +428,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
             network_inputs(self.transformer_, network, some_rows(X, rows))
             for rows in self.transformer_._blocks(X)
         )
-        return concat([all_outputs(network, block) for block in blocks])
+        return concat([block.outputs(network) for block in blocks])
 
     @of_one_fit
     def transform(self, X: Any) -> np.ndarray:
@@ -458,7 +456,7 @@ class FineTuned(TemplateParameters, BaseDeepEstimator, ABC):
         network = self._tuning.network
         for rows in self.transformer_._blocks(X):
             inputs = network_inputs(self.transformer_, network, some_rows(X, rows))
-            fields = all_fields(network, inputs, top)
+            fields = inputs.fields(network, top)
             yield rows, list(zip(network.units, network.par, fields, strict=False))
 
     @of_one_fit

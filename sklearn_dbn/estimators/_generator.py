@@ -16,6 +16,7 @@ from .._array_api import (
     float64,
     is_foreign,
     namespace,
+    on_host,
     some_rows,
     to_numpy,
 )
@@ -215,7 +216,7 @@ class Generator(ColumnMethods):
             As in `score_samples`.
         """
         values = self.score_samples(X)
-        return float(np.mean(to_numpy(values) if is_foreign(values) else values))
+        return float(np.mean(on_host(values)))
 
     @of_one_fit
     def score_bound(self, X: Any) -> np.ndarray:

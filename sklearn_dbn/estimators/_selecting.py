@@ -16,10 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from .._array_api import (
     array_like,
     concat,
+    copied,
     empty_as,
     float64,
     is_foreign,
     namespace,
+    on_host,
     put,
     put_columns,
     rows_where,
@@ -131,7 +133,7 @@ class SelectingGenerator(Generator):
         X = None if on_cluster else X
         # Selectors and scores are those of scikit-learn, on the host.
         weight = None if weight is None else to_numpy(weight)
-        y = to_numpy(y) if is_foreign(y) else y
+        y = on_host(y)
         some_without_weight = weight is not None and not np.all(weight)
         if some_without_weight and X is not None and self._selection_needs_rows:
             rows = np.flatnonzero(weight)
@@ -310,8 +312,7 @@ class SelectingGenerator(Generator):
         top = max(given)
         mean = array_like(self._statistics[top].mean, H)
         xp = namespace(H)
-        states = xp.broadcast_to(mean[None, :], (H.shape[0], mean.shape[0]))
-        states = xp.asarray(states, copy=True)
+        states = copied(xp.broadcast_to(mean[None, :], (H.shape[0], mean.shape[0])))
         for layer in range(top, -1, -1):
             if layer in given:
                 units, block = given[layer]

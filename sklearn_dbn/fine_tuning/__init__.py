@@ -6,7 +6,7 @@ from ._full_batch import FullBatchLoop
 from ._generative import GenerativeTerm
 from ._loop import NetworkLoop
 from ._losses import Logistic, Softmax, Squared
-from ._network import Inputs, Network, all_fields, all_outputs
+from ._network import Inputs, Network
 from ._settings import (
     FULL_BATCH,
     SOLVERS,

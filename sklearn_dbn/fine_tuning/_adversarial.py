@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._array_api import Array, namespace, row_maxima, sums_of_squares
+from .._array_api import Array, concat, namespace, row_maxima, sums_of_squares
 from .._random import Stream
 from ._network import Network
 from ._settings import FineTuningSettings
@@ -28,11 +28,15 @@ def presented(
     if settings.virtual_adversarial_eps:
         u, more, share = unsupervised
         u, outputs = virtual_adversarial_rows(network, settings, u, more, rng)
-        join = namespace(v).concat
-        v, target, weight = map(join, ((v, u), (target, outputs), (weight, share)))
-        pairs = zip(top_down, more, strict=True)
-        top_down = [q if q is None else join((q, p)) for q, p in pairs]
+        return joined((v, top_down, target, weight), (u, more, outputs, share))
     return v, top_down, target, weight
+
+
+def joined(first: tuple, second: tuple) -> tuple[Array, list, Array, Array]:
+    """The rows, top-down inputs, targets and weights of ``first``, and then of ``second``."""
+    v, target, weight = (concat([first[i], second[i]]) for i in (0, 2, 3))
+    pairs = zip(first[1], second[1], strict=True)
+    return v, [q if q is None else concat([q, p]) for q, p in pairs], target, weight
 
 
 def virtual_adversarial_rows(

@@ -20,9 +20,9 @@ from .._random import RowStream, Stream
 from ..data import Partitions
 from ..optim import Descent
 from ..training import Diverged
-from ._adversarial import presented, virtual_adversarial_rows
+from ._adversarial import joined, presented, virtual_adversarial_rows
 from ._divergence import tuning_diverged
-from ._network import Inputs, Network, Tape, loss_and_gradient
+from ._network import Inputs, Network, Tape
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
 from ._tuning import LARGEST_LOSS, Tuning
@@ -140,7 +140,7 @@ def gradient_on_cluster(
     index: np.ndarray,
     rate: float,
 ) -> tuple[float, tuple[Tape, Array], tuple[Array | None, Array]]:
-    """As `_loop.gradient`, with the sums over rows on the workers.
+    """As `_loop._gradient`, with the sums over rows on the workers.
 
     The tape has one row, the weighted mean of the inputs.
     """
@@ -262,10 +262,9 @@ def _forward(
     if settings.virtual_adversarial_eps:
         u, more = other_inputs
         u, outputs = virtual_adversarial_rows(network, settings, u, more, other.draws(rng))
-        v, target = np.concatenate((v, u)), np.concatenate((target, outputs))
-        weight = np.concatenate((weight, other.weight))
-        pairs = zip(top_down, more, strict=True)
-        top_down = [q if q is None else np.concatenate((q, p)) for q, p in pairs]
+        v, top_down, target, weight = joined(
+            (v, top_down, target, weight), (u, more, outputs, other.weight)
+        )
         places, n_rows = np.concatenate((places, n_rows + other.places)), n_rows + other.n_rows
     draws = RowStream(rng, n_rows, places)
     tape = network.forward(v, top_down, settings.dropout, settings.hidden_dropout, draws)
@@ -316,7 +315,7 @@ def _outputs_of_part(inputs: Inputs, network: Network, index: np.ndarray) -> Arr
 def _loss_of_part(inputs: Inputs, common: tuple, task: tuple) -> tuple[float, dict[str, Array]]:
     network, loss, layers = common
     index, target, weight = task
-    return loss_and_gradient(network, loss, _among(inputs, index), target, weight, layers)
+    return _among(inputs, index).loss_and_gradient(network, loss, target, weight, layers)
 
 
 def _among(inputs: Inputs, index: np.ndarray) -> Inputs:

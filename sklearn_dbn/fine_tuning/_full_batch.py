@@ -11,7 +11,6 @@ from scipy.optimize import minimize
 from .._array_api import Array, moved, sum_of_squares, to_numpy
 from ..training import Passes
 from ._loop import TuningLoop
-from ._network import loss_and_gradient
 from ._settings import FULL_BATCH
 from ._tuning import Tuning
 
@@ -83,10 +82,9 @@ class _Problem:
         """The loss and its gradient."""
         self.put(flat)
         settings, training_rows = self.loop.settings, self.loop.training_rows
-        value, gradient = loss_and_gradient(
+        value, gradient = training_rows.inputs.loss_and_gradient(
             self.tuning.network,
             settings.loss,
-            training_rows.inputs,
             training_rows.target,
             training_rows.weight,
             settings.layers,

@@ -134,8 +134,32 @@ class Inputs:
 
     def outputs(self, network: Network) -> Array:
         """Outputs of the head for each row, (n_rows, n_outputs)."""
-        blocks = [network.outputs(v, top_down) for _, v, top_down in self.blocks()]
-        return concat(blocks)
+        return concat([network.outputs(v, top_down) for _, v, top_down in self.blocks()])
+
+    def fields(self, network: Network, top: int) -> list[Array]:
+        """Fields of hidden layers 0 to ``top``."""
+        blocks = [network.fields(v, top_down, top) for _, v, top_down in self.blocks()]
+        return [concat(fields) for fields in zip(*blocks, strict=True)]
+
+    def loss_and_gradient(
+        self,
+        network: Network,
+        loss: Any,
+        target: Array,
+        weight: Array,
+        layers: Collection[int],
+    ) -> tuple[float, dict[str, Array]]:
+        """Mean over all rows of the weighted loss, and its gradient."""
+        value, gradient = 0.0, {}
+        for part, v, top_down in self.blocks():
+            tape = network.forward(v, top_down)
+            losses, delta = loss(tape.outputs, target[part, :])
+            share = weight[part] / len(self)
+            value += float(share @ losses)
+            delta *= share[:, None]
+            for name, x in network.backward(tape, delta, layers).items():
+                gradient[name] = gradient[name] + x if name in gradient else x
+        return value, gradient
 
     def blocks(self) -> Iterator[tuple[slice, Array, list[Array | None]]]:
         for start in range(0, len(self), _BLOCK_ROWS):
@@ -402,40 +426,6 @@ def layer_of(name: str) -> int | None:
     if name in ("head", "intercept"):
         return None
     return int(name[1:].partition(".")[0])
-
-
-def loss_and_gradient(
-    network: Network,
-    loss: Any,
-    inputs: Inputs,
-    target: Array,
-    weight: Array,
-    layers: Collection[int],
-) -> tuple[float, dict[str, Array]]:
-    """Mean over all rows of the weighted loss, and its gradient."""
-    if inputs.remote:
-        return inputs.loss_and_gradient(network, loss, target, weight, layers)
-    value, gradient = 0.0, {}
-    for part, v, top_down in inputs.blocks():
-        tape = network.forward(v, top_down)
-        losses, delta = loss(tape.outputs, target[part, :])
-        share = weight[part] / len(inputs)
-        value += float(share @ losses)
-        delta *= share[:, None]
-        for name, x in network.backward(tape, delta, layers).items():
-            gradient[name] = gradient[name] + x if name in gradient else x
-    return value, gradient
-
-
-def all_outputs(network: Network, inputs: Inputs) -> Array:
-    """Outputs of the head for each row, (n_rows, n_outputs)."""
-    return inputs.outputs(network)
-
-
-def all_fields(network: Network, inputs: Inputs, top: int) -> list[Array]:
-    """Fields of hidden layers 0 to ``top``."""
-    blocks = [network.fields(v, top_down, top) for _, v, top_down in inputs.blocks()]
-    return [namespace(fields[0]).concat(fields) for fields in zip(*blocks, strict=True)]
 
 
 def _rows(x: Array, index: Any) -> Array:

@@ -14,7 +14,7 @@ from ..machine import Machine
 from ..optim import RuleState
 from ._generative import GenerativeTerm
 from ._losses import weighted_mean
-from ._network import Network, all_outputs, hidden_layers
+from ._network import Network, hidden_layers
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
 
@@ -151,7 +151,7 @@ class Tuning:
         """The record of a pass; with ``validation`` rows it may become the best pass."""
         record = {"loss": loss}
         if validation is not None:
-            outputs = all_outputs(self.network, validation.inputs)
+            outputs = validation.inputs.outputs(self.network)
             score = settings.loss.score(copied(outputs), validation.target, validation.weight)
             losses, _ = settings.loss(outputs, validation.target)
             held_out = weighted_mean(losses, validation.weight)

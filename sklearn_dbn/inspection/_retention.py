@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from .._array_api import is_foreign, to_numpy
+from .._array_api import on_host
 from ._drawing import (
     check_matplotlib_support,
     draw_images,
@@ -85,7 +85,7 @@ def generative_retention(
             reverse=score + partition.value - values[1],
             interval=(score + partition.value - high, score + partition.value - low),
             reconstruction_error=generator._reconstruction_error(X),
-            samples=to_numpy(samples) if is_foreign(samples) else samples,
+            samples=on_host(samples),
         )
     return Bunch(**found)
 

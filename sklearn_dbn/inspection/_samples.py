@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._array_api import is_foreign, to_numpy
+from .._array_api import on_host
 from .._messages import shown
 from ._drawing import (
     check_matplotlib_support,
@@ -141,7 +141,7 @@ class SamplesDisplay:
         samples = estimator.sample(
             n_samples, n_gibbs_steps=n_gibbs_steps, random_state=random_state
         )
-        samples = to_numpy(samples) if is_foreign(samples) else samples
+        samples = on_host(samples)
         if pathway is not None:
             samples = np.asarray(samples)[:, columns]
         display = cls(samples, image_shape=image_shape)

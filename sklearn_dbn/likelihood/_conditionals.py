@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .._array_api import Array, namespace
+from .._array_api import Array, copied, namespace
 from .._random import Stream
 from ..machine import Machine, States, blocks
 from ..samplers import independent
@@ -65,7 +65,7 @@ def conditional_draws(
         states, fields = bottom.conditionals(bottom.even, states)
         summary = bottom.units[0].summary(fields[0], bottom.par[0], states[0])
         # `draw` may overwrite the means.
-        summary = xp.asarray(summary, copy=True)
+        summary = copied(summary)
         states = bottom.draw(bottom.even, states, fields, rng)
         v = xp.where(missing, states[0], v)
         yield v, summary

@@ -325,10 +325,9 @@ class Machine:
 
     def rescale(self, shift: Array, scale: Array) -> Machine:
         """The distribution of scale v + shift, for the visible units v of this machine."""
-        xp = namespace(scale)
         unit, par = self.units[0], self.par[0]
         W = like(self.W[0], [part / scale[i, None] for part, i, _ in blocks(self.W[0])])
-        upper = xp.asarray(self.par[1], copy=True)
+        upper = copied(self.par[1])
         upper[0, :] -= times(shift, W)
         return replace(
             self,

@@ -25,8 +25,6 @@ from sklearn_dbn.fine_tuning import (
     Targets,
     TrainingRows,
     Tuning,
-    all_fields,
-    all_outputs,
     generative_term_of,
     joint_weight,
     machines_of,
@@ -38,7 +36,6 @@ from sklearn_dbn.fine_tuning import (
     tuned_runs,
 )
 from sklearn_dbn.fine_tuning._adversarial import presented
-from sklearn_dbn.fine_tuning._network import loss_and_gradient
 from sklearn_dbn.optim import Adam, Descent, Momentum
 from sklearn_dbn.samplers import PersistentContrastiveDivergence
 from sklearn_dbn.training import Diverged, rows_to_record, start
@@ -176,11 +173,11 @@ def test_forward_and_backward(stack, rate, centered, at, dtype):
         there = {name: x * 0 for name, x in network.parameters().items()}
         network.backward(tape, delta, layers, there)
         found |= {f"into {name}": x for name, x in there.items()}
-        args = loss, rows.inputs, rows.target, rows.weight, layers
-        found["value"], gradient = loss_and_gradient(network, *args)
+        args = network, loss, rows.target, rows.weight, layers
+        found["value"], gradient = rows.inputs.loss_and_gradient(*args)
         found |= {f"mean {name}": x for name, x in gradient.items()}
-        found["all outputs"] = all_outputs(network, rows.inputs)
-        return found | named("all fields", all_fields(network, rows.inputs, layers[-1]))
+        found["all outputs"] = rows.inputs.outputs(network)
+        return found | named("all fields", rows.inputs.fields(network, layers[-1]))
 
     at.check(results)
 
@@ -207,7 +204,7 @@ def test_losses(loss, at, dtype):
     def results(move):
         network = make_tuning("stack", move, dtype).network
         rows = make_rows(network, move, dtype, loss).moved(network.head)
-        outputs = all_outputs(network, rows.inputs)
+        outputs = rows.inputs.outputs(network)
         # Far from 0, where an exponential would overflow.
         outputs[0, :] *= 1000
         score = loss.score(outputs + 0, rows.target, rows.weight)

@@ -31,7 +31,6 @@ from sklearn_dbn.fine_tuning import (
     training_rows_of,
 )
 from sklearn_dbn.fine_tuning._adversarial import _of_length, presented, virtual_adversarial_rows
-from sklearn_dbn.fine_tuning._network import loss_and_gradient
 from sklearn_dbn.machine import Machine
 from sklearn_dbn.optim import Momentum
 from sklearn_dbn.samplers import PersistentContrastiveDivergence
@@ -253,8 +252,8 @@ def test_weight_decay_is_part_of_what_scipy_minimises(solver):
     data.target = Softmax().smooth(data.target, 0.3)
     settings = make_settings(solver=solver, weight_decay=0.05)
     run(Tuning(network, Stream(0), []), settings, data, 3000)
-    args = (network, Softmax(), data.inputs, data.target, data.weight, LAYERS)
-    _, gradient = loss_and_gradient(*args)
+    args = (network, Softmax(), data.target, data.weight, LAYERS)
+    _, gradient = data.inputs.loss_and_gradient(*args)
     for name, x in network.parameters().items():
         penalty = 0.05 * x if x.ndim == 2 else 0.0
         np.testing.assert_allclose(gradient[name] + penalty, 0, atol=3e-4)

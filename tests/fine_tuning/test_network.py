@@ -8,7 +8,6 @@ from helpers.networks import LAYERS, check_gradient, make_examples, make_network
 
 from sklearn_dbn._random import Stream
 from sklearn_dbn.fine_tuning import Logistic, Softmax, Squared
-from sklearn_dbn.fine_tuning._network import loss_and_gradient
 
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
@@ -21,7 +20,7 @@ def test_the_gradient_of_every_loss_is_that_of_finite_differences(loss, augmente
         data.target = loss.smooth(data.target, 0.2)
 
     def value():
-        return loss_and_gradient(network, loss, data.inputs, data.target, data.weight, LAYERS)
+        return data.inputs.loss_and_gradient(network, loss, data.target, data.weight, LAYERS)
 
     check_gradient(network.parameters(LAYERS), value()[1], lambda: value()[0])
 
@@ -95,10 +94,10 @@ def test_dropout_of_nothing_draws_nothing():
 def test_a_large_batch_is_the_sum_of_its_blocks(monkeypatch):
     network, loss = make_network(True), Softmax()
     data = make_examples(network)
-    args = (network, loss, data.inputs, data.target, data.weight, LAYERS)
-    whole, gradient = loss_and_gradient(*args)
+    args = (network, loss, data.target, data.weight, LAYERS)
+    whole, gradient = data.inputs.loss_and_gradient(*args)
     monkeypatch.setattr("sklearn_dbn.fine_tuning._network._BLOCK_ROWS", 3)
-    value, parts = loss_and_gradient(*args)
+    value, parts = data.inputs.loss_and_gradient(*args)
     assert value == pytest.approx(whole)
     for name, x in gradient.items():
         np.testing.assert_allclose(parts[name], x, atol=1e-12)
