@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from .._array_api import device, is_foreign, namespace, to_numpy
+from .._array_api import is_foreign, moved, to_numpy
 from .._messages import shown
 from ..data import dense
 from ..units import Variable
@@ -98,8 +98,7 @@ class ColumnMethods(MachineStack):
         """The result of a method of a copy with arrays of NumPy, in the library of ``X``."""
         rows = to_numpy(self._check_rows(X, reset=False, outside="refuse"))
         found = getattr(self.move_to(rows), method)(rows, *args)
-        par = self._stack[0].par[0]
-        return namespace(par).asarray(found, device=device(par))
+        return moved(found, self._stack[0].par[0])
 
     def _log_p_of_column(self, X: Any, index: int) -> np.ndarray:
         """Log-probability of the entry of each row in one column, given the other entries."""

@@ -508,11 +508,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
     def _fields(self, X: Any, top: int) -> Iterator[tuple[slice, list[tuple]]]:
         stack = self._stack
         for rows in self._blocks(X):
-            below, fields = (
-                self._bottom_run.columns.complete_stack(stack, some_rows(X, rows)),
-                [],
-            )
-            v = below[0]
+            below = self._bottom_run.columns.complete_stack(stack, some_rows(X, rows))
+            v, fields = below[0], []
             for layer, machine in enumerate(stack[: top + 1], start=1):
                 unit, par = machine.units[1], machine.par[1]
                 fields.append((unit, par, machine.field(1, [v, None])))

@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._array_api import (
-    device,
     empty_as,
     float64,
     is_foreign,
-    namespace,
+    moved,
     on_host,
     some_rows,
     to_numpy,
@@ -266,10 +265,7 @@ class Generator(ColumnMethods):
 
     def _as_rows(self, values: np.ndarray) -> Any:
         """A number for each row, in the library and on the device of the machine."""
-        par = self._stack[0].par[0]
-        if not is_foreign(par):
-            return values
-        return namespace(par).asarray(values, device=device(par))
+        return moved(values, self._stack[0].par[0])
 
     def _log_likelihood(self, X: Any, log_z: float) -> LogProbability:
         """Log density of the observed entries of each row, in standardised columns."""

@@ -19,11 +19,11 @@ from .._array_api import (
     copied,
     empty_as,
     float64,
-    is_foreign,
     namespace,
     on_host,
     put,
     put_columns,
+    rows_at,
     rows_where,
     some_columns,
     some_rows,
@@ -140,7 +140,7 @@ class SelectingGenerator(Generator):
             if y is not None:
                 check_consistent_length(X, y)
                 y = _safe_indexing(y, rows)
-            X = take(X, rows) if is_foreign(X) else X[rows]
+            X = rows_at(X, rows)
         layers = resolve_layers(self.layers, len(self._statistics))
         sizes = self._sizes
         widths = [sizes[layer] for layer in layers]
@@ -271,7 +271,7 @@ class SelectingGenerator(Generator):
         X = self._table.encoded(self._complete(X))
         if sp.issparse(X):
             return sp.hstack([H, X], format="csr")
-        return namespace(H).concat([H, X], axis=1)
+        return concat([H, X], axis=1)
 
     @of_one_fit
     def inverse_transform(self, X: Any) -> np.ndarray:
