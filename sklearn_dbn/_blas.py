@@ -1,4 +1,4 @@
-"""How many threads BLAS uses for the products of a minibatch.
+"""How many threads BLAS and PyTorch use for the products of a minibatch.
 
 OpenBLAS splits a product between threads if it takes more than a few microseconds. The products
 of a minibatch take not much longer, and the work between them has one thread, for which the
@@ -8,6 +8,8 @@ processes use the processor: docs/decisions/training-step.md.
 
 from __future__ import annotations
 
+import math
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ._array_api import Array
+from ._array_api import Array, device, is_torch_array
 
 # Multiplications of one product for each thread. With fewer, more threads gain nothing.
 _PER_THREAD = 1 << 22
@@ -31,19 +33,22 @@ _before: list[tuple[Any, int]] = []
 
 @contextmanager
 def blas_threads(n_rows: int, weights: Sequence[Array]) -> Iterator[None]:
-    """Limit BLAS to the threads that make products of ``n_rows`` rows with ``weights`` faster.
+    """Limit threads to those that make products of ``n_rows`` rows with ``weights`` faster.
 
-    Never more than the process has set. No limit for arrays of libraries other than NumPy.
+    Those of BLAS for arrays of NumPy, and those of PyTorch for its arrays on the CPU. Never
+    more than are set, and no limit for other arrays.
 
     Parameters
     ----------
     n_rows : int
     weights : sequence of arrays of two dimensions
     """
+    largest = max(math.prod(W.shape) for W in weights)
+    limit = max(1, n_rows * largest // _PER_THREAD)
     if not isinstance(weights[0], np.ndarray):
-        yield
+        with _torch_threads(limit, weights[0]):
+            yield
         return
-    limit = max(1, n_rows * max(W.size for W in weights) // _PER_THREAD)
     with _lock:
         if not _limits:
             _before[:] = [(library, library.num_threads) for library in _libraries()]
@@ -55,6 +60,21 @@ def blas_threads(n_rows: int, weights: Sequence[Array]) -> Iterator[None]:
         with _lock:
             _limits.remove(limit)
             _set_threads()
+
+
+@contextmanager
+def _torch_threads(limit: int, x: Array) -> Iterator[None]:
+    """Limit the threads of PyTorch, of which each Python thread has its own number."""
+    if not is_torch_array(x) or str(device(x)) != "cpu":
+        yield
+        return
+    torch = sys.modules["torch"]
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(limit, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _set_threads() -> None:

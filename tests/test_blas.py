@@ -84,6 +84,22 @@ def test_arrays_of_other_libraries_change_nothing():
         assert n_threads() == {2}
 
 
+def test_arrays_of_pytorch_limit_its_own_threads():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with blas_threads(20, [torch.ones(64, 256)]):
+            assert torch.get_num_threads() == 1
+        with blas_threads(500, [torch.ones(1000, 2000)]):
+            assert torch.get_num_threads() == 2
+        with pytest.raises(KeyError), blas_threads(20, [torch.ones(64, 256)]):
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def noting(monkeypatch, module, fails=False):
     """Let each step of ``module`` note how many threads there are."""
     seen, step = [], module._step
