@@ -174,7 +174,8 @@ def test_rows_and_what_a_lower_machine_makes_of_them(unit, device_name, dtype):
     def results(X, weight, machine):
         rows = Rows(X, weight, Columns(machine.units[0]), [machine])
         (means, _), (rest, _) = rows.blocks(5)
-        return [means, rest, *next(rows.batches(4, Stream(0))), rows.means(np.array([3, 1]))]
+        v, w, _ = next(rows.batches(4, Stream(0)))
+        return [means, rest, v, w, rows.means(np.array([3, 1]))]
 
     moved = results(
         move(X, device_name), move(weight, device_name), move_machine(machine, device_name)

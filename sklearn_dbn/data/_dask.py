@@ -321,7 +321,7 @@ class PartitionedRows(Rows):
 
     def batches(
         self, batch_size: int, rng: Stream, gaps: Gaps | None = None
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Iterator[tuple[Array, Array, float]]:
         """As in `Rows`, but without the rows: an empty array, and the weights."""
         self._sent = None
         nothing = np.empty(0, dtype=int)
@@ -334,7 +334,8 @@ class PartitionedRows(Rows):
                 self._batch = shares, weight, copy.deepcopy(rng), gaps, drawn
                 # The stream advances as if it had drawn for all rows.
                 none = None if gaps is None else gaps.of(index, nothing)
-                yield self.present(nothing, RowStream(rng, len(index), nothing), none), weight
+                v = self.present(nothing, RowStream(rng, len(index), nothing), none)
+                yield v, weight, float(weight.sum())
 
     def sums(self, machine: Machine, n_sweeps: int) -> Callable[[], Machine]:
         shares, weight, rng, gaps, drawn = self._batch
@@ -380,7 +381,14 @@ class PartitionedRows(Rows):
     def _without_data(self) -> Rows:
         """`Rows` with the same attributes, but without the data."""
         rows = Rows.__new__(Rows)
-        removed = {"X": None, "weight": None, "index": None, "_batch": None, "_sent": None}
+        removed = {
+            "X": None,
+            "weight": None,
+            "index": None,
+            "_weight_on_host": None,
+            "_batch": None,
+            "_sent": None,
+        }
         rows.__dict__ = vars(self) | removed
         return rows
 

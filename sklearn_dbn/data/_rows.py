@@ -85,7 +85,8 @@ class Rows:
         self._above = _above(self.lower[-1]) if self.lower else None
         self.bottom = self.lower[0] if self.lower else None
         self.joined: JoinedPathways | None = None
-        self.index = np.flatnonzero(to_numpy(weight))
+        self._weight_on_host = to_numpy(weight)
+        self.index = np.flatnonzero(self._weight_on_host)
         self._gaps = any(on_each_part(has_gaps, X))
         binary = all(on_each_part(is_binary, X, weight=weights_with_zeros(weight)))
         self._grey = sample and not binary
@@ -157,7 +158,7 @@ class Rows:
             return None
         widths = self.columns.unit.widths(self.X.shape[1])
         counts = np.concatenate(on_each_part(count_gaps, self.X, widths))
-        counts[to_numpy(self.weight) == 0] = 0
+        counts[self._weight_on_host == 0] = 0
         if not counts.any():
             return None
         return Gaps(counts, self.bottom, fixed=bool(self.lower), new=new)
@@ -245,11 +246,18 @@ class Rows:
 
     def batches(
         self, batch_size: int, rng: Stream, gaps: Gaps | None = None
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Iterator[tuple[Array, Array, float]]:
         """All rows in random order, in minibatches whose sizes differ by at most one.
 
         The update of a small last minibatch would have more noise than the others. ``gaps`` are
         those of X, if it has any.
+
+        Yields
+        ------
+        v : array of shape (n_rows, n_columns)
+        weight : array of shape (n_rows,)
+        weight_sum : float
+            Computed on the host, as to read it from a device would be to wait for that.
         """
         for rows, ends in self._windows(batch_size, rng):
             window, index = (self, rows) if self._shuffled_whole else self._read(rows)
@@ -257,14 +265,14 @@ class Rows:
                 # Once for the window, so that minibatches need nothing from the host.
                 like = window.weight
                 index = namespace(like).asarray(index, device=device(like))
-            weight = take(window.weight, index)
+            weight, on_host = take(window.weight, index), self._weight_on_host[rows]
             for start, end in itertools.pairwise(ends.tolist()):
                 part = index[start:end]
                 drawn = None if gaps is None else gaps.of(rows[start:end])
                 v = window.present(part, rng, drawn)
                 if drawn is not None:
                     gaps.keep(drawn.slots, drawn.states)
-                yield v, weight[start:end]
+                yield v, weight[start:end], float(on_host[start:end].sum())
             # Else there would be two windows in memory while the next is read.
             del window
 

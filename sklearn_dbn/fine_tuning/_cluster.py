@@ -19,13 +19,11 @@ from .._array_api import Array
 from .._random import RowStream, Stream
 from ..data import Partitions
 from ..optim import Descent
-from ..training import Diverged
 from ._adversarial import joined, presented, virtual_adversarial_rows
-from ._divergence import tuning_diverged
 from ._network import Inputs, Network, Tape
 from ._settings import FineTuningSettings
 from ._training_rows import TrainingRows
-from ._tuning import LARGEST_LOSS, Tuning
+from ._tuning import Tuning
 
 
 @dataclass
@@ -139,7 +137,7 @@ def gradient_on_cluster(
     training_rows: TrainingRows,
     index: np.ndarray,
     rate: float,
-) -> tuple[float, tuple[Tape, Array], tuple[Array | None, Array]]:
+) -> tuple[float, float, tuple[Tape, Array], tuple[Array | None, Array]]:
     """As `_loop._gradient`, with the sums over rows on the workers.
 
     The tape has one row, the weighted mean of the inputs.
@@ -173,7 +171,6 @@ def gradient_on_cluster(
     # The stream advances as if it had drawn for all rows.
     _advance(network, settings, n_rows, len(others), rng)
     parts = wait()
-    _check_losses(parts, tuning, settings, training_rows, len(others) if more else 0, n_rows)
     for name, x in descent.gradient.items():
         if name in parts[0].gradient:
             x[...] = parts[0].gradient[name]
@@ -189,21 +186,8 @@ def gradient_on_cluster(
         v = np.empty((len(others), rows[0].shape[1]), dtype=rows[0].dtype)
         for (_, of_part, _), x in zip(filter(None, tasks), rows, strict=True):
             v[of_part.places] = x
-    return sum(part.loss for part in parts), seen, (v, share)
-
-
-def _check_losses(
-    parts: list[_Sums],
-    tuning: Tuning,
-    settings: FineTuningSettings,
-    training_rows: TrainingRows,
-    n_others: int,
-    n_rows: int,
-) -> None:
-    """Raise `Diverged` if the loss of the virtual adversarial rows is too large."""
-    total = sum(part.other_loss for part in parts)
-    if n_others and not total < (n_rows + n_others) * LARGEST_LOSS:
-        raise Diverged(tuning_diverged(tuning.n_passes, settings, training_rows.weight))
+    other = sum(part.other_loss for part in parts) / (n_rows + len(others))
+    return sum(part.loss for part in parts), other, seen, (v, share)
 
 
 def _on_rows(

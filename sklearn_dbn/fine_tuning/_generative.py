@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array_api import Array, copied, device, namespace, total
+from .._array_api import Array, copied, device, namespace
 from .._random import Stream
 from ..machine import Machine, mean_field_sweeps, times
 from ..samplers import Chains, PersistentContrastiveDivergence
@@ -52,11 +52,15 @@ class GenerativeTerm:
         """Add ``factor`` times the gradient of minus the mean log-likelihood of the rows.
 
         Of each machine, on draws of the layer below, and for the parameters in ``gradient``.
-        That of the visible units is overwritten. ``centered``: the gradient of the hidden
-        biases is without the correction for the weights below, which the network makes after
-        the update (`Network.correct_biases`).
+        Zero if no row has a weight. That of the visible units is overwritten. ``centered``: the
+        gradient of the hidden biases is without the correction for the weights below, which the
+        network makes after the update (`Network.correct_biases`).
         """
         sampler, xp, n_rows = PersistentContrastiveDivergence(), namespace(v), v.shape[0]
+        weight_sum = xp.sum(weight, keepdims=True)
+        # To ask the device whether it is zero would be to wait for it.
+        some = weight_sum > 0
+        weight_sum = xp.where(some, weight_sum, xp.ones_like(weight_sum))
         x = self.machines[0].units[0].present(copied(v), rng)
         for i, machine in enumerate(self.machines):
             data, even_fields = mean_field_sweeps(machine, x, self.n_mean_field_steps)
@@ -68,7 +72,8 @@ class GenerativeTerm:
             share = xp.full(
                 (n_rows + n_chains,), factor / n_chains, dtype=weight.dtype, device=device(v)
             )
-            share[:n_rows] = weight / total(weight) * -factor
+            share *= xp.astype(some, weight.dtype)
+            share[:n_rows] = weight / weight_sum * -factor
             odd[::2] = even_fields[::2]
             ascent = machine.gradient(states, share, self.offsets[i], odd)
             machine.precondition(ascent, self.offsets[i])

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from .._array_api import Array, moved, namespace, sum_of, take, to_numpy
+from .._array_api import Array, moved, namespace, sum_of, take, to_numpy, total
 from .._blas import blas_threads
 from ..machine import matrices
 from ..optim import Descent, LazyDecay
@@ -82,7 +82,7 @@ class NetworkLoop(TuningLoop):
         weights = [*matrices(network.W), network.head]
         decay = LazyDecay(partial(_shrink, network, settings))
         while passes.begin():
-            order, losses = moved(tuning.rng.permutation(n_rows), weight), []
+            order, losses, others = moved(tuning.rng.permutation(n_rows), weight), [], []
             # An overflow is reported below, in one sentence instead of many warnings.
             with (
                 np.errstate(over="ignore", invalid="ignore", divide="ignore"),
@@ -92,29 +92,36 @@ class NetworkLoop(TuningLoop):
                     index = order[i * n_rows // n_batches : (i + 1) * n_rows // n_batches]
                     rate = settings.learning_rate
                     rate *= settings.schedule(passes.share(i / n_batches))
-                    losses.append(_step(tuning, loop, descent, index, rate))
+                    loss, other = _step(tuning, loop, descent, index, rate)
+                    losses.append(loss)
+                    others.append(other)
                     decay.add(rate)
                 decay.apply()
                 # To read each loss after its step would be to wait for the device.
-                losses = to_numpy(namespace(weight).stack(losses)).astype(np.float64)
+                losses, others = map(_on_host, (losses, others))
                 # Added in their order: NumPy's sum of them is rounded in another way.
-                total = float(np.cumsum(losses)[-1])
-            passes.end(loop.end_pass(tuning, total / sum_of(weight)))
+                whole = float(np.cumsum(losses)[-1])
+            if not others.max() < LARGEST_LOSS:
+                raise loop.diverged(tuning)
+            passes.end(loop.end_pass(tuning, whole / sum_of(weight)))
 
 
 def _step(
     tuning: Tuning, loop: NetworkLoop, descent: Descent, index: Array, rate: float
-) -> Array:
-    """Update the parameters with one minibatch; returns the loss summed over its rows."""
+) -> tuple[Array, Array | float]:
+    """Update the parameters with one minibatch.
+
+    Returns the loss summed over its rows, and that of its virtual adversarial rows as a share
+    of all rows that it presents.
+    """
     settings, training_rows = loop.settings, loop.training_rows
     network, term, layers = tuning.network, tuning.generative_term, settings.layers
     if training_rows.inputs.remote:
         found = gradient_on_cluster(tuning, settings, descent, training_rows, index, rate)
     else:
         found = _gradient(tuning, loop, descent, index, rate)
-    loss, seen, (v, share) = found
-    generative = term is not None and settings.generative_weight > 0
-    if generative and bool(namespace(share).any(share)):
+    *losses, seen, (v, share) = found
+    if term is not None and settings.generative_weight > 0:
         factor = descent.scale(rate) * settings.generative_weight
         term.add_to(descent.gradient, v, share, factor, tuning.rng, settings.centered)
     elif term is not None:
@@ -129,16 +136,16 @@ def _step(
     if term is not None:
         for machine in term.machines:
             machine.project()
-    return loss
+    return tuple(losses)
 
 
 def _gradient(
     tuning: Tuning, loop: NetworkLoop, descent: Descent, index: Array, rate: float
-) -> tuple[Array, tuple[Tape, Array], tuple[Array, Array]]:
+) -> tuple[Array, Array | float, tuple[Tape, Array], tuple[Array, Array]]:
     """Write the gradient of one minibatch to that of ``descent``.
 
-    Returns the loss summed over its rows; a tape and the weights of its rows, for the means of
-    the inputs; and rows and their weights for the generative term.
+    Returns the losses as `_step`; a tape and the weights of its rows, for the means of the
+    inputs; and rows and their weights for the generative term.
     """
     settings, training_rows = loop.settings, loop.training_rows
     network, rng, layers = tuning.network, tuning.rng, settings.layers
@@ -156,15 +163,20 @@ def _gradient(
     rows, top_down, target, weight = presented(network, settings, labelled, unsupervised, rng)
     tape = network.forward(rows, top_down, settings.dropout, settings.hidden_dropout, rng)
     losses, delta = settings.loss(tape.outputs, target)
-    # The other rows are checked at the end of the pass.
     n_all = losses.shape[0]
-    if n_all > n_rows and not sum_of(losses[n_rows:]) < n_all * LARGEST_LOSS:
-        raise loop.diverged(tuning)
+    other = total(losses[n_rows:]) / n_all if n_all > n_rows else 0.0
     # A factor on the derivative by the outputs is a factor on the gradient.
     delta *= (weight * (descent.scale(rate) / n_rows))[:, None]
     network.backward(tape, delta, layers, descent.gradient)
     loss = losses[:n_rows] @ weight[:n_rows]
-    return loss, (tape, weight), (unsupervised[0], unsupervised[2])
+    return loss, other, (tape, weight), (unsupervised[0], unsupervised[2])
+
+
+def _on_host(losses: list[Array | float]) -> np.ndarray:
+    """The losses of a pass, (n_batches,), read from their device at once."""
+    if not isinstance(losses[0], float):
+        losses = to_numpy(namespace(losses[0]).stack(losses))
+    return np.asarray(losses, dtype=np.float64)
 
 
 def _shrink(network: Network, settings: FineTuningSettings, step: float) -> None:

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._array_api import Array, copied, namespace, sum_of
+from .._array_api import Array, copied, namespace, total
 from .._random import Stream
 from ..units import part_of
 from ._stability import keep_convex
@@ -224,7 +224,7 @@ class Machine:
         """
         n_rows = weight.shape[0]
         fields = [None] * len(states) if fields is None else fields
-        weight_sum = sum_of(weight)
+        weight_sum = total(weight)
         par = []
         for layer, (x, offset) in enumerate(zip(states, offsets, strict=True)):
             rows = x[:n_rows, :]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array_api import Array, device, namespace, sum_of
+from .._array_api import Array, device, namespace
 from .._blas import blas_threads
 from ..data import JOINT_SWEEPS, Gaps, Rows
 from ..machine import mean_field_sweeps
@@ -95,9 +95,9 @@ class MachineLoop:
                 n_draws = JOINT_SWEEPS if rows.draws_pathways else 0
                 sampler = _keeping_up(settings.sampler, run.gaps, n_draws)
                 batches = rows.batches(settings.batch_size, run.rng, run.gaps)
-                for i, (v, weight) in enumerate(batches):
+                for i, batch in enumerate(batches):
                     rate = learning_rate * settings.schedule(passes.share(i / n_batches))
-                    step, info = _step(run, v, weight, rows, settings, sampler, rate)
+                    step, info = _step(run, batch, rows, settings, sampler, rate)
                     decay.add(step)
                     for name, value in info.items():
                         reported[name] = reported.get(name, 0.0) + value
@@ -139,8 +139,7 @@ def _keeping_up(sampler: Any, gaps: Gaps | None, n_sweeps: int) -> Any:
 
 def _step(
     run: Run,
-    v: Array,
-    weight: Array,
+    batch: tuple[Array, Array, float],
     rows: Rows,
     settings: TrainingSettings,
     sampler: Any,
@@ -150,10 +149,10 @@ def _step(
 
     Returns the factor of the gradient, and the figures that the sampler reports.
 
-    ``weight`` has the weights of the rows of ``v``, then those of the rows of the minibatch
-    that are on other machines.
+    ``batch`` is of `Rows.batches`. Its weights are those of the rows of v, then those of the
+    rows of the minibatch that are on other machines.
     """
-    machine = run.machine
+    machine, (v, weight, weight_sum) = run.machine, batch
     xp = namespace(v)
     n_data = v.shape[0]
     # Requested before the chains move, so that both run at the same time.
@@ -169,7 +168,6 @@ def _step(
             model[layer][...] = means[layer]
             fields[layer] = xp.concat([fields[layer], above[layer]])
 
-    weight_sum = sum_of(weight)
     # Shares, as the reciprocal of a small sum may be too large for a float.
     here = weight[:n_data] / weight_sum
     sums = None if elsewhere is None else elsewhere()

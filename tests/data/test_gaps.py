@@ -185,7 +185,7 @@ def test_draws_belong_to_their_rows_and_observed_entries_are_unchanged(
     gaps, rng, before = rows.gaps(new=True), Stream(0), None
     for _ in range(3):
         drawn = np.empty_like(X)
-        for v, _ in rows.batches(7, rng, gaps):
+        for v, *_ in rows.batches(7, rng, gaps):
             drawn[np.round(v[:, 0] * 64).astype(int)] = v
         gaps.end_pass()
         known = ~np.isnan(X)
@@ -197,7 +197,7 @@ def test_draws_belong_to_their_rows_and_observed_entries_are_unchanged(
 
 def test_gaps_of_bits_are_bits_though_inputs_are_not_sampled():
     X, rows = numbered(False, "bernoulli")
-    v = np.concatenate([v for v, _ in rows.batches(7, Stream(0), rows.gaps(new=True))])
+    v = np.concatenate([v for v, *_ in rows.batches(7, Stream(0), rows.gaps(new=True))])
     index = np.round(v[:, 0] * 64).astype(int)
     known = ~np.isnan(X[index])
     assert np.array_equal(v[known], X[index][known])

@@ -27,7 +27,7 @@ def plain_rows(X, weight=None, **options):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 5, 22, 23, 24, 100])
 def test_a_pass_presents_each_row_once_in_batches_that_differ_by_at_most_one(batch_size):
-    batches = [v for v, _ in plain_rows(X).batches(batch_size, Stream(0))]
+    batches = [v for v, *_ in plain_rows(X).batches(batch_size, Stream(0))]
     sizes = [len(v) for v in batches]
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) <= batch_size
@@ -39,7 +39,7 @@ def test_a_pass_presents_each_row_once_in_batches_that_differ_by_at_most_one(bat
 def test_passes_take_the_rows_in_different_orders():
     rows, rng = plain_rows(X), Stream(0)
     first, second = (
-        np.concatenate([row_numbers(v) for v, _ in rows.batches(5, rng)]) for _ in range(2)
+        np.concatenate([row_numbers(v) for v, *_ in rows.batches(5, rng)]) for _ in range(2)
     )
     assert list(first) != list(second)
     assert list(first) != list(range(23))
@@ -48,7 +48,7 @@ def test_passes_take_the_rows_in_different_orders():
 def test_rows_of_weight_zero_are_never_presented_and_others_keep_their_weight():
     weight = np.arange(23.0) % 4
     seen = {}
-    for v, w in plain_rows(X, weight).batches(5, Stream(0)):
+    for v, w, _ in plain_rows(X, weight).batches(5, Stream(0)):
         seen.update(zip(row_numbers(v), w, strict=True))
     assert seen == {i: w for i, w in enumerate(weight) if w}
 
@@ -61,7 +61,7 @@ def test_held_out_rows_are_apart_from_the_rest(fraction, n_held):
     held = rows.hold_out(fraction, Stream(0))
     assert len(held) == n_held
     assert len(rows) == 20 - n_held
-    presented = np.concatenate([row_numbers(v) for v, _ in rows.batches(4, Stream(0))])
+    presented = np.concatenate([row_numbers(v) for v, *_ in rows.batches(4, Stream(0))])
     assert sorted([*held, *presented]) == list(range(3, 23))
 
 
@@ -87,7 +87,7 @@ def test_grey_levels_are_drawn_anew_at_each_presentation():
 def test_presenting_rows_leaves_the_data_as_they_were(unit, sample, container):
     data = container(X)
     rows = Rows(data, np.ones(23), Columns(UNITS[unit]), sample=sample)
-    for v, _ in rows.batches(5, Stream(0)):
+    for v, *_ in rows.batches(5, Stream(0)):
         v *= -1
     np.testing.assert_array_equal(data.toarray() if sp.issparse(data) else data, X)
 
@@ -97,7 +97,7 @@ def test_standardised_rows_have_mean_zero_and_variance_one():
     data = rng.normal([1.0, -3.0], [0.1, 4.0], size=(50, 2))
     rows = Rows(data, np.ones(50), Columns(UNITS["gaussian"]))
     rows.presented = rows.presented.standardise(data.mean(axis=0), data.std(axis=0))
-    v = np.concatenate([v for v, _ in rows.batches(7, Stream(0))])
+    v = np.concatenate([v for v, *_ in rows.batches(7, Stream(0))])
     np.testing.assert_allclose(v.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(v.std(axis=0), 1)
     np.testing.assert_allclose(
@@ -146,7 +146,7 @@ def test_sparse_rows_are_the_dense_ones(lower):
         moments = Moments(rows.n_columns)
         for block, w in rows.blocks(7):
             moments.add(block, w)
-        batches = [v for v, _ in rows.batches(4, Stream(0))]
+        batches = [v for v, *_ in rows.batches(4, Stream(0))]
         return [*batches, rows.means(np.array([3, 20])), moments.mean, moments.var]
 
     for x, y in zip(results(sp.csr_array(dense)), results(dense), strict=True):

@@ -198,6 +198,46 @@ def test_networks_and_their_predictions_are_those_of_numpy_in_place(
         assert_allclose(back.transform(X), host.transform(X), atol=1e-5)
 
 
+READS = ("__array__", "__bool__", "__float__", "__index__", "__int__", "item", "to_device")
+STEPS = {
+    "rbm": RBMTransformer(8, n_iter=2, sparsity_target=0.2),
+    "dbn": DBNTransformer((8, 5), rbm=RBM),
+    "dbm": DBMTransformer((8, 5), rbm=RBM),
+    "classifier": DBNClassifier(
+        SMALL,
+        n_iter=2,
+        dropout=0.1,
+        max_norm=1.0,
+        weight_decay=0.01,
+        generative_weight=0.1,
+        virtual_adversarial_eps=0.1,
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES[1:])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_reads_nothing_from_the_device(name, place, monkeypatch):
+    """Two passes of 12 minibatches have no more reads than two of 4."""
+    rows, n_reads = to(place, X), []
+    for method in READS:
+        if (original := getattr(type(rows), method, None)) is not None:
+
+            def counted(*args, _original=original, **kwargs):
+                n_reads[-1] += 1
+                return _original(*args, **kwargs)
+
+            monkeypatch.setattr(type(rows), method, counted)
+    for batch_size in (30, 10):
+        model = clone(STEPS[name]).set_params(random_state=0)
+        sizes = [p for p in model.get_params() if p.endswith("batch_size")]
+        model.set_params(**dict.fromkeys(sizes, batch_size))
+        n_reads.append(0)
+        model.fit(rows, *([LABELS[:120]] if name == "classifier" else []))
+    # The mean field of the record, once for each pass, reads where to stop.
+    assert 0 < n_reads[1] < n_reads[0] + 8
+
+
 def test_labels_of_text_are_predicted_on_the_host():
     text = np.array(["even", "odd"])[LABELS[:120] % 2]
     rows = to("device1", X)

@@ -147,7 +147,7 @@ def test_sparse_rows_in_windows_are_the_dense_ones(small_windows, tmp_path):
     joblib.dump(X, tmp_path / "X.joblib")
     opened = joblib.load(tmp_path / "X.joblib", mmap_mode="r")
     rows = [Rows(x, np.ones(300), Columns(UNITS["bernoulli"])) for x in (X, opened)]
-    first, second = ([v for v, _ in r.batches(7, Stream(0))] for r in rows)
+    first, second = ([v for v, *_ in r.batches(7, Stream(0))] for r in rows)
     for v, w in zip(first, second, strict=True):
         assert np.array_equal(v, w)
     assert np.concatenate(first).sum() == X.sum()
@@ -163,7 +163,7 @@ def presented(weight=None, batch_size=10, held=0.0):
     rng = Stream(0)
     apart = rows.hold_out(held, rng) if held else np.array([], dtype=int)
     batches = list(rows.batches(batch_size, rng))
-    return [(v[:, 0] * 512 - 1).round().astype(int) for v, _ in batches], apart, batches
+    return [(v[:, 0] * 512 - 1).round().astype(int) for v, *_ in batches], apart, batches
 
 
 def test_data_of_moderate_size_are_dealt_in_any_order():
@@ -178,7 +178,8 @@ def test_each_row_of_large_data_is_presented_once_with_its_weight(small_windows,
     batches, apart, given = presented(weight, batch_size, held=0.1)
     order = np.concatenate(batches)
     assert sorted([*order, *apart]) == np.flatnonzero(weight).tolist()
-    assert np.array_equal(np.concatenate([w for _, w in given]), weight[order])
+    assert np.array_equal(np.concatenate([w for _, w, _ in given]), weight[order])
+    assert [total for *_, total in given] == [w.sum() for _, w, _ in given]
     sizes = [len(batch) for batch in batches]
     assert max(sizes) - min(sizes) <= 1
     assert len(sizes) == -(-len(order) // batch_size)
@@ -207,7 +208,7 @@ def test_windows_are_presented_in_the_order_that_they_were_dealt_in(small_window
 def test_passes_over_large_data_differ(small_windows):
     rows, rng = Rows(NUMBERED, np.ones(500), Columns(UNITS["gaussian"])), Stream(0)
     first, second = (
-        np.concatenate([v[:, 0] for v, _ in rows.batches(10, rng)]) for _ in range(2)
+        np.concatenate([v[:, 0] for v, *_ in rows.batches(10, rng)]) for _ in range(2)
     )
     assert np.mean(first == second) < 0.1
 
