@@ -6,33 +6,54 @@ import os
 import sys
 from pathlib import Path
 
+import numpydoc.xref
+import sklearn.base
+import sklearn.callback
+
 import sklearn_dbn
 
 # Grid searches of the examples run two processes, and each should have a core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for _gallery.py and _mathml.py
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this one
+
+import _links
 
 project = "sklearn_dbn"
 author = "sklearn_dbn developers"
 release = version = sklearn_dbn.__version__
 
 extensions = [
+    "_links",
     "_mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 # decisions/index.md includes its README.
-exclude_patterns = ["_build", "decisions/README.md"]
+exclude_patterns = ["_build", "decisions/README.md", "inventories"]
 templates_path = ["_templates"]
 nitpicky = True
 # A word between single backticks is code in the docstrings, as in scikit-learn's.
 default_role = "literal"
+
+# Nothing is fetched in a build; inventories/README.md says where these are from.
+intersphinx_mapping = {
+    name: (address, f"inventories/{name}.inv")
+    for name, address in {
+        "joblib": "https://joblib.readthedocs.io/en/stable/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "pandas": "https://pandas.pydata.org/docs/",
+        "python": "https://docs.python.org/3/",
+        "scikit-learn": "https://scikit-learn.org/stable/",
+        "scipy": "https://docs.scipy.org/doc/scipy/",
+    }.items()
+}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -42,6 +63,19 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_show_class_members = False
+# Types are links, but not those that everybody knows (int, None).
+numpydoc.xref.DEFAULT_LINKS.clear()
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    "Bunch": "sklearn.utils.Bunch",
+    "FrozenEstimator": "sklearn.frozen.FrozenEstimator",
+    "RandomState": "numpy.random.RandomState",
+    "datetime.timedelta": "datetime.timedelta",
+    "joblib.Memory": "joblib.Memory",
+    "ndarray": "numpy.ndarray",
+    **_links.OURS,
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -90,5 +124,16 @@ def is_inherited_from_elsewhere(app, what, name, member, skip, options):
     return None
 
 
+def public_bases(app, name, obj, options, bases):
+    """The base classes of scikit-learn; those of this package are not public."""
+    bases[:] = [
+        f":py:class:`~{module.__name__}.{base.__name__}`"
+        for base in obj.__mro__
+        for module in (sklearn.base, sklearn.callback)
+        if base.__module__.startswith(module.__name__) and hasattr(module, base.__name__)
+    ]
+
+
 def setup(app):
+    app.connect("autodoc-process-bases", public_bases)
     app.connect("autodoc-skip-member", is_inherited_from_elsewhere)
