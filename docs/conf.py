@@ -31,6 +31,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -76,6 +77,13 @@ numpydoc_xref_aliases = {
     "ndarray": "numpy.ndarray",
     **_links.OURS,
 }
+
+# Outputs are not copied, so they have no button.
+copybutton_selector = (
+    ":not(.highlight-text, .highlight-none, .sphx-glr-script-out) > div.highlight pre"
+)
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
