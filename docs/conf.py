@@ -89,6 +89,8 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("sklearn_dbn",),
     # A broken example ends the build, at once.
     "abort_on_example_error": True,
     "only_warn_on_example_error": False,
