@@ -109,6 +109,7 @@ html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_dbn"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["custom.css"]
 html_js_files = [("figures.js", {"defer": "defer"})]
 html_show_sourcelink = False
