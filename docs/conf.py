@@ -35,6 +35,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 # decisions/index.md includes its README.
@@ -94,7 +95,6 @@ sphinx_gallery_conf = {
     # A broken example ends the build, at once.
     "abort_on_example_error": True,
     "only_warn_on_example_error": False,
-    "reset_modules": ("matplotlib", "_gallery.set_file"),
     "download_all_examples": False,
     "copyfile_regex": r".*\.rst",
     "show_memory": False,
