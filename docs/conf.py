@@ -26,6 +26,7 @@ release = version = sklearn_dbn.__version__
 extensions = [
     "_links",
     "_mathml",
+    "_search",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
