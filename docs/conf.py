@@ -45,6 +45,8 @@ templates_path = ["_templates"]
 nitpicky = True
 # A word between single backticks is code in the docstrings, as in scikit-learn's.
 default_role = "literal"
+# Quotes stay as typed: most are around values of parameters.
+smartquotes_action = "De"
 
 # Nothing is fetched in a build; inventories/README.md says where these are from.
 intersphinx_mapping = {
