@@ -1,7 +1,7 @@
 """Links from the names of classes and functions that pages and docstrings write as code.
 
-Neither has links in its source: docstrings are read in `help` and in the HTML repr of estimators
-too, and pages in the repository. The first mention of a name on a page becomes a link.
+Their source has no links, as docstrings are also read in `help` and in the HTML repr of an
+estimator, and pages in the repository. The first mention of a name on a page becomes one.
 """
 
 from __future__ import annotations

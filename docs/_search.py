@@ -1,6 +1,7 @@
 """What people search for, and the section that answers it.
 
-Sphinx ranks a page by the words of its titles, and pages that only contain a word by the alphabet.
+Sphinx ranks a page by the words of its titles; pages that only contain a word are in the order
+of the alphabet.
 """
 
 from __future__ import annotations
