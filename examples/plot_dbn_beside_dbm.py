@@ -9,17 +9,12 @@ both neighbours. What does that change? Here both learn the same binary digits. 
 classifier is trained on each of their layers, both draw digits, and both score held-out digits.
 
 Run it as ``python examples/plot_dbn_beside_dbm.py``; it writes the figure to
-``plot_dbn_beside_dbm.png`` in the same folder.
+``plot_dbn_beside_dbm.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn; a pixel is on where it is
 # darker than half of the scale.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -95,7 +90,7 @@ for name in generators:
 axes[3].set(ylabel="nats per test digit")
 axes[3].margins(x=0.5, y=0.2)
 axes[3].set_title("log-likelihood (dot) and bound (bar)", fontsize="medium")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_dbn_beside_dbm.png", dpi=120)
 
 # %%
 # The result.

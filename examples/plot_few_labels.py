@@ -8,18 +8,14 @@ network is also trained from random weights. Without fine-tuning, logistic regre
 on the frozen layers, or on the pixels, unscaled or scaled, whichever is better.
 
 Run it as ``python examples/plot_few_labels.py``; it writes the figure to
-``plot_few_labels.png`` in the same folder.
+``plot_few_labels.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn. In each of five folds the
 # training uses all training rows and a few of their labels; the other rows are the test rows.
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -130,7 +126,7 @@ left.legend(loc="lower right", fontsize=9)
 low, high = right.get_ylim()
 right.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
 right.legend(loc="upper right", fontsize=9)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_few_labels.png", dpi=120)
 
 # %%
 # The result.

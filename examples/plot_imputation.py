@@ -9,17 +9,12 @@ removed. It is compared with scikit-learn's nearest neighbours and the mean of e
 many pixels are wrong, and do imputed digits vary as digits do?
 
 Run it as ``python examples/plot_imputation.py``; it writes the figure to
-``plot_imputation.png`` in the same folder.
+``plot_imputation.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn; a pixel is on where it is
 # darker than half of the scale.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -127,7 +122,7 @@ for panel in (left, right):
 lower.legend(
     *right.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9
 )
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_imputation.png", dpi=120)
 
 
 # %%

@@ -11,17 +11,13 @@ candidates. Pixels and units are tried both unscaled and scaled by a ``StandardS
 better result is shown.
 
 Run it as ``python examples/plot_layer_subsets.py``; it writes the figure to
-``plot_layer_subsets.png`` in the same folder.
+``plot_layer_subsets.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn.
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.callback import ProgressBar
@@ -121,7 +117,7 @@ right.set(xlabel="units of all three layers, by information", title="How many of
 figure.legend(
     *left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
 )
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_layer_subsets.png", dpi=120)
 
 
 # %%

@@ -10,16 +10,11 @@ the better result is shown. The network was fine-tuned to classify the digits. W
 cost the other tasks, and in which layers?
 
 Run it as ``python examples/plot_one_generator_many_tasks.py``; it writes the figure to
-``plot_one_generator_many_tasks.png`` in the same folder.
+``plot_one_generator_many_tasks.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -111,7 +106,7 @@ for ax, task in zip(axes.flat, tasks, strict=True):
 figure.legend(
     *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9
 )
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_one_generator_many_tasks.png", dpi=120)
 
 
 # %%

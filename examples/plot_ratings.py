@@ -10,17 +10,12 @@ factorisation that is given the true number of factors. How far off are the pred
 what does a machine with levels give that one of real numbers does not?
 
 Run it as ``python examples/plot_ratings.py``; it writes the figure to ``plot_ratings.png`` in
-the same folder.
+the current folder.
 """
 
 # %%
 # Data: 600 users and 60 items with three latent factors, drawn at random. Which ratings are
 # observed is random too; popular items have more of them.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.sparse as sp
@@ -167,7 +162,7 @@ for row, column in np.ndindex(table.shape):
 right.set_xticks(range(5), levels)
 right.set_yticks(range(5), levels)
 right.set(xlabel="stars", ylabel="true stars", title="mean probability by the machine")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_ratings.png", dpi=120)
 
 # %%
 # The result.

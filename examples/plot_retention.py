@@ -9,17 +9,12 @@ weights; ``tie_weights=False`` tunes a copy of them. The figure shows the curve 
 log-likelihood on held-out digits.
 
 Run it as ``python examples/plot_retention.py``; it writes the figure to
-``plot_retention.png`` in the same folder.
+``plot_retention.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn; a pixel is on where it is
 # darker than half of the scale.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -88,7 +83,7 @@ panels[0].set_ylabel("nats per test digit")
 panels[2].set_title("samples after,\nweight 0", fontsize="medium")
 SamplesDisplay(shown["0.1"].after.samples).plot(panels[3])
 panels[3].set_title("samples after,\nweight 0.1", fontsize="medium")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_retention.png", dpi=120)
 
 # %%
 # The result.

@@ -8,17 +8,12 @@ the filters of its two layers and its training history. Then the log-likelihood 
 digits is compared with that of a model with independent pixels.
 
 Run it as ``python examples/plot_samples_and_filters.py``; it writes the figure to
-``plot_samples_and_filters.png`` in the same folder.
+``plot_samples_and_filters.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn; a pixel is on where it is
 # darker than half of the scale.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -66,7 +61,7 @@ likelihood.axline((-20, -20), slope=1, color="0.3", lw=1, label="equal")
 likelihood.set(xlabel="independent pixels", ylabel="DBN")
 likelihood.set_title("log-likelihood in nats", fontsize="medium")
 likelihood.legend(loc="lower right", fontsize="small", borderpad=0.2, labelspacing=0.2)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_samples_and_filters.png", dpi=120)
 
 # %%
 # The result.

@@ -10,7 +10,7 @@ they get one-hot categories, standardised. Which is better for which kind of col
 much do the filled cells vary?
 
 Needs pandas. Run it as ``python examples/plot_table_imputation.py``; it writes the figure to
-``plot_table_imputation.png`` in the same folder.
+``plot_table_imputation.png`` in the current folder.
 """
 
 # %%
@@ -18,11 +18,7 @@ Needs pandas. Run it as ``python examples/plot_table_imputation.py``; it writes 
 # is in the table, determine the columns; the region is independent of all else.
 import time
 import warnings
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -175,7 +171,7 @@ for panel, (measure, names) in zip(panels, shown.items(), strict=True):
 panels[0].set(ylabel="error (mean or mode = 1)", title="filled cells")
 panels[1].set(ylabel="standard deviation (truth = 1)", title="spread of filled cells")
 figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_table_imputation.png", dpi=120)
 
 # %%
 # The result.

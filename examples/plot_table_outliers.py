@@ -10,16 +10,11 @@ rows that contradict themselves, for rows with one extreme value, and for a tabl
 columns. Which finds more of the unusual rows? And which column of a row is the unusual one?
 
 Needs pandas. Run it as ``python examples/plot_table_outliers.py``; it writes the figure to
-``plot_table_outliers.png`` in the same folder.
+``plot_table_outliers.png`` in the current folder.
 """
 
 # %%
 # Data: the staff of a made company. The job determines most of the other columns.
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -189,7 +184,7 @@ for row, column in np.ndindex(nats.shape):
 lower.set_xticks(range(nats.shape[1]), top.columns)
 lower.set_yticks([])
 lower.set_title("the five least probable rows, and the nats of each column less the usual")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_table_outliers.png", dpi=120)
 
 
 # %%

@@ -10,17 +10,13 @@ raw pixels, unscaled or scaled, whichever is better. A second question about the
 would other rows give the same selection?
 
 Run it as ``python examples/plot_unit_selection.py``; it writes the figure to
-``plot_unit_selection.png`` in the same folder.
+``plot_unit_selection.png`` in the current folder.
 """
 
 # %%
 # Data: 1797 handwritten digits of 8 x 8 pixels, part of scikit-learn.
 from itertools import combinations
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -157,7 +153,7 @@ for ax in axes[1]:
 figure.legend(
     *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9
 )
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=120)
+figure.savefig("plot_unit_selection.png", dpi=120)
 
 
 # %%
