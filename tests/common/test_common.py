@@ -84,22 +84,33 @@ INSTANCES = [
     DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
     DBNClassifier(DBN, n_iter=40, learning_rate=0.02),
-    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, generative_weight=1e-3, fine_tune=1),
-    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, adversarial_eps=0.1),
+    DBNClassifier(
+        DBN,
+        n_iter=40,
+        learning_rate=0.02,
+        generative_weight=1e-3,
+        fine_tune=1,
+        dropout=0.1,
+        hidden_dropout=0.1,
+    ),
     DBNClassifier(
         DBM, n_iter=40, learning_rate=0.02, virtual_adversarial_eps=0.1, unlabeled=-9
     ),
-    DBNClassifier(DBN, n_iter=40, learning_rate=0.02, dropout=0.1, hidden_dropout=0.1),
-    DBNClassifier(DBM, n_iter=40, learning_rate=0.02, centered=True, dropout=0.1),
-    DBNClassifier(DBM, solver="lbfgs", tie_weights=False, weight_decay=1e-4),
+    DBNClassifier(DBM, n_iter=40, solver="lbfgs", tie_weights=False, weight_decay=1e-4),
     DBNClassifier(
-        RBMTransformer(16, n_iter=2), n_iter=40, solver="sgd", learning_rate=0.1, max_norm=4.0
+        RBMTransformer(16, n_iter=2),
+        n_iter=40,
+        solver="sgd",
+        learning_rate=0.1,
+        max_norm=4.0,
+        adversarial_eps=0.1,
     ),
     DBNClassifier(
         DBM,
         n_iter=40,
         learning_rate=0.02,
         top_down_input=False,
+        centered=False,
         label_smoothing=0.1,
         unlabeled=-9,
     ),
@@ -111,10 +122,22 @@ INSTANCES = [
     DBNRegressor(DBM, learning_rate=0.02, generative_weight=1e-3),
     DBNRegressor(RBMTransformer(16, n_iter=2), solver="cg", fine_tune="head"),
     DBNRegressor(DBN, learning_rate=0.02, fine_tune=(0.0, 0.5), early_stopping=True),
-    DBNRegressor(DBN, learning_rate=0.02, centered=True, generative_weight=1e-3),
-    DBNRegressor(DBM, solver="sgd", learning_rate=0.01, top_down_input=False, max_norm=5.0),
-    DBNRegressor(DBN, learning_rate=0.02, virtual_adversarial_eps=0.1),
-    DBNRegressor(DBN, learning_rate=0.02, dropout=0.1, weight_decay=1e-3, batch_size=5),
+    DBNRegressor(
+        DBM,
+        solver="sgd",
+        learning_rate=0.01,
+        top_down_input=False,
+        centered=False,
+        max_norm=5.0,
+    ),
+    DBNRegressor(
+        DBN,
+        learning_rate=0.02,
+        virtual_adversarial_eps=0.1,
+        dropout=0.1,
+        weight_decay=1e-3,
+        batch_size=20,
+    ),
 ]
 WEIGHTS = "sample_weight is not equivalent to removing/repeating samples."
 FRACTIONS = "The rows of this check have fractions too, which counts refuse first."
