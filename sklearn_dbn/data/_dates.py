@@ -10,6 +10,8 @@ import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
 
+from ._errors import known_error
+
 _KINDS = {
     "dates": (np.datetime64, datetime.date, datetime.time),
     "durations": (np.timedelta64, datetime.timedelta),
@@ -35,10 +37,18 @@ def dates_in(x: Any) -> tuple[int, str] | None:
     return None
 
 
+def with_narwhals(x: Any, **options: Any) -> Any:
+    """A frame as one of narwhals; anything else unchanged, unless ``options`` include it."""
+    try:
+        return nw.from_native(x, pass_through=True, **options)
+    except nw.exceptions.DuplicateError as error:
+        raise known_error(x, error, "") or error from None
+
+
 def _columns(x: Any) -> Iterable[Any]:
     """The columns of ``x``, or ``x`` itself if its dtype is that of all columns."""
     if not isinstance(x, NO_FRAMES) and not sp.issparse(x):
-        table = nw.from_native(x, allow_series=True, pass_through=True)
+        table = with_narwhals(x, allow_series=True)
         if isinstance(table, nw.DataFrame):
             return (table[:, index] for index in range(table.shape[1]))
         if isinstance(table, nw.Series):

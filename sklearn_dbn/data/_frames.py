@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import numpy as np
 
-from ._dates import NO_FRAMES
-from ._errors import known_error
+from ._dates import NO_FRAMES, with_narwhals
 
 
 class Given(NamedTuple):
@@ -52,10 +51,7 @@ def frame_of(X: Any) -> nw.DataFrame | None:
     """``X`` as a narwhals frame, or ``None`` if it is no data frame."""
     if isinstance(X, NO_FRAMES) or hasattr(X, "tocsr"):
         return None
-    try:
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-    except nw.exceptions.DuplicateError as error:
-        raise known_error(X, error, "") or error from None
+    frame = with_narwhals(X, eager_only=True)
     return frame if isinstance(frame, nw.DataFrame) else None
 
 

@@ -124,6 +124,9 @@ def first_outside(
 
 
 def column_name(estimator: Any, index: int) -> str:
-    """The name of a column in error messages, by its index if it has none."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return f"column {index}" if names is None else f"column {shown(names[index])}"
+    """The name of a column in error messages, by its index if it has none.
+
+    Rows that are refused may have more columns than those of `fit`.
+    """
+    names = getattr(estimator, "feature_names_in_", ())
+    return f"column {shown(names[index]) if index < len(names) else index}"

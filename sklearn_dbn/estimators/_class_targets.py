@@ -63,6 +63,11 @@ def class_targets(
             "class_weight='balanced' needs all labels at once: call fit, or give "
             "partial_fit a dict of weights."
         )
+    if not labelled.any():
+        raise ValueError(
+            f"y has no label but what unlabeled={shown(unlabeled)} stands for: give labels to "
+            "some rows, or fit the transformer alone."
+        )
     rows = rows_with_target(labelled, weight)
     # type_of_target converts floats to integers, and huge ones are too large for that.
     with np.errstate(invalid="ignore"):

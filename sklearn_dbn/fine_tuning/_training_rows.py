@@ -51,10 +51,6 @@ class Targets:
 
 def rows_with_target(has_target: np.ndarray, weight: Array) -> np.ndarray:
     """The numbers of the rows that have a target and a positive weight."""
-    if not has_target.any():
-        raise ValueError(
-            "y gives no row a target: give labels to some rows, or fit the transformer alone."
-        )
     rows = np.flatnonzero(has_target & (to_numpy(weight) != 0))
     if not len(rows):
         raise ValueError(

@@ -428,7 +428,7 @@ BAD = {
     "no label": (
         lambda c: c.set_params(unlabeled=-1).fit(X, np.full(400, -1)),
         ValueError,
-        "y gives no row a target",
+        "y has no label but what unlabeled=",
     ),
     "no y": (lambda c: c.fit(X, None), ValueError, "requires y"),
     "NaN in y": (lambda c: c.fit(X, np.where(y == 3, np.nan, y)), ValueError, "y contains NaN"),

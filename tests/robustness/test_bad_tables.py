@@ -28,6 +28,9 @@ RATINGS = sp.csr_array(CODES * 1.0)
 RBM = RBMTransformer(3, n_iter=1, random_state=0)
 
 
+NUMBERS = np.random.default_rng(0).random((8, 2))
+
+
 def fit(rows=X, visible="auto", **parameters):
     return clone(RBM).set_params(visible=visible, **parameters).fit(rows)
 
@@ -157,6 +160,16 @@ IN_FIT = {
     "a name for two columns": (
         lambda: fit(pd.concat([X, X[["job"]]], axis=1)),
         "X has more than one column with the name 'job': give each column a name of its own.",
+    ),
+    "a name for two columns, after fit": (
+        lambda: fit(NUMBERS).transform(pd.DataFrame(NUMBERS, columns=["a", "a"])),
+        "X has more than one column with the name 'a': give each column a name of its own.",
+    ),
+    "text in a column that was not in fit": (
+        lambda: fit(pd.DataFrame(NUMBERS[:, :1], columns=["a"])).transform(
+            pd.DataFrame([[0.5, "text"]], columns=["a", "b"])
+        ),
+        "X has the text 'text' in column 1, which had numbers in fit: give numbers.",
     ),
     "names of two types": (
         lambda: fit(X.rename(columns={"job": 7})),

@@ -402,7 +402,7 @@ def call(estimator, step):
 
 def kind_of(error):
     """The message without its numbers and values."""
-    return error and re.sub(r"'[^']*'|\d[\d.e+-]*|=\S+", "", str(error))
+    return error and re.sub(r"(?<!The )'[^']*'|\d[\d.e+-]*|=\S+", "", str(error))
 
 
 def causes(kind, parameters, steps, error):
@@ -467,6 +467,8 @@ def check(kind, case):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.filterwarnings("ignore:X has no observed value in column")
 @pytest.mark.filterwarnings("ignore:X holds whole numbers")
+# Rows of weight zero may hold anything in `fit`.
+@pytest.mark.filterwarnings("ignore:X has .* units were not trained on values outside")
 @pytest.mark.filterwarnings("ignore:X has the level")
 @pytest.mark.filterwarnings("ignore:X has the columns")
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -477,7 +479,7 @@ def check(kind, case):
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_call_works_or_its_error_names_what_is_wrong(kind, capsys):
     @settings(
-        max_examples=400,
+        max_examples=150,
         deadline=None,
         derandomize=True,
         database=None,
