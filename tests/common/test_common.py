@@ -83,41 +83,41 @@ INSTANCES = [
     ),
     DBMTransformer((6, 5), rbm=RBMTransformer(n_iter=2, visible="gaussian"), damping=0.3),
     DBMTransformer((6, 5, 4), rbm=RBMTransformer(n_iter=1, hidden="gaussian", sampler="cd")),
-    DBNClassifier(DBN, n_iter=40, learning_rate=0.02),
+    DBNClassifier(DBN, n_iter=15, learning_rate=0.05),
     DBNClassifier(
         DBN,
-        n_iter=40,
-        learning_rate=0.02,
+        n_iter=15,
+        learning_rate=0.05,
         generative_weight=1e-3,
         fine_tune=1,
         dropout=0.1,
         hidden_dropout=0.1,
     ),
     DBNClassifier(
-        DBM, n_iter=40, learning_rate=0.02, virtual_adversarial_eps=0.1, unlabeled=-9
+        DBM, n_iter=15, learning_rate=0.05, virtual_adversarial_eps=0.1, unlabeled=-9
     ),
-    DBNClassifier(DBM, n_iter=40, solver="lbfgs", tie_weights=False, weight_decay=1e-4),
+    DBNClassifier(DBM, n_iter=20, solver="lbfgs", tie_weights=False, weight_decay=1e-4),
     DBNClassifier(
         RBMTransformer(16, n_iter=2),
-        n_iter=40,
+        n_iter=20,
         solver="sgd",
-        learning_rate=0.1,
+        learning_rate=0.2,
         max_norm=4.0,
         adversarial_eps=0.1,
     ),
     DBNClassifier(
         DBM,
-        n_iter=40,
-        learning_rate=0.02,
+        n_iter=15,
+        learning_rate=0.05,
         top_down_input=False,
         centered=False,
         label_smoothing=0.1,
         unlabeled=-9,
     ),
     DBNClassifier(
-        DBN, n_iter=60, learning_rate=0.02, early_stopping=True, learning_rate_schedule="cosine"
+        DBN, n_iter=30, learning_rate=0.05, early_stopping=True, learning_rate_schedule="cosine"
     ),
-    DBNClassifier(LEVELS, n_iter=40, learning_rate=0.02),
+    DBNClassifier(LEVELS, n_iter=15, learning_rate=0.05),
     DBNRegressor(DBN, learning_rate=0.02),
     DBNRegressor(DBM, learning_rate=0.02, generative_weight=1e-3),
     DBNRegressor(RBMTransformer(16, n_iter=2), solver="cg", fine_tune="head"),
