@@ -74,8 +74,8 @@ class DBMTransformer(TemplateParameters, MachineGenerator, SelectingGenerator):
         chosen on their own.
 
     modality_dropout : float, default=0.0
-        Share of the presentations in which one of the pathways, each as often, is hidden from
-        the machine and drawn given the others. It trains for rows that lack a modality.
+        Share of the presentations in which one pathway, chosen at random, is hidden from the
+        machine and drawn given the others. It trains for rows that lack a modality.
 
     rbm : RBMTransformer or None, default=None
         Template with the parameters of the training; its `n_components`, `random_state` and

@@ -66,9 +66,8 @@ class DBNTransformer(TemplateParameters, SelectingGenerator):
         chosen on their own.
 
     modality_dropout : float, default=0.0
-        Share of the presentations in which one of the pathways, each as often, is hidden from
-        the machine that joins them, and drawn given the others. It trains for rows that lack
-        a modality.
+        Share of the presentations in which one pathway, chosen at random, is hidden from the
+        joint layer, and drawn given the others. It trains for rows that lack a modality.
 
     rbm : RBMTransformer, sequence of RBMTransformer or None, default=None
         Template of every layer, or one for each layer. Its `n_components` and `random_state`

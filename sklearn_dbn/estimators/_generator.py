@@ -241,7 +241,7 @@ class Generator(ColumnMethods):
 
     @of_one_fit
     def free_energy(self, X: Any) -> np.ndarray:
-        """Free energy of each row, in nats: minus the log-likelihood, less log Z.
+        """Free energy F of each row, in nats: the log-likelihood is -F - log Z.
 
         Parameters
         ----------

@@ -88,10 +88,10 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         grows in proportion.
 
     learning_rate : float or "auto", default="auto"
-        Learning rate at the start of `fit`, and in all of `partial_fit`. "auto" is a fifth of
-        the rows of a minibatch, at most 10, divided by the summed variance of the visible
-        units, at least 10; for real-valued columns a tenth of those rows, at most 2. It
-        is smaller where one factor or direction explains most of that variance.
+        Learning rate at the start of `fit`, and in all of `partial_fit`. "auto" is
+        `min(batch_size / 5, 10) / max(S, 10)`, S being the variance of the visible units,
+        summed over them; for real-valued columns `min(batch_size / 10, 2) / max(S, 10)`. It is
+        smaller where one factor or direction explains most of that variance.
 
     learning_rate_schedule : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate falls to zero over the passes of `fit`; "constant": it does not.
@@ -110,8 +110,8 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         differ by at most one row; the update is proportional to the size.
 
     n_iter : int or "auto", default="auto"
-        Passes over the training data in `fit`. "auto" presents 200,000 rows in all, in 10 to 50
-        passes.
+        Passes over the training data in `fit`. "auto" presents about 200,000 rows in all, in at
+        least 10 and at most 50 passes.
 
     centered : bool, default=True
         Centre the gradient [3]_. Training then does not depend on which state is called 1.
@@ -121,7 +121,7 @@ class RBMTransformer(ClassNamePrefixFeaturesOutMixin, MachineGenerator):
         `False`: present the grey levels themselves.
 
     weight_decay : float, default=0.001
-        L2 penalty on the weights, not on the biases.
+        Penalty on the squares of the weights, not of the biases.
 
     sparsity_target : float, "auto" or None, default="auto"
         Target of the mean activity of Bernoulli hidden units, in (0, 1); `None`: no target.

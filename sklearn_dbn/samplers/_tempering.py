@@ -1,4 +1,4 @@
-"""Parallel tempering: persistent chains that swap states with chains at higher temperatures."""
+"""Parallel tempering: persistent chains that swap states with chains nearer to the base."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEAN_RATE = 0.01
 
 
 class TemperedChains(NamedTuple):
-    """Chains of the machine, and chains at higher temperatures.
+    """Chains of the machine, and chains at temperatures nearer to the base.
 
     ``states`` and ``fields`` are as in `Chains`. ``hotter`` holds the chains at the other
     temperatures, one temperature after the other, and ``base_means`` the means of the units at
