@@ -97,6 +97,8 @@ def draws_of_numpy(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _dispatch():
+    # The oldest SciPy that scikit-learn dispatches with.
+    pytest.importorskip("scipy", minversion="1.14")
     with config_context(array_api_dispatch=True):
         yield
 

@@ -68,7 +68,7 @@ def test_float32_is_never_made_float64(visible, hidden, sampler, update):
 
 @pytest.mark.slow
 def test_sparse_rows_are_made_dense_a_minibatch_at_a_time():
-    X = sp.random_array((4000, 20_000), density=0.01, format="csr", rng=0, dtype=np.float32)
+    X = sp.random(4000, 20_000, density=0.01, format="csr", dtype=np.float32, random_state=0)
     X.data[:] = 1
     rbm = RBMTransformer(8, n_iter=1, batch_size=20, visible="bernoulli", random_state=0)
     rbm.fit(X[:200])  # what is allocated once for all
