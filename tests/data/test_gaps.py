@@ -208,7 +208,7 @@ def test_gaps_of_bits_are_bits_though_inputs_are_not_sampled():
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_columns_without_a_value_are_named_once(name, call):
     pd = pytest.importorskip("pandas")
-    X = pd.DataFrame(GAPPY[:60], columns=["a" * 500, *"bcdef"])
+    X = pd.DataFrame(GAPPY[:60].copy(), columns=["a" * 500, *"bcdef"])
     X.loc[1:, "c"] = np.nan
     weight = np.ones(60)
     weight[0] = 0

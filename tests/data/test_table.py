@@ -361,7 +361,7 @@ def test_real_numbers_for_a_column_of_integers_are_rounded_into_its_range(dtype)
 
 
 def test_a_column_without_a_value_stays_without():
-    X = pd.DataFrame({"t": TEXT, "text": None, "x": np.nan}).astype({"text": "str"})
+    X = pd.DataFrame({"t": TEXT, "text": None, "x": np.nan}).astype({"text": "string"})
     table = table_of(X)
     assert table.columns[1].levels == [None]
     codes = table.codes(X, name)
