@@ -51,7 +51,8 @@ class IndexSections(SphinxTransform):
                 continue
             # The search page has main entries above everything else.
             entries = [("single", word, name, "main", None) for word in words]
-            found[name].insert(0, addnodes.index(entries=entries))
+            # After the title, which tables of contents take from the first place.
+            found[name].insert(1, addnodes.index(entries=entries))
 
 
 def setup(app):
