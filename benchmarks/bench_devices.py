@@ -8,7 +8,7 @@ of runs in turn:
 
 - ``step``: microseconds of a step of PCD-1 at batch and layer sizes, of this package on each
   device; the same step written by hand in PyTorch; and its products alone.
-- ``deep step``: the same for a deep Boltzmann machine 784-500-1000.
+- ``deep step``: the same for a deep Boltzmann machine 784-500-1000, by mean field and PCD-5.
 - ``transform``, ``annealing``, ``fine-tuning``: seconds of these on each device.
 - ``likelihood``: seconds of training until an RBM passes a number of nats on test rows.
 
@@ -16,12 +16,15 @@ Each case is a row of JSON; `--only` restricts it.
 """
 
 import time
+import warnings
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
 import torch
 from _data import Record, arguments, load
 from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, RBMTransformer
 
@@ -94,6 +97,63 @@ def products(v, n_hidden):
     return step
 
 
+def deep_by_hand(v, sizes=(500, 1000), n_sweeps=5):
+    """A step of a deep Boltzmann machine with mean field and PCD, in the same way."""
+    where = {"dtype": v.dtype, "device": v.device}
+    widths, n = (v.shape[1], *sizes), len(v)
+    W = [0.01 * torch.randn(i, j, **where) for i, j in pairwise(widths)]
+    b = [torch.zeros(width, **where) for width in widths]
+    offsets = [v.mean(0), *(torch.full((size,), 0.5, **where) for size in sizes)]
+    chains = [torch.bernoulli(torch.full((n, width), 0.2, **where)) for width in widths]
+    rate = 0.01
+
+    def step():
+        up = v @ W[0] + b[1]
+        m2 = torch.sigmoid(torch.sigmoid(up) @ W[1] + b[2])
+        for _ in range(n_sweeps):
+            m1 = torch.sigmoid(up + m2 @ W[1].T)
+            m2 = torch.sigmoid(m1 @ W[1] + b[2])
+        for _ in range(n_sweeps):
+            field = chains[0] @ W[0] + chains[2] @ W[1].T + b[1]
+            chains[1] = torch.bernoulli(torch.sigmoid(field))
+            chains[0] = torch.bernoulli(torch.sigmoid(chains[1] @ W[0].T + b[0]))
+            chains[2] = torch.bernoulli(torch.sigmoid(chains[1] @ W[1] + b[2]))
+        data = [v, m1, m2]
+        centred = [[x - o for x, o in zip(xs, offsets, strict=True)] for xs in (data, chains)]
+        for layer, (x, c, offset) in enumerate(zip(data, chains, offsets, strict=True)):
+            b[layer].add_(x.mean(0) - c.mean(0), alpha=rate)
+            if layer:
+                offset.lerp_(x.mean(0), 0.01)
+        for layer in range(2):
+            dW, down = (x[layer].T @ x[layer + 1] for x in centred)
+            W[layer].add_(dW - down, alpha=rate / n)
+
+    return step
+
+
+def deep_products(v, sizes=(500, 1000), n_sweeps=5):
+    """The products of such a step."""
+    where = {"dtype": v.dtype, "device": v.device}
+    W0, W1 = (torch.randn(i, j, **where) for i, j in pairwise((v.shape[1], *sizes)))
+    h1, h2 = (torch.rand(len(v), size, **where) for size in sizes)
+
+    def step():
+        v @ W0
+        h1 @ W1
+        for _ in range(n_sweeps):
+            h2 @ W1.T
+            h1 @ W1
+        for _ in range(n_sweeps):
+            v @ W0
+            h2 @ W1.T
+            h1 @ W0.T
+            h1 @ W1
+        for x, y in ((v, h1), (v, h1), (h1, h2), (h1, h2)):
+            x.T @ y
+
+    return step
+
+
 def per_step(place, model, X, passes):
     """Seconds of a step, without the work done once for each fit."""
     n_steps = X.shape[0] // model.batch_size
@@ -143,6 +203,17 @@ def deep_steps(X, batch_size):
             )
             times.append(seconds(place, lambda model=model, rows=rows: model.fit(rows)))
         found[place] = round(1e6 * (times[1] - times[0]) / (len(X) // batch_size), 1)
+        if place == "numpy":
+            continue
+        for name, make in (("by hand", deep_by_hand), ("products", deep_products)):
+            step = make(rows[:batch_size])
+            step()
+
+            def several(step=step):
+                for _ in range(20):
+                    step()
+
+            found[f"{place}, {name}"] = round(1e6 * seconds(place, several) / 20, 1)
     return found
 
 
@@ -199,6 +270,8 @@ def main():
     def wanted(part):
         return parts is None or part in parts
 
+    # These trainings are short.
+    warnings.simplefilter("ignore", ConvergenceWarning)
     with config_context(array_api_dispatch=True):
         for batch_size, _, n_hidden in SHAPES:
             if wanted("step"):
