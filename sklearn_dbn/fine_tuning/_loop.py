@@ -174,7 +174,7 @@ def _gradient(
 
 def _on_host(losses: list[Array | float]) -> np.ndarray:
     """The losses of a pass, (n_batches,), read from their device at once."""
-    if not isinstance(losses[0], float):
+    if not isinstance(losses[0], float | np.generic):
         losses = to_numpy(namespace(losses[0]).stack(losses))
     return np.asarray(losses, dtype=np.float64)
 

@@ -45,7 +45,7 @@ from .._array_api import (
 )
 from .._random import Stream
 from ..data import Columns, clipped
-from ..machine import Machine, PathwayWeights, blocks, matrices, times, times_transposed
+from ..machine import Machine, PathwayWeights, blocks, times, times_transposed
 
 # Rows that are computed together outside of minibatches.
 _BLOCK_ROWS = 1000
@@ -319,9 +319,10 @@ class Network:
         """
         if not before:
             return
-        parameters = self.parameters(layers)
-        for name, now in self.fields_at_means(layers).items():
-            parameters[name] += before[name] - now
+        now = self.fields_at_means(layers)
+        for layer in layers:
+            self.par[layer][0, :] += before[f"b{layer}"] - now[f"b{layer}"]
+        self.intercept += before["intercept"] - now["intercept"]
 
     def update_input_means(self, tape: Tape, weight: Array) -> None:
         """Update the running means of all inputs by a minibatch of rows of ``weight``."""
@@ -417,8 +418,9 @@ def hidden_layers(machines: Sequence[Machine]) -> tuple[list, list[Array], list[
 
 def by_name(name: str, W: Any) -> dict[str, Array]:
     """The matrices of ``W`` by their names, which begin with ``name``."""
-    parts = matrices([W])
-    return {name: W} if len(parts) == 1 else {f"{name}.{k}": x for k, x in enumerate(parts)}
+    if not isinstance(W, PathwayWeights):
+        return {name: W}
+    return {f"{name}.{k}": x for k, x in enumerate(W.parts)}
 
 
 def layer_of(name: str) -> int | None:
