@@ -147,6 +147,8 @@ class RowChecks:
     def _check_table(self, X: Any, reset: bool, dtype: Any, table: Any) -> Any:
         """Rows of numbers of data that are not on a cluster; sets the table with ``reset``."""
         table = table or (None if reset else self._table)
+        if is_foreign(X) and not get_namespace(X)[1]:
+            X = self._as_numpy(X)
         if table is None or table.columns is None:
             found = self._check_array(X, reset, dtype)
         else:
@@ -157,7 +159,7 @@ class RowChecks:
             found = table.codes(X, partial(column_name, self))
             if isinstance(dtype, tuple):
                 dtype = np.float32 if is_single(X) else np.float64
-            if is_foreign(given) and get_namespace(given)[1]:
+            if is_foreign(given):
                 # Levels are read on the host.
                 found = namespace(given).asarray(found, device=device(given))
                 found = namespace(given).astype(found, _dtype_in(given, dtype), copy=False)
@@ -210,8 +212,6 @@ class RowChecks:
 
     def _check_array(self, X: Any, reset: bool, dtype: Any) -> Any:
         given = X
-        if is_foreign(X) and not get_namespace(X)[1]:
-            X = self._as_numpy(X)
         if not reset:
             self._check_library(X)
         try:

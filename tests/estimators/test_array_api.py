@@ -368,11 +368,15 @@ def test_rows_that_are_elsewhere_are_refused():
         model.move_to("cuda")
 
 
-def test_without_dispatch_an_array_is_converted_with_its_dtype():
+@pytest.mark.parametrize("visible", ["auto", "ordinal", {"categorical": [0]}])
+@pytest.mark.parametrize("place", ["CPU_DEVICE", "torch"])
+def test_without_dispatch_an_array_is_converted_with_its_dtype(place, visible):
+    rows = to(place, np.round(4 * X) / 4, np.float32)
     with config_context(array_api_dispatch=False):
-        model = make("rbm").fit(to("torch", X, np.float32))
+        model = make("rbm").set_params(visible=visible).fit(rows)
         assert model.components_.dtype == np.float32
-        assert isinstance(model.transform(to("torch", X, np.float32)), np.ndarray)
+        for result in (model.transform(rows), model.score_samples(rows), model.impute(rows)):
+            assert isinstance(result, np.ndarray)
 
 
 def test_whole_numbers_and_bits_become_floats():
