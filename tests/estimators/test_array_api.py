@@ -151,10 +151,17 @@ def test_fits_and_results_are_those_of_numpy_in_place(name, dtype, place, draws_
         share = np.mean(np.abs(found - expected) > tolerance * (1 + np.abs(expected)))
         # Single draws may differ by rounding.
         assert share < (0.02 if dtype == np.float32 else 1e-9), (method, share)
-    part = model.components_ if hasattr(model, "components_") else model._stack[-1].W[-1]
-    assert is_at(place, part)
-    assert to_numpy(part).dtype == dtype
+    pairs = zip(parameters_of(model), parameters_of(host), strict=True)
+    for part, of_host in pairs:
+        assert is_at(place, part)
+        assert part.dtype == rows.dtype
+        atol = 1e-4 if dtype == np.float32 else 1e-9
+        assert_allclose(to_numpy(part), of_host, rtol=0, atol=atol)
     assert isinstance(model.score(rows), float)
+
+
+def parameters_of(model):
+    return [x for run in model._runs for x in run.average.arrays()]
 
 
 @pytest.mark.parametrize("place", ["device1", "torch"])
