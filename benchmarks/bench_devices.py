@@ -57,6 +57,17 @@ def seconds(place, function):
     return time.perf_counter() - begin
 
 
+def per_call(place, step, n_calls):
+    """Seconds of one of several calls, after one that is not counted."""
+
+    def several():
+        for _ in range(n_calls):
+            step()
+
+    step()
+    return seconds(place, several) / n_calls
+
+
 def by_hand(v, n_hidden):
     """A step of PCD-1 with centring, as one would write it in PyTorch."""
     where = {"dtype": v.dtype, "device": v.device}
@@ -175,14 +186,8 @@ def steps(X, batch_size, n_hidden, turns):
                 continue
             v = rows[:batch_size]
             for name, make in (("by hand", by_hand), ("products", products)):
-                step = make(v, n_hidden)
-                step()
-
-                def several(step=step):
-                    for _ in range(100):
-                        step()
-
-                times.setdefault(f"{place}, {name}", []).append(seconds(place, several) / 100)
+                found = per_call(place, make(v, n_hidden), 100)
+                times.setdefault(f"{place}, {name}", []).append(found)
     found = {name: round(1e6 * median(values), 1) for name, values in times.items()}
     for place in devices():
         if place != "numpy":
@@ -206,14 +211,8 @@ def deep_steps(X, batch_size):
         if place == "numpy":
             continue
         for name, make in (("by hand", deep_by_hand), ("products", deep_products)):
-            step = make(rows[:batch_size])
-            step()
-
-            def several(step=step):
-                for _ in range(20):
-                    step()
-
-            found[f"{place}, {name}"] = round(1e6 * seconds(place, several) / 20, 1)
+            per_step_s = per_call(place, make(rows[:batch_size]), 20)
+            found[f"{place}, {name}"] = round(1e6 * per_step_s, 1)
     return found
 
 

@@ -38,7 +38,7 @@ def dates_in(x: Any) -> tuple[int, str] | None:
 
 
 def with_narwhals(x: Any, **options: Any) -> Any:
-    """A frame as one of narwhals; anything else unchanged, unless ``options`` include it."""
+    """A data frame, or what ``options`` allow, as one of narwhals; anything else unchanged."""
     try:
         return nw.from_native(x, pass_through=True, **options)
     except nw.exceptions.DuplicateError as error:

@@ -257,7 +257,7 @@ class Rows:
         v : array of shape (n_rows, n_columns)
         weight : array of shape (n_rows,)
         weight_sum : float
-            Computed on the host, as to read it from a device would be to wait for that.
+            Computed on the host: to read it from a device is to wait for the device.
         """
         for rows, ends in self._windows(batch_size, rng):
             window, index = (self, rows) if self._shuffled_whole else self._read(rows)

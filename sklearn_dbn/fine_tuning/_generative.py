@@ -58,7 +58,7 @@ class GenerativeTerm:
         """
         sampler, xp, n_rows = PersistentContrastiveDivergence(), namespace(v), v.shape[0]
         weight_sum = xp.sum(weight, keepdims=True)
-        # To ask the device whether it is zero would be to wait for it.
+        # A branch on its value would read it from the device, and wait for that.
         some = weight_sum > 0
         weight_sum = xp.where(some, weight_sum, xp.ones_like(weight_sum))
         x = self.machines[0].units[0].present(copied(v), rng)

@@ -98,7 +98,7 @@ class NetworkLoop(TuningLoop):
                     decay.add(rate)
                 decay.apply()
                 # To read each loss after its step would be to wait for the device.
-                losses, others = map(_on_host, (losses, others))
+                losses, others = map(_read, (losses, others))
                 # Added in their order: NumPy's sum of them is rounded in another way.
                 whole = float(np.cumsum(losses)[-1])
             if not others.max() < LARGEST_LOSS:
@@ -172,7 +172,7 @@ def _gradient(
     return loss, other, (tape, weight), (unsupervised[0], unsupervised[2])
 
 
-def _on_host(losses: list[Array | float]) -> np.ndarray:
+def _read(losses: list[Array | float]) -> np.ndarray:
     """The losses of a pass, (n_batches,), read from their device at once."""
     if not isinstance(losses[0], float | np.generic):
         losses = to_numpy(namespace(losses[0]).stack(losses))
